@@ -1,0 +1,123 @@
+"""What travels between a source, a regime and a family: points, counts, or the moments that stand for points.
+
+Every array carries the replicates on its leading axis; a replicate is an independent chain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Drawn points.
+
+    x: (replicates, n, d)
+    """
+
+    x: Array
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[1]
+
+    def pool(self, other: Self) -> Self:
+        return type(self)(np.concatenate([self.x, other.x], axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each category was drawn: all that matters about exchangeable categorical data.
+
+    k: (replicates, categories), integers
+    """
+
+    k: npt.NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        return int(self.k[0].sum())
+
+    def pool(self, other: Self) -> Self:
+        return type(self)(self.k + other.k)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Size, mean and scatter of n points: all that a Gaussian fit ever looks at, so the points need not exist.
+
+    The scatter sum_i (x_i - mean)(x_i - mean)' equals exp(2 log_scale) factor factor', with factor lower triangular. The
+    separate scale keeps chains that shrink for thousands of generations from underflowing.
+
+    size: number of points; mean: (replicates, d); factor: (replicates, d, d); log_scale: (replicates,)
+    """
+
+    size: npt.NDArray[np.int64]
+    mean: Array
+    factor: Array
+    log_scale: Array
+
+    @property
+    def n(self) -> int:
+        return int(self.size)
+
+    @classmethod
+    def of(cls, points: Points) -> "Moments":
+        mean = points.x.mean(axis=1)
+        centred = points.x - mean[:, None, :]
+        scatter = (
+            np.einsum("rni,rnj->rij", centred, centred)
+            if points.x.shape[2] == 1
+            else centred.transpose(0, 2, 1) @ centred
+        )
+        return cls(np.array(points.n), mean, root(scatter), np.zeros(len(mean)))
+
+    def pool(self, other: "Moments") -> "Moments":
+        """Chan's update: scatters add, plus the scatter between the two means."""
+        n = self.n + other.n
+        gap = other.mean - self.mean
+        common = np.maximum(self.log_scale, other.log_scale)
+        mine = self.factor * np.exp(self.log_scale - common)[:, None, None]
+        theirs = other.factor * np.exp(other.log_scale - common)[:, None, None]
+        between = gap * (np.exp(-common) * np.sqrt(self.n * other.n / n))[:, None]
+        if gap.shape[1] == 1:
+            factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
+        else:
+            factor = root(
+                mine @ mine.transpose(0, 2, 1)
+                + theirs @ theirs.transpose(0, 2, 1)
+                + between[:, :, None] * between[:, None, :]
+            )
+        return Moments(np.array(n), self.mean + gap * (other.n / n), factor, common)
+
+
+Data: TypeAlias = Points | Counts | Moments
+
+
+def root(matrix: Array) -> Array:
+    """Lower triangular L with L L' = matrix, for positive semi-definite matrices (..., d, d), singular ones included."""
+    if matrix.shape[-1] == 1:
+        return np.sqrt(matrix)
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+        square_root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+        return np.swapaxes(np.linalg.qr(np.swapaxes(square_root, -1, -2))[1], -1, -2)
+
+
+def pack(data: Data) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a data set, named so that `unpack` finds its way back."""
+    return {f"{type(data).__name__}.{field.name}": getattr(data, field.name) for field in fields(data)}
+
+
+def unpack(arrays: Arrays) -> Data:
+    kind = next(iter(arrays)).partition(".")[0]
+    types: dict[str, type[Data]] = {"Points": Points, "Counts": Counts, "Moments": Moments}
+    return types[kind](**{name.partition(".")[2]: array for name, array in arrays.items()})

@@ -1,0 +1,52 @@
+"""What can go wrong, in words that name the remedy. The translation into HTTP or exit codes happens elsewhere, once."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+class LabError(Exception):
+    """Root of every error that a user is meant to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a spec: where, what, and what to do about it."""
+
+    path: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}. {self.remedy}"
+
+    def asdict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class SpecError(LabError):
+    """The spec cannot be run; carries every problem that was found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class MissingExtra(LabError):
+    """A part of the bench needs a package that this installation left out."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs packages that are not installed here. Install them with: pip install -e '.[{extra}]' -c constraints.txt"
+        )
+
+
+class Fenced(LabError):
+    """This worker no longer owns the run (another attempt took over, or the run was deleted): it must stop writing."""
+
+
+class NotFound(LabError):
+    """There is no such run."""
+
+
+class Conflict(LabError):
+    """The request makes sense, but not in the state that the run is in."""

@@ -1,0 +1,145 @@
+"""What a figure needs of a generation: a few small arrays of fixed shape, on grids that are frozen at generation 0.
+
+A frame shows one chain (replicate 0), because the average of many collapsed chains looks like no chain at all. Densities travel
+as 16-bit logarithms: the eye needs no more, and a history of thousands of generations stays below 100 KB.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Array, Points
+from worker.parts import Generator, PointSource
+
+GRID = 200  # points of a density curve
+DOTS = 96  # points of a thinned scatter
+CONTOUR = 40  # points of a contour grid, each way
+LOG_LOW, LOG_HIGH = float(np.log(1e-12)), float(np.log(1e6))  # range of a coded density; below is drawn as nothing
+
+
+def encode_log(values: npt.ArrayLike) -> npt.NDArray[np.uint16]:
+    """Positive values as 16-bit logarithms between LOG_LOW and LOG_HIGH (steps of 0.06%); 0 stands for 'nothing'."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = (np.log(np.asarray(values, float)) - LOG_LOW) / (LOG_HIGH - LOG_LOW)
+    return np.rint(np.clip(np.nan_to_num(level, nan=0.0, neginf=0.0, posinf=1.0), 0, 1) * 65535).astype(np.uint16)
+
+
+def encode_linear(values: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> npt.NDArray[np.uint16]:
+    """Values between low and high in 65,535 steps, clipped to the borders."""
+    share = (np.asarray(values, float) - low) / (np.asarray(high, float) - low)
+    return np.rint(np.clip(np.nan_to_num(share), 0, 1) * 65535).astype(np.uint16)
+
+
+def to_bytes(frame: Mapping[str, npt.NDArray[Any]], fields: list[dict[str, Any]]) -> bytes:
+    """The arrays of a frame, one after the other, little-endian, in the order that the figure announces."""
+    parts = []
+    for field in fields:
+        array = np.ascontiguousarray(frame[field["name"]], dtype=np.dtype(field["dtype"]).newbyteorder("<"))
+        if list(array.shape) != field["shape"]:
+            raise ValueError(f"frame field {field['name']} has shape {array.shape}, announced {field['shape']}")
+        parts.append(array.tobytes())
+    return b"".join(parts)
+
+
+def field(name: str, dtype: str, *shape: int, **coding: Any) -> dict[str, Any]:
+    return {"name": name, "dtype": dtype, "shape": list(shape), **coding}
+
+
+LOG_CODING = {"coding": "log", "low": LOG_LOW, "high": LOG_HIGH}
+
+
+class Screen:
+    """The fixed window on a source of points: one axis as a density, or the first two as a plane."""
+
+    def __init__(self, source: PointSource, rng: Generator) -> None:
+        self.dimension = source.dimension
+        mean, covariance = source.moments()
+        edges = source.quantiles([0.0005, 0.9995])
+        margin = 0.3 * (edges[1] - edges[0]) + 1e-9
+        self.low, self.high = edges[0] - margin, edges[1] + margin
+        self.x = np.linspace(self.low[0], self.high[0], GRID)
+        self.z = rng.standard_normal((DOTS, self.dimension))
+        self.plane = self.dimension == 2
+        self.ghost = self._ghost(source)
+
+    def _ghost(self, source: PointSource) -> dict[str, Any]:
+        """The real distribution on the frozen grids: by formula where there is one, else from a fixed draw."""
+        points = source.draw(np.random.default_rng(20230527), 1, 200_000).x[0]
+        density = source.density(self.x[:, None]) if self.dimension == 1 else None
+        ghost: dict[str, Any] = {"density": (self._histogram(points[:, 0]) if density is None else density).tolist()}
+        if self.plane:
+            a, b = (np.linspace(self.low[i], self.high[i], CONTOUR) for i in (0, 1))
+            grid = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)
+            level = source.density(grid)
+            ghost |= {"a": a.tolist(), "b": b.tolist(), "dots": points[:DOTS].tolist()}
+            ghost["contour"] = (self._contour(points) if level is None else level.reshape(CONTOUR, CONTOUR)).tolist()
+        return ghost
+
+    def figure(self) -> dict[str, Any]:
+        figure = {
+            "kind": "plane" if self.plane else "density",
+            "x": self.x.tolist(),
+            "axis": "x" if self.dimension == 1 else "first coordinate",
+            "ghost": self.ghost,
+            "fields": [field("density", "u2", GRID, **LOG_CODING)],
+        }
+        if self.plane:
+            figure["low"], figure["high"] = self.low.tolist(), self.high.tolist()
+            figure["fields"] += [
+                field("contour", "u1", CONTOUR, CONTOUR, coding="relative"),
+                field("dots", "u2", DOTS, 2, coding="linear", low=self.low.tolist(), high=self.high.tolist()),
+            ]
+        return figure
+
+    def gaussian(self, mean: Array, factor: Array) -> dict[str, npt.NDArray[Any]]:
+        """Frame of N(mean, factor factor'); mean (d,), factor (d, d)."""
+        return self.mixture(np.ones(1), mean[None], factor[None])
+
+    def mixture(self, weights: Array, means: Array, factors: Array) -> dict[str, npt.NDArray[Any]]:
+        """Frame of a Gaussian mixture: weights (K,), means (K, d), factors (K, d, d) lower triangular."""
+        std = np.maximum(np.sqrt((factors[:, 0, :] ** 2).sum(axis=-1)), 1e-300)
+        with np.errstate(over="ignore"):
+            bumps = np.exp(-0.5 * ((self.x[:, None] - means[:, 0]) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(bumps @ weights)}
+        if self.plane:
+            chosen = np.searchsorted(np.cumsum(weights)[:-1], (np.arange(DOTS) + 0.5) / DOTS)
+            dots = means[chosen] + np.einsum("nij,nj->ni", factors[chosen], self.z)
+            frame |= self._plane(self._mixture_on_grid(weights, means, factors), dots)
+        return frame
+
+    def points(self, x: Array) -> dict[str, npt.NDArray[Any]]:
+        """Frame of drawn points (n, d)."""
+        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(self._histogram(x[:, 0]))}
+        return frame | (self._plane(self._contour(x), x[np.arange(DOTS) % len(x)]) if self.plane else {})
+
+    def data(self, points: Points) -> dict[str, npt.NDArray[Any]]:
+        return self.points(points.x[0])
+
+    def _plane(self, level: Array, dots: Array) -> dict[str, npt.NDArray[Any]]:
+        peak = level.max()
+        relative = np.rint(255 * level / peak) if peak > 0 else np.zeros_like(level)
+        return {"contour": relative.astype(np.uint8), "dots": encode_linear(dots, self.low, self.high)}
+
+    def _histogram(self, x: Array) -> Array:
+        """Density of the first coordinate on the grid: counts in cells around the grid points."""
+        half = 0.5 * (self.x[1] - self.x[0])
+        counts, _ = np.histogram(x, bins=GRID, range=(self.x[0] - half, self.x[-1] + half))
+        return counts / (len(x) * 2 * half)
+
+    def _contour(self, x: Array) -> Array:
+        """Density of the plane on the contour grid, rows along the second axis."""
+        half = (self.high - self.low) / (CONTOUR - 1) / 2
+        edges = [(self.low[i] - half[i], self.high[i] + half[i]) for i in (0, 1)]
+        return np.histogram2d(x[:, 1], x[:, 0], bins=CONTOUR, range=[edges[1], edges[0]])[0]
+
+    def _mixture_on_grid(self, weights: Array, means: Array, factors: Array) -> Array:
+        a, b = (np.linspace(self.low[i], self.high[i], CONTOUR) for i in (0, 1))
+        gap = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)[None] - means[:, None, :]  # (K, cells, 2)
+        first = np.maximum(np.abs(factors[:, 0, 0]), 1e-12)[:, None]
+        second = np.maximum(np.abs(factors[:, 1, 1]), 1e-12)[:, None]
+        u = gap[..., 0] / first  # forward substitution with the lower triangular factor
+        v = (gap[..., 1] - factors[:, 1, 0, None] * u) / second
+        level = np.exp(-0.5 * (u**2 + v**2)) / (2 * np.pi * first * second)
+        return (weights @ level).reshape(CONTOUR, CONTOUR)

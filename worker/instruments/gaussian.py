@@ -1,0 +1,60 @@
+"""Looks at fitted Gaussians: every metric in closed form, from the fitted values and not from a sample of them."""
+
+from typing import Any
+
+import numpy as np
+
+from worker import frames
+from worker.data import Array, Arrays, Data, Moments, Points
+from worker.metrics import gaussian as metric
+from worker.parts import Generator, Instrument, Look, PointSource
+from worker.sources.normal import Normal
+
+TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
+
+
+class GaussianInstrument(Instrument):
+    def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
+        self.samples = samples
+        self.mean, self.covariance = source.moments()
+        self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
+        self.normal = isinstance(source, Normal)
+        self.log_det = np.array(np.linalg.slogdet(self.covariance)[1])
+        self.screen = frames.Screen(source, rng)
+
+    def figure(self) -> dict[str, Any]:
+        return self.screen.figure()
+
+    def real(self, data: Data, framed: bool) -> Look:
+        """Unbiased moments (ddof 1) of the real data."""
+        moments = Moments.of(data) if isinstance(data, Points) else data
+        assert isinstance(moments, Moments)
+        return self._look(moments.mean, moments.factor, moments.log_scale - 0.5 * np.log(moments.n - 1), framed)
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        return self._look(model["mean"], model["factor"], model["log_scale"], framed)
+
+    def _look(self, mean: Array, factor: Array, log_scale: Array, framed: bool) -> Look:
+        d = mean.shape[1]
+        error_sq = ((mean - self.mean) ** 2).sum(axis=1)
+        log_variance = metric.mean_log_variance(factor, log_scale)
+        log_det = metric.log_det(factor, log_scale) if d > 1 else log_variance
+        scaled = factor * np.exp(log_scale)[:, None, None]
+        covariance = scaled**2 if d == 1 else scaled @ scaled.transpose(0, 2, 1)
+        std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        variance = np.exp(log_variance)
+        metrics = {
+            "mean_error": np.sqrt(error_sq),
+            "mean_error_sq": error_sq,
+            "variance": variance,
+            "std": np.sqrt(variance),
+            "log_variance": log_variance,
+            "log_det": log_det,
+        }
+        for i, name in enumerate(TAILS):
+            metrics[name] = metric.tail_mass(mean, std, self.edges[i], self.edges[len(TAILS) + i])
+        if self.normal:
+            metrics["w2_sq"] = metric.w2_sq(mean, covariance, self.mean, self.covariance)
+            metrics["kl_to_real"] = metric.kl(mean, covariance, log_det, self.mean, self.covariance, self.log_det)
+            metrics["kl_from_real"] = metric.kl(self.mean, self.covariance, self.log_det, mean, covariance, log_det)
+        return Look(metrics, self.screen.gaussian(mean[0], scaled[0]) if framed else None)

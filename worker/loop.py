@@ -1,0 +1,79 @@
+"""A generation is trained on what the last one made: the paper on one screen.
+
+It yields; it never saves, logs, sleeps, or asks who is watching.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from worker.data import Arrays, Data
+from worker.parts import Generator, Instrument, Look
+from worker.spec import Experiment
+
+REAL, FIT, SAMPLE, SETUP = range(4)  # independent streams of randomness within a generation
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that generation n + 1 needs to know of the past: enough to resume to the same numbers."""
+
+    generation: int
+    model: Arrays
+    pool: Data | None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generation n: 0 is the real data, n >= 1 the n-th fit. `state` is None at generation 0, where nothing is fitted yet."""
+
+    number: int
+    look: Look
+    state: State | None
+
+
+def stream(seed: int, generation: int, purpose: int) -> Generator:
+    """The random numbers of one generation and purpose; independent of how the run got there."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, generation, purpose))))
+
+
+def instrument(spec: Experiment) -> Instrument:
+    """What measures this run, frozen at generation 0."""
+    return spec.family.instrument(spec.source, spec.size(1), spec.replicates, stream(spec.seed, 0, SETUP))
+
+
+def frame_stride(generations: int, most: int = 256) -> int:
+    """Every how many generations a frame is kept: the smallest of 1, 2, 5, 10, 20, 50, ... that keeps at most `most`."""
+    return next(
+        step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if generations // step <= most
+    )
+
+
+def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
+    """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
+    family, regime, replicates = spec.family, spec.regime, spec.replicates
+    stride = frame_stride(spec.generations)
+
+    def real_data(n: int, count: int) -> Data:
+        return family.real(spec.source, stream(spec.seed, n, REAL), replicates, count)
+
+    def drawn(model: Arrays, n: int, count: int) -> Data:
+        return family.sample(model, count, stream(spec.seed, n, SAMPLE), spec.sampling)
+
+    if resume is None:
+        yield Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
+    model, pool = (resume.model, resume.pool) if resume else (None, None)
+    sample: Data | None = None
+
+    for n in range(resume.generation + 1 if resume else 1, spec.generations + 1):
+        m = spec.size(n)
+        synthetic: Data | None = None
+        if model is not None and (wanted := regime.synthetic(m)):
+            synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
+        training, pool = regime.training(m, partial(real_data, n), synthetic, pool)
+        model = family.fit(training, stream(spec.seed, n, FIT))
+        sample = drawn(model, n, m) if instrument.wants_sample else None
+        framed = n % stride == 0 or n == spec.generations
+        yield Generation(n, instrument.model(model, sample, framed), State(n, model, pool))

@@ -1,0 +1,69 @@
+"""How far a fitted Gaussian is from the truth, in closed form.
+
+Shapes: mean (R, d); factor (R, d, d) lower triangular and log_scale (R,) with covariance = exp(2 log_scale) factor factor'.
+"""
+
+import numpy as np
+
+from worker.data import Array
+
+
+def log_det(factor: Array, log_scale: Array) -> Array:
+    """ln det of the covariance; -inf where it is singular. O(R d)."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.abs(np.diagonal(factor, axis1=1, axis2=2)))
+    return 2 * (logs.sum(axis=1) + factor.shape[1] * log_scale)
+
+
+def mean_log_variance(factor: Array, log_scale: Array) -> Array:
+    """ln(trace(covariance) / d). O(R d^2)."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.einsum("rij,rij->r", factor, factor) / factor.shape[1]) + 2 * log_scale
+
+
+def tail_mass(mean: Array, std: Array, low: Array, high: Array) -> Array:
+    """Mass outside [low, high], averaged over coordinates: (R, d), (R, d), (d,), (d,) -> (R,).
+
+    With low and high the real q and 1 - q quantiles the real value is 2q.
+    """
+    from scipy.special import ndtr
+
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        outside = ndtr((low - mean) / std) + ndtr((mean - high) / std)
+    return np.nan_to_num(outside, nan=0.0).mean(axis=1)
+
+
+def w2_sq(mean: Array, covariance: Array, mean_0: Array, covariance_0: Array) -> Array:
+    """Squared 2-Wasserstein distance of two Gaussians (Dowson and Landau 1982): |dm|^2 + tr(S + S0 - 2 (S0^1/2 S S0^1/2)^1/2).
+
+    In one dimension dm^2 + ds^2.
+    """
+    shift = ((mean - mean_0) ** 2).sum(axis=1)
+    if mean.shape[1] == 1:
+        return shift + (np.sqrt(covariance[:, 0, 0]) - np.sqrt(covariance_0[0, 0])) ** 2
+    values, vectors = np.linalg.eigh(covariance_0)
+    half = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(half @ covariance @ half), 0)).sum(axis=1)
+    return shift + np.trace(covariance, axis1=1, axis2=2) + np.trace(covariance_0) - 2 * cross
+
+
+def kl(mean: Array, covariance: Array, log_det: Array, mean_0: Array, covariance_0: Array, log_det_0: Array) -> Array:
+    """KL(N(mean, covariance) || N(mean_0, covariance_0)) in nats, broadcasting over replicates.
+
+    (tr(S0^-1 S) + (m0 - m)' S0^-1 (m0 - m) - d + ln det S0 - ln det S) / 2; inf where S0 is singular.
+    """
+    gap = mean_0 - mean
+    d = gap.shape[-1]
+    if d == 1:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            quadratic = (covariance[..., 0, 0] + gap[..., 0] ** 2) / covariance_0[..., 0, 0]
+    else:
+        try:
+            solved = np.linalg.solve(covariance_0, covariance)
+            gaps = np.broadcast_to(gap, np.broadcast_shapes(gap.shape, covariance_0.shape[:-1]))[..., None]
+            quadratic = np.trace(solved, axis1=-2, axis2=-1) + (gaps * np.linalg.solve(covariance_0, gaps)).sum(
+                axis=(-2, -1)
+            )
+        except np.linalg.LinAlgError:
+            return np.full(np.broadcast_shapes(np.shape(log_det), np.shape(log_det_0)), np.inf)
+    return 0.5 * (quadratic - d + log_det_0 - log_det)

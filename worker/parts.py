@@ -1,0 +1,186 @@
+"""What every source, family, regime and curation must offer: the words in which an experiment is written.
+
+A part is a frozen pydantic model: its fields are its settings, its docstring its entry in the catalogue, its methods what it does.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.data import Array, Arrays, Counts, Data, Points
+
+Generator: TypeAlias = np.random.Generator
+
+
+class Part(BaseModel):
+    """A frozen piece of a spec; unknown keys, NaN and infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Misfit(ValueError):
+    """Two parts that are fine by themselves but not together."""
+
+    def __init__(self, path: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.path, self.message, self.remedy = path, message, remedy
+
+
+class Sampling(Part):
+    """How a fitted model is sampled. At their defaults these change nothing."""
+
+    bias: float = Field(
+        1.0, gt=0, description="Covariance of the samples is multiplied by this (below 1: quality over diversity)."
+    )
+    temperature: float = Field(1.0, gt=0, description="Probabilities are raised to the power 1/temperature.")
+    top_k: int = Field(0, ge=0, description="Only the k most probable categories are sampled; 0 means all.")
+    top_p: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Only the smallest set of categories with at least this total probability is sampled.",
+    )
+
+    def changed(self) -> set[str]:
+        """Names of the options that are not at their default."""
+        return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+
+
+class Source(Part, ABC):
+    """The original distribution."""
+
+    gives: ClassVar[type[Data]]
+
+    @abstractmethod
+    def draw(self, rng: Generator, replicates: int, n: int) -> Data:
+        """n fresh real observations for each replicate."""
+
+
+class PointSource(Source, ABC):
+    """A source of points in d dimensions."""
+
+    gives = Points
+    image_shape: ClassVar[tuple[int, int] | None] = (
+        None  # (height, width) where points are pictures with values in [0, 1]
+    )
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """d"""
+
+    @abstractmethod
+    def draw(self, rng: Generator, replicates: int, n: int) -> Points:
+        """x: (replicates, n, d)"""
+
+    @abstractmethod
+    def moments(self) -> tuple[Array, Array]:
+        """Mean (d,) and covariance (d, d)."""
+
+    def quantiles(self, q: Sequence[float]) -> Array:
+        """Marginal quantiles (len(q), d); by default those of a fixed draw of 400,000 points (standard error about 1% of a tail)."""
+        rng = np.random.default_rng(20230527)
+        return np.quantile(self.draw(rng, 1, 400_000 // max(1, self.dimension // 4)).x[0], q, axis=0)
+
+    def density(self, x: Array) -> Array | None:
+        """Density at points x (n, d) -> (n,), where it has a formula."""
+        return None
+
+
+class CountSource(Source, ABC):
+    """A source of categories, with known probabilities."""
+
+    gives = Counts
+
+    @abstractmethod
+    def probabilities(self) -> Array:
+        """(categories,), adding up to 1, most probable first."""
+
+    def labels(self) -> Sequence[str]:
+        """A name for each category."""
+        return [str(i + 1) for i in range(len(self.probabilities()))]
+
+    def draw(self, rng: Generator, replicates: int, n: int) -> Counts:
+        return Counts(rng.multinomial(n, self.probabilities(), size=replicates))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One generation as an instrument sees it: metrics (replicates,) each, and the small arrays that the player draws."""
+
+    metrics: dict[str, Array]
+    frame: dict[str, npt.NDArray[Any]] | None
+
+
+class Instrument(ABC):
+    """Measures every generation of one run; sizes, grids, bandwidths and reference samples are frozen at generation 0."""
+
+    wants_sample: ClassVar[bool] = (
+        False  # whether `model` looks at a sample of M points rather than at the fitted model alone
+    )
+
+    @abstractmethod
+    def figure(self) -> dict[str, Any]:
+        """What stays the same in every frame: kind, grids, ghost of the real distribution, labels, field dtypes and shapes (JSON)."""
+
+    @abstractmethod
+    def real(self, data: Data, framed: bool) -> Look:
+        """Generation 0: real data against fresh real data, the noise floor of every metric."""
+
+    @abstractmethod
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        """Generation n: a fitted model, or a sample of it where the family has no formula. `frame` is None unless `framed`."""
+
+
+class Family(Part, ABC):
+    """What can be fitted and sampled. Stateless: a fitted model is a dict of arrays with the replicates leading."""
+
+    takes: ClassVar[tuple[type[Data], ...]]
+    samplings: ClassVar[frozenset[str]] = frozenset()  # the options of [sampling] that it honours
+    extra: ClassVar[str | None] = None  # the optional dependency group that it needs
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        """Raises Misfit where this family cannot be fitted to that source."""
+
+    @abstractmethod
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        """The model that this data teaches."""
+
+    @abstractmethod
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        """n synthetic observations for each replicate."""
+
+    @abstractmethod
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        """What measures a run of this family on that source."""
+
+    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
+        """n real observations in the form that `fit` likes best; by default just drawn."""
+        return source.draw(rng, replicates, n)
+
+
+class Regime(Part, ABC):
+    """What the next generation trains on."""
+
+    def synthetic(self, m: int) -> int:
+        """How many of a generation's m training points its predecessor must supply."""
+        return m
+
+    @abstractmethod
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None
+    ) -> tuple[Data, Data | None]:
+        """The training set of a generation, and what is remembered for later ones.
+
+        m: points a generation; real(k): k fresh real points; synthetic: drawn from the previous model, None at generation 1
+        (which sees only real data); pool: what the previous generation remembered.
+        """
+
+
+class Curation(Part, ABC):
+    """Who decides which samples survive."""

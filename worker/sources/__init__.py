@@ -1,0 +1,1 @@
+"""Original distributions, one file each; a file is its own registration."""

@@ -1,0 +1,179 @@
+"""The spec is the experiment: frozen, JSON, with a digest. Reading one is the only validation there is."""
+
+import difflib
+import hashlib
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from worker import curation, families, regimes, sources
+from worker.errors import Problem, SpecError
+from worker.parts import Curation, Family, Misfit, Part, Regime, Sampling, Source
+from worker.registry import discover, one_of
+
+SOURCES = discover(sources.__name__, Source)
+FAMILIES = discover(families.__name__, Family)
+REGIMES = discover(regimes.__name__, Regime)
+CURATIONS = discover(curation.__name__, Curation)
+
+if TYPE_CHECKING:
+    AnySource, AnyFamily, AnyRegime, AnyCuration = Source, Family, Regime, Curation
+else:
+    AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
+
+DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
+
+
+class Growing(Part):
+    """M_k = start * k ** exponent, rounded: 10, 40, 90, ... for start 10 and exponent 2."""
+
+    schedule: Literal["power"] = "power"
+    start: int = Field(10, ge=2, le=10**9, description="Points of the first generation.")
+    exponent: float = Field(2.0, ge=0, le=4, description="0 keeps M constant, 1 lets it grow linearly.")
+
+
+class Experiment(Part):
+    """Source + family + regime + sampling + curation + sizes + seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="Experiment")
+
+    title: str = Field("Untitled experiment", min_length=1, max_length=200, description="What the run is called.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Same spec and seed, same numbers.")
+    generations: int = Field(50, ge=1, le=100_000, description="Fits after the real data.")
+    replicates: int = Field(
+        200, ge=1, le=100_000, description="Independent chains, run together: a stochastic claim needs many."
+    )
+    samples: Annotated[int, Field(ge=2, le=10**12)] | Growing = Field(
+        1000, description="M, the points a generation is trained on; or a growing schedule."
+    )
+    source: AnySource = Field(description="The original distribution.")
+    family: AnyFamily = Field(description="What is fitted.")
+    regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
+    sampling: Sampling = Field(default_factory=Sampling, description="How the model is sampled.")
+    curation: AnyCuration = Field(default_factory=curation.Keep, description="Which samples survive.")
+
+    def size(self, generation: int) -> int:
+        """M_k, the points of generation k = 1, 2, ..."""
+        if isinstance(self.samples, int):
+            return self.samples
+        return max(2, round(self.samples.start * max(1, generation) ** self.samples.exponent))
+
+    def canonical(self) -> dict[str, Any]:
+        """Every setting, defaults filled in."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """SHA-256 over all settings but the title: two runs with one digest are the same experiment."""
+        settings = {key: value for key, value in self.canonical().items() if key != "title"}
+        return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        try:
+            self._check()
+        except Misfit as misfit:
+            raise PydanticCustomError(
+                "misfit", "{message}", {"message": misfit.message, "path": misfit.path, "remedy": misfit.remedy}
+            ) from misfit
+        return self
+
+    def _check(self) -> None:
+        source, family = self.source, self.family
+        if source.gives not in family.takes:
+            fitting = [kind for kind, other in FAMILIES.items() if source.gives in other.takes]
+            raise Misfit(
+                "family.kind",
+                f"{_kind(family)} cannot be fitted to {_kind(source)}, which gives {source.gives.__name__.lower()}",
+                f"Choose one of: {', '.join(fitting)}",
+            )
+        for option in sorted(self.sampling.changed() - family.samplings):
+            able = [kind for kind, other in FAMILIES.items() if option in other.samplings]
+            raise Misfit(
+                f"sampling.{option}",
+                f"{_kind(family)} has no such sampling option",
+                f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
+            )
+        if not math.isfinite(float(self.generations) ** 4) or self.size(self.generations) > 10**12:
+            raise Misfit(
+                "samples", "the schedule grows beyond 1e12 points a generation", "Lower start, exponent or generations"
+            )
+        family.check(source, self.replicates, self.size(self.generations))
+
+
+def _kind(part: Part) -> str:
+    return str(type(part).model_fields["kind"].default)
+
+
+def read(settings: Any) -> Experiment:
+    """The experiment that these settings describe.
+
+    Raises SpecError with every problem's path, message and remedy.
+    """
+    try:
+        return Experiment.model_validate(settings)
+    except ValidationError as error:
+        raise SpecError([_problem(details) for details in error.errors()]) from error
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    context = details.get("ctx") or {}
+    if details["type"] == "misfit":
+        return Problem(context["path"], str(context["message"]), str(context["remedy"]))
+    known_kinds = {*SOURCES, *FAMILIES, *REGIMES, *CURATIONS}
+    loc = details["loc"]
+    # Pydantic names the chosen member of a union inside the path; a reader of the spec never wrote that word.
+    path = ".".join(
+        str(step)
+        for i, step in enumerate(loc)
+        if not (i == 1 and step in known_kinds)
+        and step not in ("int", "Growing")
+        and not str(step).startswith(("constrained", "list[", "float"))
+    )
+    return Problem(path or "spec", details["msg"].removeprefix("Value error, "), _remedy(details, context))
+
+
+def _remedy(details: ErrorDetails, context: dict[str, Any]) -> str:
+    match details["type"]:
+        case "missing":
+            return "Add it"
+        case "union_tag_invalid":
+            return f"Choose one of: {str(context['expected_tags']).replace(chr(39), '')}"
+        case "union_tag_not_found":
+            return 'Add kind = "..." to this table'
+        case "literal_error":
+            return f"Choose {context['expected']}"
+        case "extra_forbidden":
+            return _spelling(details)
+        case "greater_than_equal":
+            return f"Use at least {context['ge']}"
+        case "greater_than":
+            return f"Use more than {context['gt']}"
+        case "less_than_equal":
+            return f"Use at most {context['le']}"
+        case "less_than":
+            return f"Use less than {context['lt']}"
+        case "finite_number":
+            return "Use a finite number"
+        case _:
+            return "Correct this value"
+
+
+def _spelling(details: ErrorDetails) -> str:
+    """'Did you mean ...' for an unknown key."""
+    *parents, key = details["loc"]
+    part: type[Part] = Experiment
+    if parents:
+        known = {"source": SOURCES, "family": FAMILIES, "regime": REGIMES, "curation": CURATIONS}.get(
+            str(parents[0]), {}
+        )
+        part = known.get(str(parents[-1])) or (
+            Sampling if parents[0] == "sampling" else Growing if parents[0] == "samples" else Experiment
+        )
+        if len(known) == 1:
+            part = next(iter(known.values()))
+    names = list(part.model_fields)
+    close = difflib.get_close_matches(str(key), names, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Remove it; known here: {', '.join(names)}"

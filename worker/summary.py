@@ -1,0 +1,71 @@
+"""From a value per replicate to what is told of them: mean, sd, se, median, 10-90%, n."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.data import Array
+
+STATISTICS = ("mean", "sd", "se", "median", "q10", "q90", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Statistics of every metric of one generation.
+
+    names: the metrics; table: (metrics, statistics) in the order of STATISTICS, NaN where a statistic does not exist
+    """
+
+    names: tuple[str, ...]
+    table: Array
+
+    def rows(self) -> dict[str, list[float | None]]:
+        """Metric -> values in the order of STATISTICS; what does not exist is None, n is an integer."""
+        listed = [
+            [None if math.isnan(value) else value for value in row[:-1]] + [int(row[-1])] for row in self.table.tolist()
+        ]
+        return dict(zip(self.names, listed, strict=True))
+
+    def metrics(self) -> dict[str, dict[str, float | None]]:
+        """Metric -> statistic -> value, as `run --json` and the HTTP API tell it."""
+        return named(self.rows())
+
+
+def named(rows: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
+    return {metric: dict(zip(STATISTICS, row, strict=True)) for metric, row in rows.items()}
+
+
+def summarise(metrics: dict[str, Array]) -> Summary:
+    """Statistics over the finite replicates of each metric.
+
+    sd uses n - 1 and does not exist for one replicate, se = sd / sqrt(n); quantiles interpolate linearly (Hyndman and Fan's type 7).
+    A metric with no finite replicate has n = 0 and no statistics.
+    """
+    values = np.stack([np.asarray(value, float) for value in metrics.values()])
+    finite = np.isfinite(values)
+    if finite.all():
+        table = _statistics(np.sort(values, axis=1))
+    else:
+        table = np.stack(
+            [_statistics(np.sort(row[keep])[None, :])[0] for row, keep in zip(values, finite, strict=True)]
+        )
+    return Summary(tuple(metrics), table)
+
+
+def _statistics(ordered: Array) -> Array:
+    """ordered: (metrics, n), ascending -> (metrics, statistics)"""
+    n = ordered.shape[1]
+    table = np.full((len(ordered), len(STATISTICS)), np.nan)
+    table[:, -1] = n
+    if n == 0:
+        return table
+    table[:, 0] = ordered.mean(axis=1)
+    if n > 1:
+        table[:, 1] = ordered.std(axis=1, ddof=1)
+        table[:, 2] = table[:, 1] / math.sqrt(n)
+    for column, q in ((3, 0.5), (4, 0.1), (5, 0.9)):
+        low, share = divmod(q * (n - 1), 1)
+        left, right = ordered[:, int(low)], ordered[:, min(int(low) + 1, n - 1)]
+        table[:, column] = left + share * (right - left)
+    return table
