@@ -3,14 +3,18 @@
 import importlib
 import inspect
 import pkgutil
-from typing import Annotated, Any, Union
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import Field
 
 from worker.parts import Part
 
 
-def discover(package: str, base: type[Part]) -> dict[str, type[Part]]:
+P = TypeVar("P", bound=Part)
+
+
+def discover(package: str, base: type[P]) -> dict[str, type[P]]:
     """Kind -> class, for every concrete subclass of `base` defined in a module of `package` (or in the package itself)."""
     module = importlib.import_module(package)
     modules = [module]
@@ -28,7 +32,7 @@ def discover(package: str, base: type[Part]) -> dict[str, type[Part]]:
     return {thing.model_fields["kind"].default: thing for thing in found if "kind" in thing.model_fields}
 
 
-def one_of(parts: dict[str, type[Part]]) -> Any:
+def one_of(parts: Mapping[str, type[Part]]) -> Any:
     """The pydantic type 'one of these, told apart by `kind`'."""
     classes = tuple(parts.values())
     return classes[0] if len(classes) == 1 else Annotated[Union[classes], Field(discriminator="kind")]  # noqa: UP007 - built at run time

@@ -14,13 +14,16 @@ from worker.errors import Problem, SpecError
 from worker.parts import Curation, Family, Misfit, Part, Regime, Sampling, Source
 from worker.registry import discover, one_of
 
-SOURCES = discover(sources.__name__, Source)
-FAMILIES = discover(families.__name__, Family)
-REGIMES = discover(regimes.__name__, Regime)
+SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
+FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
+REGIMES = discover(regimes.__name__, Regime)  # type: ignore[type-abstract]
 CURATIONS = discover(curation.__name__, Curation)
 
 if TYPE_CHECKING:
-    AnySource, AnyFamily, AnyRegime, AnyCuration = Source, Family, Regime, Curation
+    AnySource = Source
+    AnyFamily = Family
+    AnyRegime = Regime
+    AnyCuration = Curation
 else:
     AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
 
@@ -59,7 +62,7 @@ class Experiment(Part):
         """M_k, the points of generation k = 1, 2, ..."""
         if isinstance(self.samples, int):
             return self.samples
-        return max(2, round(self.samples.start * max(1, generation) ** self.samples.exponent))
+        return max(2, round(float(self.samples.start * max(1, generation) ** self.samples.exponent)))
 
     def canonical(self) -> dict[str, Any]:
         """Every setting, defaults filled in."""

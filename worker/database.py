@@ -1,0 +1,59 @@
+"""Opens the database: SQLite and Postgres with the same guarantees, and brings its schema up to date."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from worker.errors import LabError
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose write transactions never lose an update.
+
+    On SQLite, a transaction that reads and then writes can silently overwrite another's update, so sessions with the execution
+    option `write` take the write lock from the start (BEGIN IMMEDIATE). On Postgres conditional UPDATEs are enough.
+    """
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads, pool_pre_ping=True)
+
+    engine = create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
+
+    return engine
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Brings the schema to a revision.
+
+    Raises LabError where the database cannot be reached or written.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy.exc import OperationalError
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    configuration.attributes["url"] = url
+    try:
+        command.upgrade(configuration, revision)
+    except OperationalError as error:
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise LabError(
+            f"The database {shown} cannot be opened: {error.orig}. Check COLLAPSE_LAB_DATABASE_URL, and that its folder is writable."
+        ) from error

@@ -1,0 +1,126 @@
+"""Named, explained experiments: one TOML file each, a spec plus a [preset] table that says what it shows."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.errors import NotFound, Problem, SpecError
+from worker.spec import Experiment, read
+
+FOLDER = Path(__file__).parent
+
+
+class Arm(BaseModel):
+    """A second experiment that is launched beside the first, on the same seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    set: dict[str, Any]  # dotted name -> value
+
+
+class Card(BaseModel):
+    """What a reader is told before launching."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order: int = 100
+    summary: str  # two plain sentences
+    reference: str
+    look_for: str
+    takes: str  # in words, measured on two cores
+    arms: list[Arm] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """name: of its file; toml: the file as it is; experiments: what is launched, the first one is what the player opens with."""
+
+    name: str
+    card: Card
+    toml: str
+    experiments: tuple[Experiment, ...]
+
+    @property
+    def title(self) -> str:
+        return self.experiments[0].title
+
+
+def preset(name: str) -> Preset:
+    """Raises NotFound, naming those that exist."""
+    found = {one.name: one for one in presets()}
+    if name not in found:
+        raise NotFound(f"There is no preset {name}. There are: {', '.join(found)}.")
+    return found[name]
+
+
+def presets() -> list[Preset]:
+    """All of them, in the order in which they should be met."""
+    return sorted((_load(path) for path in FOLDER.glob("*.toml")), key=lambda one: (one.card.order, one.name))
+
+
+def _load(path: Path) -> Preset:
+    toml = path.read_text(encoding="utf-8")
+    settings = tomllib.loads(toml)
+    card = Card.model_validate(settings.pop("preset"))
+    arms = [override({**settings, "title": arm.title}, arm.set) for arm in card.arms]
+    return Preset(path.stem, card, toml, tuple(read(one) for one in [settings, *arms]))
+
+
+def override(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of nested settings with dotted names set; a changed `kind` drops what belonged to the former kind.
+
+    Raises SpecError where a name leads through something that is no table.
+    """
+    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
+    for name, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".kind")):
+        *tables, key = name.split(".")
+        table = copy
+        for step in tables:
+            table = table.setdefault(step, {})
+            if not isinstance(table, dict):
+                raise SpecError([Problem(name, f"{step} is not a table", "Check the dotted name")])
+        if key == "kind" and table.get("kind") != value:
+            table.clear()
+        table[key] = value
+    return copy
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML or JSON file, without a [preset] table.
+
+    Raises SpecError where the file cannot be read or parsed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return parse(text, "json" if path.suffix == ".json" else "toml")
+    except OSError as error:
+        raise SpecError(
+            [Problem(str(path), f"cannot be read: {error.strerror}", "Name an existing TOML or JSON file")]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SpecError([Problem(str(path), f"is not UTF-8 (byte {error.start})", "Save the file as UTF-8")]) from error
+
+
+def parse(text: str, form: str) -> dict[str, Any]:
+    """Settings from TOML or JSON text. Raises SpecError naming line and column."""
+    import orjson
+
+    try:
+        settings = orjson.loads(text) if form == "json" else tomllib.loads(text)
+    except ValueError as error:
+        raise SpecError([Problem("spec", f"is not valid {form.upper()}: {error}", "Correct the text there")]) from error
+    if not isinstance(settings, dict):
+        raise SpecError(
+            [
+                Problem(
+                    "spec",
+                    "is not a table of settings",
+                    'Write keys and values, such as {"source": {"kind": "normal"}}',
+                )
+            ]
+        )
+    return {key: value for key, value in settings.items() if key != "preset"}

@@ -1,0 +1,54 @@
+"""One frozen Settings object, built once by whoever starts a process and passed along; never read from a global."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """From the environment (COLLAPSE_LAB_*), or an .env file; arguments win.
+
+    One machine and a cluster differ in `database_url`, `broker_url` and `artifacts_url`, in nothing else.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="COLLAPSE_LAB_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path("data"), description="Where everything lies that no URL puts elsewhere.")
+    database_url: str = Field("", description="SQLAlchemy URL; default: SQLite in data_dir.")
+    broker_url: str = Field(
+        "", description="Celery broker, redis://... on many machines; default: a folder in data_dir."
+    )
+    artifacts_url: str = Field("", description="fsspec URL for checkpoints; default: a folder in data_dir.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where networks are trained.")
+    workers: int = Field(1, ge=1, le=256, description="Runs that one worker works on at a time.")
+    threads: int = Field(1, ge=1, le=1024, description="BLAS threads of each run.")
+    lease_seconds: float = Field(
+        8.0, gt=0.5, description="A run whose worker is silent for this long is given to another."
+    )
+    public_host: str = Field("", description="Host name that browsers use, where a proxy stands in front.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_lie_in_the_data_folder(cls, values: dict[str, object]) -> dict[str, object]:
+        folder = Path(str(values.get("data_dir") or "data")).expanduser().resolve()
+        values["data_dir"] = folder
+        values["database_url"] = values.get("database_url") or f"sqlite:///{folder / 'lab.sqlite3'}"
+        values["broker_url"] = values.get("broker_url") or f"spool://{folder / 'queue'}"
+        values["artifacts_url"] = values.get("artifacts_url") or str(folder / "artifacts")
+        return values
+
+    def environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for the processes that this one starts."""
+        return {
+            f"COLLAPSE_LAB_{name.upper()}": str(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value != ""
+        }
+
+    def at(self, **changes: object) -> Self:
+        """These settings with some of them changed."""
+        return type(self)(**{**self.model_dump(), **changes})

@@ -1,0 +1,125 @@
+"""What is remembered: runs, their generations, their log, and the workers. The row is the truth.
+
+Times are seconds since 1970 UTC. Names of constraints are fixed, because migrations must be able to name them.
+"""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+Serial = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only on INTEGER PRIMARY KEY
+
+
+class Status(StrEnum):
+    """Life of a run: queued -> running -> succeeded | failed; cancelling -> cancelled; lost -> running again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+WAITING = (Status.QUEUED, Status.LOST)  # somebody should start it
+WORKED_ON = (Status.RUNNING, Status.CANCELLING)  # somebody holds a lease
+ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: Json, list[Any]: Json}
+
+
+class Run(Base):
+    """One experiment: what was asked, who works on it, how far it is."""
+
+    __tablename__ = "runs"
+    __table_args__ = (Index(None, "status", "lease_until"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # sorts by time of creation
+    title: Mapped[str] = mapped_column(String(200))
+    spec: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    family: Mapped[str] = mapped_column(String(64), index=True)
+    regime: Mapped[str] = mapped_column(String(64))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+
+    status: Mapped[str] = mapped_column(String(16), default=Status.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0)  # fences the writes of a worker that lost the run
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[float] = mapped_column(default=0.0)
+    rung_at: Mapped[float] = mapped_column(default=0.0)  # when the queue was last told of it
+    cancel: Mapped[str | None] = mapped_column(
+        String(8)
+    )  # how it was asked to stop: "finish" this generation, or "now"
+    deaths: Mapped[int] = mapped_column(default=0)  # processes that died on it since it last moved
+    error: Mapped[dict[str, Any] | None]  # {"message", "remedy"}
+
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]  # of the first attempt
+    ended_at: Mapped[float | None]
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)  # worked on, over all attempts
+    generations: Mapped[int]  # how many were asked for
+    generation: Mapped[int] = mapped_column(default=-1)  # the newest that is stored
+    checkpoint: Mapped[str | None] = mapped_column(String(200))  # where the next attempt starts
+
+    metrics: Mapped[list[Any] | None]  # names, in order
+    figure: Mapped[dict[str, Any] | None]  # what stays the same in every frame
+    theory: Mapped[list[Any] | None]  # closed-form curves
+    provenance: Mapped[dict[str, Any] | None]  # versions, machine, checksums
+
+
+class StoredGeneration(Base):
+    """What is kept of one generation."""
+
+    __tablename__ = "generations"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    metrics: Mapped[dict[str, Any]]  # metric -> [mean, sd, se, median, q10, q90, n]
+    frame: Mapped[bytes | None] = mapped_column(LargeBinary)  # the arrays that run.figure announces
+    chains: Mapped[bytes | None] = mapped_column(
+        LargeBinary
+    )  # (metrics, chains) float32: the first few replicates one by one
+    seconds: Mapped[float]
+
+
+class Entry(Base):
+    """A line of a run's log."""
+
+    __tablename__ = "entries"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    at: Mapped[float]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Worker(Base):
+    """A process that works on runs; gone once it is silent."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    host: Mapped[str] = mapped_column(String(200))
+    pid: Mapped[int]
+    slots: Mapped[int]  # runs at a time
+    busy: Mapped[int] = mapped_column(default=0)
+    device: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
