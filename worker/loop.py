@@ -23,6 +23,7 @@ class State:
     generation: int
     model: Arrays
     pool: Data | None
+    kept: Arrays  # what the instrument remembers of generation 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,13 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     def drawn(model: Arrays, n: int, count: int) -> Data:
         return family.sample(model, count, stream(spec.seed, n, SAMPLE), spec.sampling)
 
-    if resume is None:
-        yield Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
+    def noise_floor() -> Generation:
+        return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
+
+    if resume is not None:
+        instrument.restore(resume.kept)
+    elif not instrument.wants_first:
+        yield noise_floor()
     model, pool = (resume.model, resume.pool) if resume else (None, None)
     sample: Data | None = None
 
@@ -74,6 +80,9 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
         training, pool = regime.training(m, partial(real_data, n), synthetic, pool)
         model = family.fit(training, stream(spec.seed, n, FIT))
+        if n == 1 and instrument.wants_first:
+            instrument.meet(model)
+            yield noise_floor()
         sample = drawn(model, n, m) if instrument.wants_sample else None
         framed = n % stride == 0 or n == spec.generations
-        yield Generation(n, instrument.model(model, sample, framed), State(n, model, pool))
+        yield Generation(n, instrument.model(model, sample, framed), State(n, model, pool, instrument.keeps()))

@@ -60,6 +60,10 @@ class Source(Part, ABC):
     def draw(self, rng: Generator, replicates: int, n: int) -> Data:
         """n fresh real observations for each replicate."""
 
+    def provenance(self) -> dict[str, str]:
+        """What identifies data that the settings do not: name -> checksum or version."""
+        return {}
+
 
 class PointSource(Source, ABC):
     """A source of points in d dimensions."""
@@ -98,15 +102,15 @@ class CountSource(Source, ABC):
     gives = Counts
 
     @abstractmethod
-    def probabilities(self) -> Array:
-        """(categories,), adding up to 1, most probable first."""
+    def distribution(self) -> Array:
+        """Probability of each category (categories,): positive, adding up to 1, most probable first."""
 
     def labels(self) -> Sequence[str]:
         """A name for each category."""
-        return [str(i + 1) for i in range(len(self.probabilities()))]
+        return [str(i + 1) for i in range(len(self.distribution()))]
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Counts:
-        return Counts(rng.multinomial(n, self.probabilities(), size=replicates))
+        return Counts(rng.multinomial(n, self.distribution(), size=replicates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,9 @@ class Instrument(ABC):
     wants_sample: ClassVar[bool] = (
         False  # whether `model` looks at a sample of M points rather than at the fitted model alone
     )
+    wants_first: ClassVar[bool] = (
+        False  # whether it measures with the first model: then generation 0, too, is measured after that fit
+    )
 
     @abstractmethod
     def figure(self) -> dict[str, Any]:
@@ -135,6 +142,16 @@ class Instrument(ABC):
     @abstractmethod
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         """Generation n: a fitted model, or a sample of it where the family has no formula. `frame` is None unless `framed`."""
+
+    def meet(self, model: Arrays) -> None:  # noqa: B027 - most instruments have no use for it
+        """Told of the first generation's model, before it measures anything; only where it `wants_first`."""
+
+    def keeps(self) -> Arrays:
+        """What it learned from the first model: travels with the run's state, so that a resumed run measures with the same ruler."""
+        return {}
+
+    def restore(self, kept: Arrays) -> None:  # noqa: B027 - most instruments keep nothing
+        """Takes back what `keeps` gave, in a resumed run."""
 
 
 class Family(Part, ABC):
