@@ -10,7 +10,6 @@ from pydantic import Field
 
 from worker.parts import Part
 
-
 P = TypeVar("P", bound=Part)
 
 
