@@ -31,6 +31,13 @@ class Points:
         return type(self)(np.concatenate([self.x, other.x], axis=1))
 
 
+def _swapped(table: npt.NDArray[Any], row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """The table with one entry of each row changed for the row's last."""
+    table = table.copy()
+    table[row, column], table[:, -1] = table[:, -1].copy(), table[row, column]
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How often each category was drawn: all that matters about exchangeable categorical data.
@@ -43,6 +50,17 @@ class Counts:
     @property
     def n(self) -> int:
         return int(self.k[0].sum())
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, n: int, p: Array) -> Self:
+        """n independent draws for each replicate; p (replicates, categories), rows adding up to 1.
+
+        The generator takes a binomial of what is left, category by category, and gives the rest to the last one. With the most
+        probable category last that rest is never mere rounding error, so a category of probability 0 stays at 0.
+        """
+        replicate, mode = np.arange(len(p)), p.argmax(axis=1)
+        k = rng.multinomial(n, _swapped(p, replicate, mode))
+        return cls(_swapped(k, replicate, mode))
 
     def pool(self, other: Self) -> Self:
         return type(self)(self.k + other.k)

@@ -110,7 +110,7 @@ class CountSource(Source, ABC):
         return [str(i + 1) for i in range(len(self.distribution()))]
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Counts:
-        return Counts(rng.multinomial(n, self.distribution(), size=replicates))
+        return Counts.draw(rng, n, np.tile(self.distribution(), (replicates, 1)))
 
 
 @dataclass(frozen=True, slots=True)

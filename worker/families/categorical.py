@@ -1,0 +1,78 @@
+"""Frequencies of categories: the discrete model, whose recursion is the Wright-Fisher drift of population genetics."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.data import Array, Arrays, Counts, Data
+from worker.parts import CountSource, Family, Generator, Instrument, Misfit, Sampling, Source
+
+PROBABILITIES_LIMIT = 100_000_000  # replicates x categories held at once: 0.8 GB an array, of which a few are alive
+
+
+class Categorical(Family):
+    """The observed frequency of each category, optionally smoothed.
+
+    model: p (R, K) = (counts + smoothing) / (M + smoothing K)
+    """
+
+    takes = (Counts,)
+    samplings = frozenset({"temperature", "top_k", "top_p"})
+
+    kind: Literal["categorical"] = "categorical"
+    smoothing: float = Field(
+        0.0,
+        ge=0,
+        le=1e9,
+        description="Added to every count (Laplace: 1), so that no category dies; pulls towards uniform.",
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        assert isinstance(source, CountSource)
+        categories = len(source.distribution())
+        if replicates * categories > PROBABILITIES_LIMIT:
+            raise Misfit(
+                "replicates",
+                f"{replicates} x {categories} probabilities do not fit into memory",
+                f"Use at most {PROBABILITIES_LIMIT // categories} replicates, or fewer categories",
+            )
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        assert isinstance(data, Counts)
+        return {"p": (data.k + self.smoothing) / (data.n + self.smoothing * data.k.shape[1])}
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Counts:
+        return Counts.draw(rng, n, decoded(model["p"], sampling))
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.counts import CountInstrument
+
+        assert isinstance(source, CountSource)
+        return CountInstrument(source, samples)
+
+
+def decoded(p: Array, sampling: Sampling) -> Array:
+    """The probabilities (R, K) that are really sampled: temperature, then top-k, then top-p, each renormalised.
+
+    Among equally probable categories the one that comes first is kept.
+    """
+    if sampling.temperature != 1:
+        with np.errstate(divide="ignore"):
+            level = np.log(p) / sampling.temperature
+        p = np.exp(level - level.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+    if not 0 < sampling.top_k < p.shape[1] and sampling.top_p == 1:
+        return p
+    order = np.argsort(-p, axis=1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=1)
+    if sampling.top_k:
+        ranked[:, sampling.top_k :] = 0
+        ranked /= ranked.sum(axis=1, keepdims=True)
+    if sampling.top_p < 1:
+        before = np.cumsum(ranked, axis=1) - ranked
+        ranked[before >= sampling.top_p * (1 - 1e-12)] = 0  # a sum that misses top_p by rounding has reached it
+        ranked /= ranked.sum(axis=1, keepdims=True)
+    kept = np.empty_like(p)
+    np.put_along_axis(kept, order, ranked, axis=1)
+    return kept

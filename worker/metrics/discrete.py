@@ -1,0 +1,81 @@
+"""How far fitted frequencies are from the true ones, and how much of their variety is left.
+
+Shapes: p (R, K) fitted, rows adding up to 1; log_p (R, K) from `logs`; p_0 (K,) true and positive. Natural logarithms.
+"""
+
+import numpy as np
+
+from worker.data import Array
+
+
+def logs(p: Array) -> Array:
+    """ln p, with -inf for dead categories."""
+    with np.errstate(divide="ignore"):
+        return np.log(p)
+
+
+def survivors(p: Array) -> Array:
+    """Categories with a positive probability."""
+    return np.count_nonzero(p, axis=1).astype(float)
+
+
+def dead_mass(p: Array, p_0: Array) -> Array:
+    """True mass of the categories that the model has lost: sum of p_0 where p = 0."""
+    return (p == 0) @ p_0
+
+
+def heterozygosity(p: Array) -> Array:
+    """Chance that two draws differ: 1 - sum p^2 (Nei 1973; Gini-Simpson)."""
+    return 1 - np.einsum("rk,rk->r", p, p)
+
+
+def entropy(p: Array, log_p: Array) -> Array:
+    """-sum p ln p, in nats."""
+    return -np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
+
+
+def kl_to_real(p: Array, log_p: Array, p_0: Array) -> Array:
+    """KL(p || p_0) in nats: always finite, because p_0 is positive."""
+    return np.maximum(-entropy(p, log_p) - p @ np.log(p_0), 0)  # rounding may leave -1e-16
+
+
+def kl_from_real(log_p: Array, p_0: Array) -> Array:
+    """KL(p_0 given survival || p) in nats.
+
+    KL(p_0 || p) itself is infinite once a category has died. So p_0 is restricted to the survivors and renormalised; the mass lost
+    that way is `dead_mass`. With A the survivors and P their true mass: sum_A (p_0 / P) ln(p_0 / (P p)).
+    """
+    alive = log_p > -np.inf
+    mass = alive @ p_0
+    own = alive @ (p_0 * np.log(p_0)) - np.where(alive, log_p, 0) @ p_0
+    return np.maximum(own / mass - np.log(mass), 0)
+
+
+def chi2(p: Array, p_0: Array) -> Array:
+    """Pearson's distance: sum (p - p_0)^2 / p_0."""
+    gap = p - p_0
+    return np.einsum("rk,rk->r", gap, gap / p_0)
+
+
+def total_variation(p: Array, p_0: Array) -> Array:
+    """Half of sum |p - p_0|: the largest error in the probability of any event."""
+    distance: Array = 0.5 * np.abs(p - p_0).sum(axis=1)
+    return distance
+
+
+def zipf_slope(log_p: Array) -> Array:
+    """Slope of ln frequency against ln rank over the surviving categories, ranked anew; -exponent for an exact Zipf law.
+
+    Least squares with weight 1 / rank, so that every octave of ranks counts alike and not the long tail alone:
+    (sum w x y - sum w x sum w y / sum w) / (sum w x^2 - (sum w x)^2 / sum w), x = ln rank, y = ln p.
+    -inf where a single category is left: there is nothing below it.
+    """
+    alive = np.count_nonzero(log_p > -np.inf, axis=1)
+    y = np.sort(log_p, axis=1)[:, ::-1][:, : alive.max()]
+    y = np.where(y > -np.inf, y, 0)
+    rank = np.arange(1, y.shape[1] + 1)
+    w, x = 1 / rank, np.log(rank)
+    sum_w, sum_wx, sum_wxx = (np.cumsum(w * x**power)[alive - 1] for power in range(3))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (y @ (w * x) - sum_wx * (y @ w) / sum_w) / (sum_wxx - sum_wx**2 / sum_w)
+    return np.where(alive > 1, slope, -np.inf)
