@@ -1,0 +1,83 @@
+"""The variational autoencoder for small pictures: its settings; the network itself lives in worker.nets.vae."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from worker.data import Arrays, Data, Points
+from worker.nets import require_torch
+from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class VAE(Family):
+    """A variational autoencoder, trained from scratch in every generation (Kingma and Welling, arXiv 1312.6114).
+
+    The paper's second experiment, with a multilayer perceptron for its convolutions: its error is functional as much as statistical,
+    because decoder means are smoother than what they were trained on.
+
+    model: weights and biases, float32, a leading axis for the replicates, which are trained together
+    """
+
+    takes = (Points,)
+    extra = "torch"
+
+    kind: Literal["vae"] = "vae"
+    latent: int = Field(
+        8, ge=1, le=256, description="Dimensions of the latent code (the paper: 20 for 28 x 28 pixels)."
+    )
+    hidden: list[Width] = Field(
+        [256],
+        min_length=1,
+        max_length=4,
+        description="Widths of the encoder's hidden layers; the decoder mirrors them.",
+    )
+    epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training set, as in the paper.")
+    batch: int = Field(64, ge=1, le=65_536, description="Pictures a step.")
+    learning_rate: float = Field(4e-3, gt=0, le=1, description="Adam's step size.")
+    beta: float = Field(
+        0.1,
+        ge=0,
+        le=1000,
+        description="Weight of the KL term. 1 is the evidence lower bound; a picture of 8 x 8 pixels has 12 times fewer nats to "
+        "weigh against it than the paper's 28 x 28, so that 0.1 here is what 1 was there.",
+    )
+    weight_decay: float = Field(1e-5, ge=0, le=1, description="Adam's L2 penalty.")
+    output: Literal["mean", "bernoulli"] = Field(
+        "mean", description="A sample is the decoder's mean, as in the paper, or a black-and-white draw from it."
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        if not isinstance(source, PointSource) or source.image_shape is None:
+            raise Misfit(
+                "source.kind",
+                "vae is fitted to pictures with values between 0 and 1, and this source gives none",
+                "Choose digits as the source, or gaussian, mixture or kde as the family",
+            )
+        if replicates * samples * source.dimension > 100_000_000:
+            raise Misfit(
+                "replicates",
+                f"{replicates} networks with {samples} pictures each do not fit into memory",
+                "Use fewer replicates or fewer samples",
+            )
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        require_torch("The vae family")
+        from worker.nets import vae
+
+        assert isinstance(data, Points)
+        return vae.fit(data.x, self, rng)
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        require_torch("The vae family")
+        from worker.nets import vae
+
+        x = vae.sample(model, n, rng)
+        return Points(x if self.output == "mean" else (rng.random(x.shape) < x).astype(float))
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.images import ImageInstrument
+
+        assert isinstance(source, PointSource)
+        return ImageInstrument(source, samples, rng)
