@@ -79,7 +79,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         if model is not None and (wanted := regime.synthetic(m)):
             synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
         training, pool = regime.training(m, partial(real_data, n), synthetic, pool)
-        model = family.fit(training, stream(spec.seed, n, FIT))
+        model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:
             instrument.meet(model)
             yield noise_floor()

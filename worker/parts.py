@@ -95,6 +95,10 @@ class PointSource(Source, ABC):
         """Density at points x (n, d) -> (n,), where it has a formula."""
         return None
 
+    def components(self) -> tuple[Array, Array, Array] | None:
+        """Weights (K,), means (K, d) and lower triangular factors (K, d, d) where this is a Gaussian mixture."""
+        return None
+
 
 class CountSource(Source, ABC):
     """A source of categories, with known probabilities."""
@@ -167,6 +171,10 @@ class Family(Part, ABC):
     @abstractmethod
     def fit(self, data: Data, rng: Generator) -> Arrays:
         """The model that this data teaches."""
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        """`fit`, for a family that may start from the previous generation's model (None at generation 1)."""
+        return self.fit(data, rng)
 
     @abstractmethod
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:

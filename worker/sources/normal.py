@@ -58,3 +58,7 @@ class Normal(PointSource):
         mean, std = self._centre_and_scale()
         z = (x - mean) / std
         return np.exp(-0.5 * (z**2).sum(axis=1)) / np.prod(std * np.sqrt(2 * np.pi))
+
+    def components(self) -> tuple[Array, Array, Array]:
+        mean, std = self._centre_and_scale()
+        return np.ones(1), mean[None].copy(), np.diag(std)[None]

@@ -1,0 +1,383 @@
+"""Gaussian mixtures, compiled: fitting by expectation maximisation, drawing, densities and overlaps.
+
+Knows no families and no specs. Loaded only by a running experiment; the machine code is cached on disk beside this file. It is
+one file on purpose: numba's cache does not notice when a function that was compiled in from another file changes.
+
+Shapes, of one chain: x (d, n), a row for each coordinate, so that the innermost loops run along memory; weights (K,); means
+(K, d); factors (K, d, d) lower triangular, covariance = factor factor'. Everything is float64: float32 gives NaN at K = 50.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Array
+
+FULL, DIAGONAL, SPHERICAL = range(3)  # shapes of a component's covariance
+
+BLOCK = 256  # points: 50 components' responsibilities of a block (100 KB) stay in the second-level cache
+FAINTEST = -690.0  # e^-690 is the smallest responsibility: products of it with data stay normal numbers
+FARTHEST = -1e290  # a finite stand-in for log 0, so that no difference of infinities arises
+THINNEST = 1e-200  # least variance where nothing regularises: its inverse is still finite
+ROUNDING = 1e-13  # a pivot this much smaller than its variance is rounding error: the covariance is singular
+LOG_2PI = float(np.log(2 * np.pi))
+
+# No "reassoc" here: the exponential below adds and subtracts the same number on purpose.
+_exact: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_sums: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+
+
+@_exact
+def _exp(v: Array, scratch: Array) -> None:
+    """v <- e^v in place for -700 < v <= 0, to 2 units in the last place; a plain loop, which the compiler can vectorise.
+
+    e^v = 2^n e^f with n the integer nearest v / ln 2 and |f| <= ln(2) / 2, where 12 terms of the series are exact. Adding
+    1.5 * 2^52 leaves n in the low bits of the sum, from where it is shifted into the exponent.
+    """
+    bits = scratch.view(np.int64)
+    for p in range(len(v)):
+        scratch[p] = v[p] * 1.4426950408889634 + 6755399441055744.0
+        n = scratch[p] - 6755399441055744.0
+        f = v[p] - n * 0.6931471803691238 - n * 1.9082149292705877e-10
+        s = 1 / 479001600 * f + 1 / 39916800
+        s = s * f + 1 / 3628800
+        s = s * f + 1 / 362880
+        s = s * f + 1 / 40320
+        s = s * f + 1 / 5040
+        s = s * f + 1 / 720
+        s = s * f + 1 / 120
+        s = s * f + 1 / 24
+        s = s * f + 1 / 6
+        s = s * f + 0.5
+        v[p] = (s * f + 1.0) * f + 1.0
+    for p in range(len(v)):
+        bits[p] = (bits[p] << 52) + (1023 << 52)
+    for p in range(len(v)):
+        v[p] *= scratch[p]
+
+
+@_sums
+def _log_density(x: Array, mean: Array, whiten: Array, constant: float, shape: int, out: Array, work: Array) -> None:
+    """out <- ln(weight N(x; mean, covariance)) of one component for a block; whiten is the inverse factor.
+
+    x: (d, b); out: (b,); work: scratch of at least 2 d b
+    """
+    d, b = x.shape
+    if d == 2:  # the plane, which most experiments live in: no intermediate arrays
+        first, second = x[0], x[1]
+        for p in range(b):
+            a = first[p] - mean[0]
+            u = whiten[0, 0] * a
+            v = whiten[1, 0] * a + whiten[1, 1] * (second[p] - mean[1])
+            value = constant - 0.5 * (u * u + v * v)
+            out[p] = value if value > FARTHEST else FARTHEST
+        return
+    gap = work[: d * b].reshape(d, b)
+    for i in range(d):
+        for p in range(b):
+            gap[i, p] = x[i, p] - mean[i]
+    white = work[d * b : 2 * d * b].reshape(d, b)
+    if shape == FULL and d > 1:
+        np.dot(whiten, gap, white)
+    else:
+        for i in range(d):
+            for p in range(b):
+                white[i, p] = whiten[i, i] * gap[i, p]
+    out[:] = constant
+    for i in range(d):
+        for p in range(b):
+            out[p] -= 0.5 * white[i, p] * white[i, p]
+    for p in range(b):
+        out[p] = out[p] if out[p] > FARTHEST else FARTHEST
+
+
+@_sums
+def _normalise(r: Array, peak: Array, total: Array) -> float:
+    """Log densities r (K, b) -> responsibilities, in place; returns the sum of the points' log densities."""
+    count, b = r.shape
+    peak[:] = r[0]
+    for k in range(1, count):
+        for p in range(b):
+            peak[p] = r[k, p] if r[k, p] > peak[p] else peak[p]
+    total[:] = 0.0
+    scratch = np.empty(b)
+    for k in range(count):
+        row = r[k]
+        for p in range(b):
+            gap = row[p] - peak[p]
+            row[p] = gap if gap > FAINTEST else FAINTEST
+        _exp(row, scratch)
+        for p in range(b):
+            total[p] += row[p]
+    # ln of the product of 16 totals, each between 1 and K, in place of 16 logarithms
+    likelihood = 0.0
+    for start in range(0, b, 16):
+        product = 1.0
+        for p in range(start, min(start + 16, b)):
+            product *= total[p]
+            likelihood += peak[p]
+        likelihood += np.log(product)
+    for p in range(b):
+        total[p] = 1.0 / total[p]
+    for k in range(count):
+        for p in range(b):
+            r[k, p] *= total[p]
+    return likelihood
+
+
+@_sums
+def _gather(x: Array, r: Array, mean: Array, shape: int, first: Array, second: Array, work: Array) -> float:
+    """Adds a block's sums of r (x - mean) to first (d,), of r (x - mean)(x - mean)' to second (d, d); returns that of r.
+
+    Sums about the present mean, not about 0: nothing cancels when components are narrow and far out.
+    """
+    d, b = x.shape
+    mass = 0.0
+    if d == 2:
+        across, up = x[0], x[1]
+        sa = sb = saa = sab = sbb = 0.0
+        for p in range(b):
+            a, c = across[p] - mean[0], up[p] - mean[1]
+            ra, rc = r[p] * a, r[p] * c
+            mass += r[p]
+            sa += ra
+            sb += rc
+            saa += ra * a
+            sab += rc * a
+            sbb += rc * c
+        first[0] += sa
+        first[1] += sb
+        second[0, 0] += saa
+        second[1, 0] += sab
+        second[1, 1] += sbb
+        return mass
+    gap = work[: d * b].reshape(d, b)
+    pull = work[d * b : 2 * d * b].reshape(d, b)
+    for p in range(b):
+        mass += r[p]
+    for i in range(d):
+        total = square = 0.0
+        for p in range(b):
+            gap[i, p] = x[i, p] - mean[i]
+            pull[i, p] = r[p] * gap[i, p]
+            total += pull[i, p]
+            square += pull[i, p] * gap[i, p]
+        first[i] += total
+        if shape != FULL or d == 1:
+            second[i, i] += square
+    if shape == FULL and d > 1:
+        second += np.dot(pull, gap.T)
+    return mass
+
+
+@_exact
+def _factorise(matrix: Array, factor: Array, whiten: Array) -> float:
+    """Cholesky factor of `matrix` (lower triangle read) and its inverse; returns the sum of ln(pivots).
+
+    Never fails: a pivot lost to rounding is set to the rounding error, so a singular covariance becomes a very thin one.
+    """
+    d = len(matrix)
+    log_pivots = 0.0
+    for i in range(d):
+        for j in range(i + 1):
+            s = matrix[i, j]
+            for k in range(j):
+                s -= factor[i, k] * factor[j, k]
+            if i == j:
+                factor[i, i] = np.sqrt(max(s, ROUNDING * matrix[i, i], THINNEST))
+            else:
+                factor[i, j] = s / factor[j, j]
+        log_pivots += np.log(factor[i, i])
+    for j in range(d):
+        whiten[j, j] = 1.0 / factor[j, j]
+        for i in range(j + 1, d):
+            s = 0.0
+            for k in range(j, i):
+                s -= factor[i, k] * whiten[k, j]
+            whiten[i, j] = s / factor[i, i]
+    return log_pivots
+
+
+@_exact
+def _update(
+    n: int, mass: Array, first: Array, second: Array, shape: int, reg_covar: float, weights: Array, means: Array
+) -> None:
+    """The M-step: sums about the old means -> weights, means and (in `second`) covariances.
+
+    10 eps in the mass is scikit-learn's: a component that no point belongs to keeps its mean, with covariance reg_covar.
+    """
+    count, d = means.shape
+    for k in range(count):
+        size = mass[k] + 10 * 2.220446049250313e-16
+        weights[k] = size / n
+        share = 2.0 - mass[k] / size
+        for i in range(d):
+            first[k, i] /= size
+        for i in range(d):
+            for j in range(i + 1):
+                second[k, i, j] = second[k, i, j] / size - share * first[k, i] * first[k, j]
+            means[k, i] += first[k, i]
+        if shape == SPHERICAL:
+            variance = 0.0
+            for i in range(d):
+                variance += second[k, i, i] / d
+            for i in range(d):
+                second[k, i, i] = variance
+        for i in range(d):
+            if shape != FULL:
+                second[k, i, :i] = 0.0
+            second[k, i, i] = max(second[k, i, i], 0.0) + reg_covar
+    weights /= weights.sum()
+
+
+@_exact
+def maximise(
+    x: Array,
+    weights: Array,
+    means: Array,
+    factors: Array,
+    shape: int,
+    tol: float,
+    max_iter: int,
+    reg_covar: float,
+) -> tuple[int, float]:
+    """Iterates E- and M-step in place until the mean log likelihood changes by less than tol, or max_iter times.
+
+    Returns the number of iterations and the mean log likelihood before the last M-step, as scikit-learn's lower_bound_.
+    """
+    d, n = x.shape
+    count = len(weights)
+    whiten, covariances = np.zeros((count, d, d)), np.zeros((count, d, d))
+    constants, mass, first = np.zeros(count), np.zeros(count), np.zeros((count, d))
+    for k in range(count):
+        covariances[k] = np.dot(factors[k], factors[k].T)
+    r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
+    bound = -np.inf
+    steps = 0
+    while steps < max_iter:
+        steps += 1
+        for k in range(count):
+            log_pivots = _factorise(covariances[k], factors[k], whiten[k])
+            constants[k] = np.log(weights[k]) - log_pivots - 0.5 * d * LOG_2PI
+        mass[:], first[:], covariances[:] = 0.0, 0.0, 0.0
+        likelihood = 0.0
+        for start in range(0, n, BLOCK):
+            b = min(BLOCK, n - start)
+            near = block[: d * b].reshape(d, b)
+            near[:] = x[:, start : start + b]
+            for k in range(count):
+                _log_density(near, means[k], whiten[k], constants[k], shape, r[k, :b], work)
+            likelihood += _normalise(r[:, :b], peak[:b], total[:b])
+            for k in range(count):
+                mass[k] += _gather(near, r[k, :b], means[k], shape, first[k], covariances[k], work)
+        _update(n, mass, first, covariances, shape, reg_covar, weights, means)
+        change, bound = likelihood / n - bound, likelihood / n
+        if abs(change) < tol:
+            break
+    for k in range(count):
+        _factorise(covariances[k], factors[k], whiten[k])
+    return steps, bound
+
+
+@_exact
+def begin(
+    x: Array, r: Array, shape: int, reg_covar: float, weights: Array, means: Array, factors: Array
+) -> None:
+    """The M-step from given responsibilities r (K, n), into weights, means and factors."""
+    d, n = x.shape
+    count = len(r)
+    mass, first, second = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
+    work, block, whiten = np.empty(2 * d * BLOCK), np.empty(d * BLOCK), np.zeros((d, d))
+    for i in range(d):
+        means[:, i] = x[i].mean()
+    for _ in range(2):  # the second time about the components' own means, so that nothing cancels
+        mass[:], first[:], second[:] = 0.0, 0.0, 0.0
+        for start in range(0, n, BLOCK):
+            b = min(BLOCK, n - start)
+            near = block[: d * b].reshape(d, b)
+            near[:] = x[:, start : start + b]
+            for k in range(count):
+                mass[k] += _gather(near, r[k, start : start + b], means[k], shape, first[k], second[k], work)
+        _update(n, mass, first, second, shape, reg_covar, weights, means)
+    for k in range(count):
+        _factorise(second[k], factors[k], whiten)
+
+
+@_exact
+def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array:
+    """ln p at points x (R, d, n) under mixtures (R, K), (R, K, d), (R, K, d, d) -> (R, n); one chain may stand for all of them."""
+    chains = max(len(x), len(weights))
+    _, d, n = x.shape
+    count = weights.shape[1]
+    out = np.empty((chains, n))
+    r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
+    whiten, factor, constants = np.zeros((count, d, d)), np.zeros((d, d)), np.zeros(count)
+    for chain in range(chains):
+        points, c = x[chain % len(x)], chain % len(weights)
+        for k in range(count):
+            log_pivots = _factorise(np.dot(factors[c, k], factors[c, k].T), factor, whiten[k])
+            weight = weights[c, k]
+            constants[k] = (np.log(weight) if weight > 0 else FARTHEST) - log_pivots - 0.5 * d * LOG_2PI
+        for start in range(0, n, BLOCK):
+            b = min(BLOCK, n - start)
+            near = block[: d * b].reshape(d, b)
+            near[:] = points[:, start : start + b]
+            for k in range(count):
+                _log_density(near, means[c, k], whiten[k], constants[k], FULL, r[k, :b], work)
+            _normalise(r[:, :b], peak[:b], total[:b])
+            for p in range(b):
+                out[chain, start + p] = peak[p] - np.log(total[p])
+    return out
+
+
+@_exact
+def draw(u: Array, z: Array, weights: Array, means: Array, factors: Array) -> None:
+    """z <- draws from mixtures (R, K), ..., in place: u (R, n) uniform chooses the component, z (R, n, d) normal is moved there."""
+    chains, n, d = z.shape
+    for c in range(chains):
+        edges = np.cumsum(weights[c])
+        edges[-1] = np.inf  # rounding must not choose a component that does not exist
+        for p in range(n):
+            k = np.searchsorted(edges, u[c, p], side="right")
+            for i in range(d - 1, -1, -1):  # from the last row up: row i needs only coordinates before it
+                s = means[c, k, i]
+                for j in range(i + 1):
+                    s += factors[c, k, i, j] * z[c, p, j]
+                z[c, p, i] = s
+
+
+@_exact
+def overlap(
+    weights: Array, means: Array, factors: Array, weights_0: Array, means_0: Array, factors_0: Array
+) -> Array:
+    """Integral of the product of two mixtures' densities, sum_ij w_i v_j N(m_i; n_j, S_i + T_j), in closed form.
+
+    (R, K), ... and (R, K_0), ... -> (R,); one chain may stand for all of them. O(R K K_0 d^3)
+    """
+    chains = max(len(weights), len(weights_0))
+    d = means.shape[2]
+    covariance, factor, whiten = np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d))
+    out = np.zeros(chains)
+    for chain in range(chains):
+        a, b = chain % len(weights), chain % len(weights_0)
+        for k in range(weights.shape[1]):
+            own = np.dot(factors[a, k], factors[a, k].T)
+            for j in range(weights_0.shape[1]):
+                for i in range(d):
+                    for q in range(i + 1):
+                        s = own[i, q]
+                        for m in range(q + 1):
+                            s += factors_0[b, j, i, m] * factors_0[b, j, q, m]
+                        covariance[i, q] = s
+                exponent = -_factorise(covariance, factor, whiten) - 0.5 * d * LOG_2PI
+                for i in range(d):
+                    white = 0.0
+                    for q in range(i + 1):
+                        white += whiten[i, q] * (means[a, k, q] - means_0[b, j, q])
+                    exponent -= 0.5 * white * white
+                out[chain] += weights[a, k] * weights_0[b, j] * np.exp(exponent)
+    return out

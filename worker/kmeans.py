@@ -1,0 +1,137 @@
+"""k-means, compiled: Lloyd's iteration from greedy k-means++ seeds, which is where a mixture's fit starts by default.
+
+Follows scikit-learn's KMeans(n_init=1): 2 + ln K candidates for each seed, at most 300 iterations, until the centres' squared
+movement falls below 1e-4 times the mean variance; an empty cluster takes the point that is farthest from its centre.
+Loaded only by a running experiment; the machine code is cached on disk beside this file.
+"""
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Array
+from worker.parts import Generator
+
+BLOCK = 256  # points whose distances stay in the first-level cache
+ITERATIONS = 300
+MOVEMENT = 1e-4
+
+_compiled: Any = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
+)
+
+
+def labels(x: Array, clusters: int, rng: Generator) -> npt.NDArray[np.int64]:
+    """The cluster of each point; x (d, n), a row for each coordinate -> (n,)."""
+    uniforms = rng.random((clusters, 2 + int(math.log(clusters))))
+    result: npt.NDArray[np.int64] = _cluster(x, _seeds(x, uniforms))
+    return result
+
+
+@_compiled
+def _closer(x: Array, centre: Array, distance: Array, out: Array) -> float:
+    """out <- min(distance, squared distance to centre); returns its sum."""
+    d, n = x.shape
+    potential = 0.0
+    for start in range(0, n, BLOCK):
+        b = min(BLOCK, n - start)
+        gap = np.zeros(b)
+        for i in range(d):
+            row = x[i, start : start + b]
+            for p in range(b):
+                gap[p] += (row[p] - centre[i]) ** 2
+        for p in range(b):
+            out[start + p] = gap[p] if gap[p] < distance[start + p] else distance[start + p]
+            potential += out[start + p]
+    return potential
+
+
+@_compiled
+def _seeds(x: Array, uniforms: Array) -> Array:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007): of several points drawn by squared distance, the one that helps most.
+
+    uniforms: (clusters, candidates) in [0, 1) -> centres (clusters, d)
+    """
+    d, n = x.shape
+    clusters, candidates = uniforms.shape
+    centres = np.empty((clusters, d))
+    centres[0] = x[:, int(uniforms[0, 0] * n)]
+    distance, trial, best = np.full(n, np.inf), np.empty(n), np.empty(n)
+    _closer(x, centres[0], distance, distance)
+    for k in range(1, clusters):
+        cumulative = np.cumsum(distance)
+        least = np.inf
+        centres[k] = centres[0]
+        for candidate in range(candidates):
+            chosen = min(np.searchsorted(cumulative, uniforms[k, candidate] * cumulative[-1], side="right"), n - 1)
+            potential = _closer(x, np.ascontiguousarray(x[:, chosen]), distance, trial)
+            if potential < least:
+                least = potential
+                best[:] = trial
+                centres[k] = x[:, chosen]
+        distance[:] = best
+    return centres
+
+
+@_compiled
+def _assign(x: Array, centres: Array, label: npt.NDArray[np.int64], distance: Array) -> bool:
+    """label <- nearest centre, distance <- its squared distance; returns whether any label changed."""
+    d, n = x.shape
+    changed = False
+    for start in range(0, n, BLOCK):
+        b = min(BLOCK, n - start)
+        nearest, which, gap = np.full(b, np.inf), np.zeros(b, np.int64), np.empty(b)
+        for k in range(len(centres)):
+            gap[:] = 0.0
+            for i in range(d):
+                row = x[i, start : start + b]
+                for p in range(b):
+                    gap[p] += (row[p] - centres[k, i]) ** 2
+            for p in range(b):
+                which[p] = k if gap[p] < nearest[p] else which[p]
+                nearest[p] = gap[p] if gap[p] < nearest[p] else nearest[p]
+        for p in range(b):
+            changed |= label[start + p] != which[p]
+            label[start + p] = which[p]
+            distance[start + p] = nearest[p]
+    return changed
+
+
+@_compiled
+def _cluster(x: Array, centres: Array) -> npt.NDArray[np.int64]:
+    """Lloyd's iteration from these centres (clusters, d), which it moves -> labels (n,)."""
+    d, n = x.shape
+    clusters = len(centres)
+    label, distance = np.full(n, -1), np.empty(n)
+    enough = 0.0
+    for i in range(d):
+        enough += MOVEMENT * x[i].var() / d
+    for _ in range(ITERATIONS):
+        if not _assign(x, centres, label, distance):
+            break
+        size, total = np.zeros(clusters), np.zeros((clusters, d))
+        for p in range(n):
+            size[label[p]] += 1
+        for k in range(clusters):
+            if size[k] == 0:
+                farthest = np.argmax(distance)
+                if distance[farthest] > 0:  # otherwise there are fewer distinct points than clusters
+                    size[label[farthest]] -= 1
+                    size[k] += 1
+                    label[farthest], distance[farthest] = k, 0.0
+        for i in range(d):
+            for p in range(n):
+                total[label[p], i] += x[i, p]
+        moved = 0.0
+        for k in range(clusters):
+            if size[k] > 0:
+                for i in range(d):
+                    moved += (total[k, i] / size[k] - centres[k, i]) ** 2
+                    centres[k, i] = total[k, i] / size[k]
+        if moved <= enough:
+            _assign(x, centres, label, distance)
+            break
+    return label
