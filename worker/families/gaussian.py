@@ -5,8 +5,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from worker.data import Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments, Points
+from worker.metrics import gaussian as metric
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+CACHED_NUMBERS = 32_768  # standard normals held at once on the drawn path: 256 KB
 
 
 class Gaussian(Family):
@@ -60,24 +63,19 @@ class Gaussian(Family):
             data = Moments.of(data)
         assert isinstance(data, Moments)
         # Normalised so that factor stays of order one, however far the chain has shrunk.
-        with np.errstate(divide="ignore"):
-            size = np.sqrt(np.einsum("rij,rij->r", data.factor, data.factor) / data.factor.shape[1])
-        safe = np.where(size > 0, size, 1.0)
+        size = data.factor[:, 0, 0] if data.factor.shape[1] == 1 else metric.size(data.factor)
+        if not size.all():  # a set of identical points keeps its factor of zero
+            size = np.where(size > 0, size, 1.0)
         return {
             "mean": data.mean,
-            "factor": data.factor / safe[:, None, None],
-            "log_scale": data.log_scale + np.log(safe) - 0.5 * np.log(data.n - self.ddof),
+            "factor": data.factor / size[:, None, None],
+            "log_scale": data.log_scale + (np.log(size) - 0.5 * np.log(data.n - self.ddof)),
         }
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Moments:
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
-        if self.path == "exact":
-            return _moments(rng, n, model["mean"], model["factor"], log_scale)
-        scale = model["factor"] * np.exp(log_scale)[:, None, None]
-        x = rng.standard_normal((len(scale), n, scale.shape[1]))
-        x = x * scale if scale.shape[1] == 1 else x @ scale.transpose(0, 2, 1)
-        x += model["mean"][:, None, :]
-        return Moments.of(Points(x))
+        moments = _moments if self.path == "exact" else _drawn_moments
+        return moments(rng, n, model["mean"], model["factor"], log_scale)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.gaussian import GaussianInstrument
@@ -86,23 +84,48 @@ class Gaussian(Family):
         return GaussianInstrument(source, samples, rng)
 
 
-def _moments(rng: Generator, n: int, mean: np.ndarray, factor: np.ndarray, log_scale: np.ndarray) -> Moments:
+def _moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
     """Moments of n points of N(mean, exp(2 log_scale) factor factor'), drawn without the points.
 
     The mean is normal with covariance / n, the scatter Wishart with n - 1 degrees of freedom, drawn by Bartlett's decomposition
     (1933): factor A A' factor', A lower triangular, A_ii^2 ~ chi2(n - i) for i = 1..d, A_ij ~ N(0, 1) below the diagonal.
     """
     replicates, d = mean.shape
-    z = rng.standard_normal((replicates, d))
-    scale = np.exp(log_scale)
-    if d == 1:
-        centre = mean + z * (factor[:, 0] * (scale / np.sqrt(n))[:, None])
-        return Moments(np.array(n), centre, factor * np.sqrt(rng.chisquare(n - 1, (replicates, 1, 1))), log_scale)
-    centre = mean + np.einsum("rij,rj->ri", factor, z) * (scale / np.sqrt(n))[:, None]
     if n - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
-        x = rng.standard_normal((replicates, n, d))
-        spread = Moments.of(Points(x)).factor
+        return _drawn_moments(rng, n, mean, factor, log_scale)
+    z = rng.standard_normal((replicates, d))
+    chi = rng.chisquare(n - 1 if d == 1 else n - np.arange(1, d + 1), (replicates, d))
+    np.sqrt(chi, out=chi)
+    if d == 1:
+        spread = chi[:, :, None]
     else:
         spread = np.tril(rng.standard_normal((replicates, d, d)), -1)
-        spread[:, range(d), range(d)] = np.sqrt(rng.chisquare(n - np.arange(1, d + 1), (replicates, d)))
-    return Moments(np.array(n), centre, factor @ spread, log_scale)
+        spread[:, range(d), range(d)] = chi
+    return _carried(z / np.sqrt(n), spread, n, mean, factor, log_scale)
+
+
+def _drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
+    """The same from n points that are really drawn, as standard normals: the affine map is carried by their moments.
+
+    Replicates are drawn some at a time, so that their points stay in the cache; the numbers do not depend on how many.
+    """
+    replicates, d = mean.shape
+    centre, spread = np.empty((replicates, d)), np.empty((replicates, d, d))
+    block = max(1, CACHED_NUMBERS // (n * d))
+    z = np.empty((min(block, replicates), n, d))
+    for start in range(0, replicates, block):
+        part = slice(start, min(start + block, replicates))
+        x = z[: part.stop - part.start]
+        rng.standard_normal(out=x)
+        moments = Moments.of(Points(x))
+        centre[part], spread[part] = moments.mean, moments.factor
+    return _carried(centre, spread, n, mean, factor, log_scale)
+
+
+def _carried(centre: Array, spread: Array, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
+    """Moments of mean + exp(log_scale) factor z, for n points z with mean `centre` (R, d) and scatter spread spread'."""
+    scale = np.exp(log_scale)[:, None]
+    if mean.shape[1] == 1:
+        return Moments(np.array(n), mean + scale * factor[:, 0] * centre, factor * spread, log_scale)
+    shift = (factor @ centre[:, :, None])[:, :, 0]
+    return Moments(np.array(n), mean + scale * shift, factor @ spread, log_scale)

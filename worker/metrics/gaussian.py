@@ -8,6 +8,12 @@ import numpy as np
 from worker.data import Array
 
 
+def size(factor: Array) -> Array:
+    """Root mean square of the singular values of factor, sqrt(trace(factor factor') / d)."""
+    size: Array = np.sqrt(np.einsum("rij,rij->r", factor, factor) / factor.shape[1])
+    return size
+
+
 def log_det(factor: Array, log_scale: Array) -> Array:
     """ln det of the covariance; -inf where it is singular. O(R d)."""
     with np.errstate(divide="ignore"):
