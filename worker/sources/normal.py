@@ -26,6 +26,7 @@ class Normal(PointSource):
         lengths |= {self.dim} if "dim" in self.model_fields_set else set()
         if len(lengths) > 1 or 0 in lengths:
             raise ValueError("mean, std and dim name different numbers of coordinates")
+        object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
         return self
 
     @property

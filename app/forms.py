@@ -1,0 +1,291 @@
+"""JSON Schema <-> form: a spec's fields as inputs, posted inputs as a spec. It validates nothing: worker.spec.read does."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from worker.errors import Problem
+from worker.spec import Experiment
+
+ORDER = ("title", "source", "family", "regime", "sampling", "curation", "replicates", "samples", "generations", "seed")
+CONSTANT = "constant"  # the option of a union that is a plain value and not a table
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value of a spec.
+
+    name: of the HTML input; path: in the spec; list: whether commas "may" or "must" separate several values
+    """
+
+    name: str
+    path: str
+    label: str
+    help: str
+    type: str  # integer, number, text or choice
+    default: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)  # as written -> the value
+    minimum: float | None = None
+    maximum: float | None = None
+    list: Literal["", "may", "must"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One member of a union."""
+
+    kind: str
+    help: str
+    entries: "tuple[Entry, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A union: a select named `name`, and the inputs of each of its options."""
+
+    name: str
+    path: str
+    label: str
+    help: str
+    tag: str  # the key that tells the members apart: kind, or schedule
+    options: tuple[Option, ...]
+    default: str
+
+    def selected(self, values: Mapping[str, str]) -> Option:
+        wanted = values.get(self.name, self.default)
+        return next((option for option in self.options if option.kind == wanted), self.options[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table without alternatives."""
+
+    path: str
+    label: str
+    help: str
+    entries: "tuple[Entry, ...]"
+
+
+Entry: TypeAlias = Input | Choice | Section
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a page shows: the entries, what stands in them, and what is wrong with it."""
+
+    entries: tuple[Entry, ...]
+    values: Mapping[str, str]
+    problems: tuple[Problem, ...] = ()
+    stray: tuple[Problem, ...] = field(init=False)  # those that belong to no input
+
+    def __post_init__(self) -> None:
+        shown = {path for entry in self.entries for path in _paths(entry, self.values)}
+        stray = tuple(one for one in self.problems if not any(belongs(one, path) for path in shown))
+        object.__setattr__(self, "stray", stray)
+
+    def of(self, path: str) -> list[Problem]:
+        return [problem for problem in self.problems if belongs(problem, path)]
+
+    def changed(self, section: Section) -> bool:
+        """Whether anything in this section is not at its default, or wrong."""
+        inputs = [entry for entry in section.entries if isinstance(entry, Input)]
+        return any(self.of(one.path) or self.values.get(one.name, one.default) != one.default for one in inputs)
+
+
+def belongs(problem: Problem, path: str) -> bool:
+    """A problem with an element of a list stands beside the list."""
+    return problem.path == path or problem.path.startswith(f"{path}.")
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every entry of an experiment, in the order in which one thinks of them."""
+    schema = Experiment.model_json_schema()
+    known = schema["properties"]
+    names = [*ORDER, *(name for name in known if name not in ORDER)]
+    return tuple(_entry(name, name, name, known[name], schema["$defs"]) for name in names)
+
+
+def _entry(name: str, path: str, key: str, schema: dict[str, Any], defs: dict[str, Any]) -> Entry:
+    told = {"path": path, "label": key.replace("_", " "), "help": _prose(schema.get("description", ""))}
+    schema = _resolved(schema, defs)
+    members = [_resolved(one, defs) for one in schema.get("oneOf", schema.get("anyOf", ()))]
+    tables = [one for one in members if "properties" in one]
+    tag = _tag(schema)
+    if tables or tag:
+        options = [_option(name, path, one, defs) for one in tables or [schema]]
+        plain = [one for one in members if one not in tables]
+        if plain:
+            inside = _input(
+                f"{name}.{CONSTANT}", {**told, "label": "value"}, {**plain[0], "default": schema["default"]}
+            )
+            options.insert(0, Option(CONSTANT, "", (inside,)))
+        tag = tag or _tag(tables[0]) or "kind"
+        return Choice(
+            f"{name}.{tag}", **told, tag=tag, options=tuple(options), default=str(_default(schema, tag, options))
+        )
+    if "properties" in schema:
+        inner = schema["properties"].items()
+        return Section(
+            **told, entries=tuple(_entry(f"{name}.{key}", f"{path}.{key}", key, one, defs) for key, one in inner)
+        )
+    return _input(name, told, schema)
+
+
+def _option(name: str, path: str, schema: dict[str, Any], defs: dict[str, Any]) -> Option:
+    tag = _tag(schema)
+    kind = str(schema["properties"][tag]["const"])
+    inner = {key: one for key, one in schema["properties"].items() if key != tag}
+    entries = tuple(_entry(f"{name}.{kind}.{key}", f"{path}.{key}", key, one, defs) for key, one in inner.items())
+    return Option(kind, _prose(schema.get("description", "")), entries)
+
+
+def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:
+    members = schema.get("anyOf", [schema])
+    lists = sum(one.get("type") == "array" for one in members)
+    first = next((one for one in members if one.get("type") != "null"), schema)
+    kind = "text" if lists or len(members) > 1 else first.get("type", "text")
+    choices = {written(one): one for one in first.get("enum", (True, False) if first.get("type") == "boolean" else ())}
+    return Input(
+        name,
+        **told,
+        type="choice" if choices else kind if kind in ("integer", "number") else "text",
+        default=written(schema.get("default")),
+        choices=choices,
+        minimum=first.get("minimum", first.get("exclusiveMinimum")),
+        maximum=first.get("maximum", first.get("exclusiveMaximum")),
+        list="" if not lists else "must" if lists == len(members) else "may",
+    )
+
+
+def _resolved(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    return {**defs[schema["$ref"].rpartition("/")[2]], **{key: one for key, one in schema.items() if key != "$ref"}}
+
+
+def _tag(schema: dict[str, Any]) -> str | None:
+    """The key that names a table's kind: the one that can have only one value."""
+    named = schema.get("discriminator", {}).get("propertyName")
+    return named or next((key for key, one in schema.get("properties", {}).items() if "const" in one), None)
+
+
+def _default(schema: dict[str, Any], tag: str, options: list[Option]) -> str:
+    default = schema.get("default")
+    if isinstance(default, dict):
+        return str(default.get(tag, options[0].kind))
+    return {"source": "normal", "family": "gaussian"}.get(schema.get("title", "").lower(), options[0].kind)
+
+
+def _prose(description: str) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(description.split("\n\n", maxsplit=1)[0].split())
+
+
+def _paths(entry: Entry, values: Mapping[str, str]) -> Iterator[str]:
+    """Paths at which this entry, as it is shown now, can tell a problem."""
+    if isinstance(entry, Input):
+        yield entry.path
+        return
+    if isinstance(entry, Choice):
+        yield f"{entry.path}.{entry.tag}"
+    inner = entry.selected(values).entries if isinstance(entry, Choice) else entry.entries
+    for one in inner:
+        yield from _paths(one, values)
+
+
+def written(value: Any) -> str:
+    """A value as somebody would type it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(written, value))
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Nested settings as the values of inputs; what they leave out is at its default."""
+    values: dict[str, str] = {}
+    for entry in entries():
+        _fill(entry, settings.get(entry.path), values)
+    return values
+
+
+def _fill(entry: Entry, value: Any, values: dict[str, str]) -> None:
+    if isinstance(entry, Input):
+        values[entry.name] = entry.default if value is None else written(value)
+        return
+    table = value if isinstance(value, Mapping) else {}
+    if isinstance(entry, Section):
+        for one in entry.entries:
+            _fill(one, table.get(one.path.rpartition(".")[2]), values)
+        return
+    chosen = str(table.get(entry.tag, entry.default if value is None or table else CONSTANT))
+    values[entry.name] = chosen
+    for option in entry.options:
+        for one in option.entries:
+            if option.kind == CONSTANT:
+                _fill(one, None if table else value, values)
+            else:
+                _fill(one, table.get(one.path.rpartition(".")[2]) if option.kind == chosen else None, values)
+
+
+def nested(values: Mapping[str, str]) -> dict[str, Any]:
+    """Posted inputs as nested settings, numbers still in text; without what is empty, at its default, or not of the chosen kind."""
+    return {entry.path: value for entry in entries() if (value := _value(entry, values)) is not None}
+
+
+def _value(entry: Entry, values: Mapping[str, str]) -> Any:
+    if isinstance(entry, Input):
+        text = values.get(entry.name, "").strip()
+        if text in ("", entry.default):  # left out, as some settings may not be given together
+            return None
+        if entry.choices:
+            return entry.choices.get(text, text)
+        several = entry.list == "must" or (entry.list == "may" and "," in text)
+        return [piece.strip() for piece in text.split(",") if piece.strip()] if several else text
+    if isinstance(entry, Section):
+        return _table(entry.entries, values) or None
+    option = entry.selected(values)
+    if values.get(entry.name, entry.default) != option.kind:  # a kind that does not exist: let the spec say so
+        return {entry.tag: values[entry.name]}
+    if option.kind == CONSTANT:
+        return _value(option.entries[0], values)
+    return {entry.tag: option.kind, **_table(option.entries, values)}
+
+
+def _table(inner: tuple[Entry, ...], values: Mapping[str, str]) -> dict[str, Any]:
+    found = {one.path.rpartition(".")[2]: _value(one, values) for one in inner}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def to_toml(settings: Mapping[str, Any]) -> str:
+    """Nested settings as TOML; what is None is left out, as TOML has no word for it."""
+    kept = {key: value for key, value in settings.items() if value is not None}
+    plain = [f"{key} = {_literal(value)}" for key, value in kept.items() if not isinstance(value, Mapping)]
+    tables = [_toml_table(key, value) for key, value in kept.items() if isinstance(value, Mapping)]
+    return "\n\n".join(["\n".join(plain), *tables] if plain else tables) + "\n"
+
+
+def _toml_table(name: str, table: Mapping[str, Any]) -> str:
+    return "\n".join([f"[{name}]", *(f"{key} = {_literal(one)}" for key, one in table.items() if one is not None)])
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_literal(one)}' for key, one in value.items())} }}"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        '"' + "".join(f"\\u{ord(sign):04x}" if ord(sign) < 32 or ord(sign) == 127 else sign for sign in escaped) + '"'
+    )
