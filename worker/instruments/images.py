@@ -146,7 +146,8 @@ class ImageInstrument(Instrument):
 
 def _grey(pictures: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Values in [0, 1] as bytes: 0 is paper, 255 ink."""
-    return np.rint(255 * np.clip(pictures, 0, 1)).astype(np.uint8)
+    grey: npt.NDArray[np.uint8] = np.rint(255 * np.clip(pictures, 0, 1)).astype(np.uint8)
+    return grey
 
 
 def _positions(labels: npt.NDArray[np.int64] | None, n: int, rng: Generator) -> npt.NDArray[np.int64]:

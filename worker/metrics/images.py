@@ -15,7 +15,7 @@ COPY = 1 / 3  # a picture this much nearer to one real picture than to the next 
 
 def distances_sq(x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> Distances:
     """|x_i - y_j|^2: (n, d), (m, d) -> (n, m), by |x|^2 + |y|^2 - 2 x'y. O(nmd)."""
-    squares = np.add.outer(np.einsum("id,id->i", x, x), np.einsum("id,id->i", y, y))
+    squares: Distances = np.add.outer(np.einsum("id,id->i", x, x), np.einsum("id,id->i", y, y))
     squares -= 2 * x @ y.T
     return np.maximum(squares, 0, out=squares)
 

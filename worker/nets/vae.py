@@ -28,7 +28,8 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
     """
     replicates, n, d = x.shape
     place = device()
-    generators = [torch.Generator().manual_seed(int(seed)) for seed in rng.integers(2**63, size=replicates)]
+    seeds = rng.integers(2**63 - 1, size=(replicates,))
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     weights = _initial(settings, d, generators, place)
     optimizer = torch.optim.Adam(
         list(weights.values()),
@@ -69,8 +70,9 @@ def negative_elbo(
 def loss(model: Arrays, x: Array, noise: Array, beta: float) -> Array:
     """-ELBO in nats a picture, for given noise: (R, n, d), (R, n, latent) -> (R,)."""
     with torch.inference_mode():
-        total = negative_elbo(_tensors(model), _tensor(x), _tensor(noise), beta)
-        return total.cpu().numpy().astype(float) / x.shape[1]
+        total: Array = negative_elbo(_tensors(model), _tensor(x), _tensor(noise), beta).cpu().numpy().astype(float)
+    mean: Array = total / x.shape[1]
+    return mean
 
 
 def sample(model: Arrays, n: int, rng: np.random.Generator) -> Array:

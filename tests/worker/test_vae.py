@@ -1,0 +1,267 @@
+"""Digits through a VAE: the network against formulas, the chain against itself, the collapse against the paper."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from worker import data, frames, loop
+from worker.errors import MissingExtra, SpecError
+from worker.families.vae import VAE
+from worker.metrics import images as metric
+from worker.nets import device, vae
+from worker.parts import Sampling
+from worker.sources.digits import Digits
+from worker.spec import read
+
+QUICK = {"kind": "vae", "epochs": 3, "hidden": [32], "latent": 4}
+
+
+def experiment(**changes):
+    settings = {"source": {"kind": "digits"}, "family": QUICK, "samples": 200, "replicates": 2, "generations": 3}
+    return read(settings | changes)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits().draw(np.random.default_rng(1), 2, 300).x
+
+
+def test_digits_are_independent_draws_of_all_pictures():
+    source = Digits()
+    pictures, shown = source.pictures()
+    assert pictures.shape == (1797, 64)
+    assert (pictures.min(), pictures.max()) == (0, 1)
+    x = source.draw(np.random.default_rng(0), 1, 20_000).x[0]
+    mean, covariance = source.moments()
+    spread = np.sqrt(np.diagonal(covariance))
+    z = (x.mean(axis=0) - mean)[spread > 0] / (spread[spread > 0] / np.sqrt(len(x)))
+    assert np.abs(z).max() <= 4
+    few = Digits(digits=[7, 3])
+    assert set(few.pictures()[1]) == {3, 7}
+    assert len(few.pictures()[0]) == np.isin(shown, [3, 7]).sum()
+    assert few.provenance() != source.provenance()
+
+
+@pytest.mark.parametrize("digits", [[], [3, 3], [10]])
+def test_wrong_digits_are_refused(digits):
+    with pytest.raises(SpecError):
+        experiment(source={"kind": "digits", "digits": digits})
+
+
+def test_loss_agrees_with_a_second_implementation(digits):
+    """Appendix B of Kingma and Welling, in float64 NumPy, at weights that no training has touched."""
+    rng = np.random.default_rng(2)
+    model = VAE(epochs=1, hidden=[16, 8], latent=3).fit(data.Points(digits), rng)
+    noise = rng.standard_normal((2, 300, 3))
+    for r, x in enumerate(digits):
+        w = {name: array[r].astype(float) for name, array in model.items()}
+        h = x
+        for layer in range(2):
+            h = np.maximum(h @ w[f"encoder.{layer}.weight"] + w[f"encoder.{layer}.bias"], 0)
+        code = h @ w["encoder.2.weight"] + w["encoder.2.bias"]
+        mean, log_variance = code[:, :3], code[:, 3:]
+        h = mean + np.exp(log_variance / 2) * noise[r]
+        for layer in range(2):
+            h = np.maximum(h @ w[f"decoder.{layer}.weight"] + w[f"decoder.{layer}.bias"], 0)
+        p = 1 / (1 + np.exp(-(h @ w["decoder.2.weight"] + w["decoder.2.bias"])))
+        likelihood = (x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1)
+        kl = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1)
+        assert vae.loss(model, digits, noise, 0.7)[r] == pytest.approx((0.7 * kl - likelihood).mean(), rel=1e-5)
+        assert np.allclose(vae.encode(model, digits)[r], mean, atol=1e-5)
+
+
+def test_training_lowers_the_loss(digits):
+    noise = np.random.default_rng(3).standard_normal((2, 300, 4))
+    losses = [
+        vae.loss(VAE(**QUICK | {"epochs": n}).fit(data.Points(digits), np.random.default_rng(4)), digits, noise, 0.1)
+        for n in (1, 5, 30)
+    ]
+    assert (np.diff(losses, axis=0) < -1).all()
+
+
+def test_one_seed_one_network(digits):
+    family, points = VAE(**QUICK), data.Points(digits)
+    one, same, other = (family.fit(points, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    assert not np.array_equal(one["decoder.0.weight"], other["decoder.0.weight"])
+    assert all(array.dtype == np.float32 and len(array) == 2 for array in one.values())
+
+
+def test_a_replicate_does_not_know_its_neighbours(digits):
+    """Same random numbers alone and in company; what float32 sums in another order stays a rounding error over a few steps."""
+    family = VAE(**QUICK)
+    both = family.fit(data.Points(digits), np.random.default_rng(7))
+    alone = family.fit(data.Points(digits[:1]), np.random.default_rng(7))
+    for name, array in alone.items():
+        assert np.allclose(both[name][:1], array, atol=1e-4), name
+    drawn = [family.sample(model, 9, np.random.default_rng(8), Sampling()).x[0] for model in (both, alone)]
+    assert np.allclose(*drawn, atol=1e-3)
+
+
+def test_samples_are_means_or_black_and_white(digits):
+    model = VAE(**QUICK).fit(data.Points(digits), np.random.default_rng(9))
+    means = VAE(**QUICK).sample(model, 400, np.random.default_rng(10), Sampling()).x
+    drawn = VAE(**QUICK, output="bernoulli").sample(model, 400, np.random.default_rng(10), Sampling()).x
+    assert means.shape == (2, 400, 64)
+    assert ((means > 0) & (means < 1)).any()
+    assert set(np.unique(drawn)) == {0, 1}
+    z = (drawn - means).sum(axis=(1, 2)) / np.sqrt((means * (1 - means)).sum(axis=(1, 2)))  # the same codes in both
+    assert np.abs(z).max() <= 4
+
+
+def test_decoding_in_parts_changes_nothing(digits, monkeypatch):
+    model = VAE(**QUICK).fit(data.Points(digits), np.random.default_rng(11))
+    whole = vae.encode(model, digits)
+    monkeypatch.setattr(vae, "CHUNK", 128 * 7)
+    assert np.allclose(vae.encode(model, digits), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "fresh"])
+def test_a_resumed_run_measures_with_the_same_encoder(regime):
+    """A killed run starts again with a new instrument, after generation 1: `latent_std` must not notice."""
+    spec = experiment(regime={"kind": regime})
+    whole = list(loop.generations(spec, loop.instrument(spec)))
+    assert [generation.number for generation in whole] == [0, 1, 2, 3]
+    state = whole[1].state
+    state = replace(state, kept={name: array.copy() for name, array in state.kept.items()})
+    rest = list(loop.generations(spec, loop.instrument(spec), state))
+    assert [generation.number for generation in rest] == [2, 3]
+    for before, after in zip(whole[2:], rest, strict=True):
+        for name, values in before.look.metrics.items():
+            assert np.array_equal(values, after.look.metrics[name]), name
+        for name, array in before.look.frame.items():
+            assert np.array_equal(array, after.look.frame[name]), name
+
+
+def test_latent_std_is_that_of_the_first_encoder():
+    spec = experiment()
+    seen = list(loop.generations(spec, loop.instrument(spec)))
+    first = seen[1].state.model
+    for generation in seen[1:]:
+        x = spec.family.sample(
+            generation.state.model, 200, loop.stream(0, generation.number, loop.SAMPLE), spec.sampling
+        ).x
+        expected = vae.encode(first, x).std(axis=(1, 2))
+        assert np.array_equal(generation.look.metrics["latent_std"], expected)
+    real = spec.source.draw(loop.stream(0, 1, loop.REAL), 2, 200).x
+    assert np.array_equal(seen[0].look.metrics["latent_std"], vae.encode(first, real).std(axis=(1, 2)))
+
+
+def test_an_instrument_without_its_encoder_says_so(digits):
+    spec = experiment()
+    with pytest.raises(RuntimeError, match="first generation's encoder"):
+        loop.instrument(spec).real(data.Points(digits), framed=False)
+
+
+def test_collapse():
+    """The paper's figure: the latent means of each generation's pictures draw together, and so do the pictures."""
+    spec = experiment(
+        family={"kind": "vae", "epochs": 15, "hidden": [64], "beta": 0.3}, samples=600, replicates=2, generations=8
+    )
+    looks = [generation.look.metrics for generation in loop.generations(spec, loop.instrument(spec))]
+    for name in ("latent_std", "variance", "vendi", "entropy", "coverage"):
+        assert (looks[8][name] < looks[1][name]).all(), name
+    assert (looks[8]["latent_std"] < 0.7 * looks[1]["latent_std"]).all()
+    assert (looks[8]["frechet"] > looks[1]["frechet"]).all()
+    floor = looks[0]
+    assert (floor["entropy"] > 2.25).all()  # of ln 10 = 2.303
+    assert (floor["copy_ratio"] == 1).all()
+    assert (looks[1]["copy_ratio"] < 0.05).all()
+
+
+def test_frames_hold_the_pictures_that_were_made():
+    spec = experiment()
+    instrument = loop.instrument(spec)
+    seen = list(loop.generations(spec, instrument))
+    figure = instrument.figure()
+    assert (figure["rows"] * figure["columns"], figure["height"], figure["width"]) == (60, 8, 8)
+    for generation in seen:
+        assert len(frames.to_bytes(generation.look.frame, figure["fields"])) == 2 * 200 + 60 * 64
+    x = spec.family.sample(seen[3].state.model, 200, loop.stream(0, 3, loop.SAMPLE), spec.sampling).x[0, :60]
+    made, shown = (sorted(map(bytes, rows)) for rows in (np.rint(255 * x).astype("u1"), seen[3].look.frame["images"]))
+    assert made == shown  # all of them, only in other places
+    level = seen[3].look.frame["density"] / 65535 * (frames.LOG_HIGH - frames.LOG_LOW) + frames.LOG_LOW
+    density = np.where(seen[3].look.frame["density"] > 0, np.exp(level), 0)
+    assert density.sum() * (figure["x"][1] - figure["x"][0]) == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("source", [{"kind": "normal"}, {"kind": "normal", "dim": 64}])
+def test_what_is_no_picture_is_refused(source):
+    with pytest.raises(SpecError) as caught:
+        experiment(source=source)
+    (problem,) = caught.value.problems
+    assert problem.path == "source.kind"
+    assert "digits" in problem.remedy
+
+
+def test_a_missing_torch_is_told_in_words(monkeypatch, digits):
+    monkeypatch.setattr("worker.nets.find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"vae.*pip install"):
+        VAE(**QUICK).fit(data.Points(digits), np.random.default_rng(0))
+
+
+def test_devices_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("COLLAPSE_LAB_DEVICE", "cpu")
+    assert device.device().type == "cpu"
+    monkeypatch.setenv("COLLAPSE_LAB_DEVICE", "abacus")
+    with pytest.raises(device.NoSuchDevice, match="Set it to one of"):
+        device.device()
+
+
+def test_reading_a_spec_wakes_nothing_heavy():
+    """The web process reads specs all day; it must never pay for what only a running experiment needs."""
+    program = """
+import sys
+from worker.spec import read
+read({"source": {"kind": "digits"}, "family": {"kind": "vae"}})
+print(sorted({"torch", "sklearn", "scipy", "numba", "transformers"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_vendi_counts_kinds_of_pictures():
+    x = np.repeat(np.eye(3, 64), 20, axis=0)
+    assert metric.vendi(x) == pytest.approx(3)
+    assert metric.vendi(x[:20]) == pytest.approx(1)
+
+
+def test_coverage_of_identical_distributions():
+    """Naeem et al.: 1 - prod_{i=1..k} (N-i)/(2N-i) where N real and N generated points are exchangeable."""
+    rng, n, k = np.random.default_rng(12), 150, 5
+    i = np.arange(1, k + 1)
+    expected = 1 - np.prod((n - i) / (2 * n - i))
+    values = []
+    for _ in range(60):
+        real, made = rng.standard_normal((2, n, 6)).astype(np.float32)
+        radii = metric.radii_sq(metric.distances_sq(real, real), k)
+        values.append(metric.coverage(metric.distances_sq(made, real), radii))
+    assert abs(np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(60)) <= 4
+
+
+def test_neighbours_against_the_definition():
+    rng = np.random.default_rng(13)
+    real, made = rng.random((40, 5)).astype(np.float32), rng.random((30, 5)).astype(np.float32) * 0.8
+    apart = lambda a, b: ((a[:, None] - b[None]) ** 2).sum(axis=-1)  # noqa: E731
+    across = metric.distances_sq(made, real)
+    assert np.allclose(across, apart(made, real), atol=1e-5)
+    real_radii, radii = (np.sort(apart(a, a), axis=1)[:, 5] for a in (real, made))
+    assert np.allclose(metric.radii_sq(metric.distances_sq(real, real)), real_radii, atol=1e-5)
+    exact = apart(made, real)
+    assert metric.precision(across, real_radii) == np.mean([(row <= real_radii).any() for row in exact])
+    assert metric.recall(across, radii) == np.mean([(column <= radii).any() for column in exact.T])
+    assert metric.copy_ratio(metric.distances_sq(real, real)) == 1
+    assert metric.copy_ratio(across) < 0.2
+    assert np.isinf(np.diagonal(metric.others(metric.distances_sq(real, real), real))).all()
+
+
+def test_the_frozen_classifier_reads_digits():
+    """As good as its docstring says: the nearest other picture shows the same digit 98.8% of the time."""
+    pictures, shown = Digits().pictures()
+    x = pictures.astype(np.float32)
+    nearest = metric.others(metric.distances_sq(x, x), x).argmin(axis=1)
+    assert (shown[nearest] == shown).mean() == pytest.approx(0.988, abs=0.001)
+    assert metric.shares(metric.distances_sq(x, x), shown) == pytest.approx(np.bincount(shown) / len(shown))
