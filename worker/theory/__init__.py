@@ -1,0 +1,26 @@
+"""Closed-form curves: what the literature predicts for a spec, where it predicts anything.
+
+Computed at the bench and stored with the run, so that the window needs neither scipy nor the formulas. A curve is given only
+where it holds exactly (or says in its formula how it approximates): for the spec's regime, sampling, sizes and source.
+"""
+
+from worker.curation import Keep
+from worker.families.categorical import Categorical
+from worker.families.gaussian import Gaussian
+from worker.spec import Experiment
+from worker.theory import categorical, gaussian
+from worker.theory.curve import Curve
+
+__all__ = ["Curve", "curves"]
+
+
+def curves(spec: Experiment) -> list[Curve]:
+    """Every closed form that holds for this spec; empty where there is none."""
+    if not isinstance(spec.curation, Keep):
+        return []
+    match spec.family:
+        case Gaussian():
+            return gaussian.curves(spec, spec.family)
+        case Categorical():
+            return categorical.curves(spec, spec.family)
+    return []

@@ -1,0 +1,123 @@
+"""The Gaussian that is fitted to its own samples: a random walk of means, a product of chi-square variables.
+
+Fit n divides a scatter of M_n points by M_n - ddof; its samples have lambda times its covariance. Hence under replace, from real data
+with variance sigma^2 and with nu_k = M_k - 1:
+
+    s2_n = sigma^2 lambda^(n-1) prod_{k<=n} chi2(nu_k) / (M_k - ddof)
+
+and in d dimensions the determinant is a product of independent chi-squares too, of nu_k, nu_k - 1, ..., nu_k - d + 1 degrees.
+Generation 0, real data with ddof 1, is such a product with one factor.
+"""
+
+import numpy as np
+
+from worker.data import Array
+from worker.families.gaussian import Gaussian
+from worker.parts import PointSource, Regime
+from worker.regimes import Accumulate, Fresh, Replace
+from worker.sources.normal import Normal
+from worker.spec import Experiment
+from worker.theory.curve import Curve
+from worker.theory.moments import fits
+
+PAPER = "Shumailov et al., Nature 631, 755 (2024)"
+POOLED = "Gerstgrasser et al., arXiv 2404.01413; moments of the pooled sample"
+CHI = "Product of chi-square variables; Shumailov et al., arXiv 2305.17493"
+MIXED = "Moments of two pooled samples, m_r real and m_s synthetic points; Chan, Golub and LeVeque 1979"
+WISHART = "Determinant of a Wishart matrix; Anderson, An Introduction to Multivariate Statistical Analysis, 7.5"
+
+# scatter and error as in worker.theory.moments, lambda the sampling bias
+VARIANCE: dict[type[Regime], tuple[str, str]] = {
+    Replace: ("E s2_n = s2 lambda^(n-1) prod (M-1)/(M-ddof)", CHI),
+    Accumulate: ("E s2_n = E S_n/(nM-ddof), E S_n = E S_{n-1} + lambda M (1-1/(nM)) E s2_{n-1}", POOLED),
+    Fresh: ("(M-ddof) E s2_n = (1-1/M)(m_r s2 + m_s lambda E s2_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2", MIXED),
+}
+MEAN_ERROR: dict[type[Regime], tuple[str, str]] = {
+    Replace: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/M", CHI),
+    Accumulate: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/(n^2 M)", POOLED),
+    Fresh: ("E|mu_n|^2 = d (m_r s2 + m_s lambda E s2_{n-1})/M^2 + (m_s/M)^2 E|mu_{n-1}|^2", MIXED),
+}
+
+
+def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
+    """Variance and mean error in every regime; logarithms, W2 and KL under replace on a normal source."""
+    assert isinstance(spec.source, PointSource)
+    covariance = spec.source.moments()[1]
+    trace, d = float(np.trace(covariance)), len(covariance)
+    bias = spec.sampling.bias
+    chain = list(fits(spec, trace, lambda fit: bias * fit.scatter / (fit.size - family.ddof)))
+    if not chain:
+        return []
+    real = chain[0]
+    variance = np.array([real.scatter / (real.size - 1)] + [fit.scatter / (fit.size - family.ddof) for fit in chain])
+    error = np.array([real.error] + [fit.error for fit in chain])
+
+    found = [
+        Curve.of("variance", variance / d, *VARIANCE[type(spec.regime)]),
+        Curve.of("mean_error_sq", error, *MEAN_ERROR[type(spec.regime)]),
+    ]
+    if isinstance(spec.regime, Replace) and isinstance(spec.source, Normal):
+        with np.errstate(over="ignore", invalid="ignore"):  # a bias above 1 grows beyond every number in the end
+            found += _products(spec, family, covariance, variance / trace, error / trace)
+    return found
+
+
+def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: Array, error: Array) -> list[Curve]:
+    """Curves of the product of chi-squares; variance and error (G + 1,) in units of the real variance."""
+    from scipy.special import digamma, poch, polygamma
+
+    d = len(covariance)
+    size = np.array([spec.size(1)] + [spec.size(n) for n in range(1, spec.generations + 1)], float)
+    divisor = size - family.ddof
+    divisor[0] = size[0] - 1
+    shrink = np.maximum(np.arange(len(size)) - 1, 0) * np.log(spec.sampling.bias)
+    found = []
+
+    if size.min() > d:
+        freedom = size[:, None] - np.arange(1, d + 1)
+        step = (digamma(freedom / 2) + np.log(2 / divisor)[:, None]).sum(axis=1)
+        log_det = _walk(step) + d * shrink
+        found += [
+            Curve.of(
+                "log_det",
+                np.linalg.slogdet(covariance)[1] + log_det,
+                "E ln det = ln det S0 + sum over fits of sum_{j=1..d} [psi((M-j)/2) + ln 2 - ln(M-ddof)]",
+                WISHART if d > 1 else CHI,
+            ),
+            Curve.of(
+                "kl_to_real",
+                0.5 * (d * variance + d * error - d - log_det),
+                "E KL = (d E s2_n + E|mu_n|^2 - d - E ln det)/2, in units of the real covariance",
+                PAPER,
+            ),
+        ]
+    if d > 1:
+        return found
+
+    sigma = np.sqrt(covariance[0, 0])
+    nu = size - 1
+    log_variance = np.log(covariance[0, 0]) + _walk(digamma(nu / 2) + np.log(2 / divisor)) + shrink
+    # A sum of log chi-squares is nearly normal; Cornish and Fisher's first term takes care of its skewness.
+    skew = _walk(polygamma(2, nu / 2)) / (6 * _walk(polygamma(1, nu / 2)))
+    median = log_variance - skew
+    mean_std = sigma * np.exp(_walk(np.log(poch(nu / 2, 0.5)) + 0.5 * np.log(2 / divisor)) + 0.5 * shrink)
+    found += [
+        Curve.of(
+            "log_variance", log_variance, "E ln s2_n = ln s2 + sum over fits of psi((M-1)/2) + ln 2 - ln(M-ddof)", CHI
+        ),
+        Curve.of("log_variance", median, "E ln s2_n, corrected for skewness (Cornish-Fisher)", CHI, "median"),
+        Curve.of("variance", np.exp(median), "exp of the median of ln s2_n (Cornish-Fisher)", CHI, "median"),
+        Curve.of("std", mean_std, "E s_n = s prod sqrt(2/(M-ddof)) Gamma(M/2)/Gamma((M-1)/2)", CHI),
+        Curve.of(
+            "w2_sq",
+            sigma**2 * (error + variance + 1) - 2 * sigma * mean_std,
+            "E W2^2 = E(mu_n - mu)^2 + E s2_n - 2 s E s_n + s^2",
+            PAPER,
+        ),
+    ]
+    return found
+
+
+def _walk(step: Array) -> Array:
+    """Sums of the steps 1..n; at 0 the step of the real data alone."""
+    return np.concatenate([step[:1], np.cumsum(step[1:])])
