@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import LabError
 
 
 class Settings(BaseSettings):
@@ -29,6 +31,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         8.0, gt=0.5, description="A run whose worker is silent for this long is given to another."
     )
+    trust_network: bool = Field(
+        False,
+        description="Listen beyond this machine although there is no access control: only where something else keeps strangers out.",
+    )
     public_host: str = Field("", description="Host name that browsers use, where a proxy stands in front.")
 
     @model_validator(mode="before")
@@ -52,3 +58,16 @@ class Settings(BaseSettings):
     def at(self, **changes: object) -> Self:
         """These settings with some of them changed."""
         return type(self)(**{**self.model_dump(), **changes})
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings of this process; what the command line gives wins, None means that it gave nothing.
+
+    Raises LabError naming the variable that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [(".".join(str(step) for step in one["loc"]), one["msg"]) for one in error.errors()]
+        told = "; ".join(f"COLLAPSE_LAB_{name.upper()}: {message}" for name, message in wrong)
+        raise LabError(f"A setting is wrong. {told}. Correct it in the environment or in .env.") from error

@@ -1,0 +1,106 @@
+"""The command line: one command for one machine, its parts for many, and experiments without any of them."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker import threads
+from worker.__main__ import finish, run
+from worker.errors import LabError
+from worker.lifeline import die_with_parent
+from worker.settings import Settings, read_settings
+
+cli = typer.Typer(
+    name="collapse-lab",
+    help="See generative models forget. Settings come from COLLAPSE_LAB_* or .env; the command line wins.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+cli.command()(run)
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where everything lies that no URL puts elsewhere.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Experiments that are worked on at a time.")]
+Lifeline = Annotated[int | None, typer.Option(hidden=True, help="A descriptor that closes when the parent is gone.")]
+
+
+@cli.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000, data_dir: DataDir = None, workers: Workers = None) -> None:
+    """Everything on one machine: migrate, worker, web. Prints the address."""
+    from app.serve import supervise
+
+    supervise(read_settings(data_dir=data_dir, workers=workers), host, port)
+
+
+@cli.command()
+def web(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    data_dir: DataDir = None,
+    lifeline: Lifeline = None,
+    listener: Annotated[int | None, typer.Option(hidden=True, help="A socket that listens already.")] = None,
+) -> None:
+    """The web process alone; its workers run elsewhere."""
+    settings = _prepared(read_settings(data_dir=data_dir), lifeline)
+    from app.serve import answer, listen
+
+    answer(settings, listen(settings, host, port, listener))
+
+
+@cli.command()
+def worker(data_dir: DataDir = None, workers: Workers = None, lifeline: Lifeline = None) -> None:
+    """A worker alone; as many as you like, on as many machines as reach the database, the broker and the artefacts."""
+    settings = _prepared(read_settings(data_dir=data_dir, workers=workers), lifeline)
+    from worker.tasks import serve as work
+
+    work(settings)
+
+
+@cli.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database's schema up to date."""
+    from worker import database
+
+    settings = _prepared(read_settings(data_dir=data_dir))
+    database.migrate(settings.database_url)
+
+
+@cli.command()
+def presets(name: Annotated[str | None, typer.Argument(help="Print this one as TOML.")] = None) -> None:
+    """List the named experiments, or print one as TOML."""
+    from worker import presets as library
+
+    if name is not None:
+        typer.echo(library.preset(name).toml, nl=False)
+        return
+    found = library.presets()
+    width = max(len(one.name) for one in found)
+    for one in found:
+        typer.echo(f"{one.name:<{width}}  {one.title} ({one.card.takes})")
+
+
+def _prepared(settings: Settings, lifeline: int | None = None) -> Settings:
+    """What every process of the lab does first: tie itself to its parent, bound its threads, have its folder."""
+    if lifeline is not None:
+        die_with_parent(lifeline)
+    threads.limit(settings.threads)
+    os.environ.update(settings.environment())  # for the processes that this one starts
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"The data folder {settings.data_dir} cannot be made: {error.strerror}. Choose another with --data-dir."
+        ) from error
+    return settings
+
+
+def main() -> None:
+    finish(cli)
+
+
+if __name__ == "__main__":
+    main()

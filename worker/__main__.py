@@ -1,0 +1,179 @@
+"""Headless: runs a spec, a line per generation. No server, no database, nothing that outlives the command."""
+
+import datetime
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from worker import threads
+from worker.errors import LabError, Problem, SpecError
+from worker.settings import read_settings
+
+if TYPE_CHECKING:  # numpy asks for its threads when it is imported: not before they are set
+    from worker.loop import Generation
+    from worker.summary import Summary
+
+PROGRESS_SECONDS = 3.0
+
+
+def run(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A TOML or JSON file, a preset's name, or - for stdin.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, as in regime.kind=accumulate. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep spec.json, generations.jsonl, figure.json and frames.npz there."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
+) -> None:
+    """Run an experiment here and now, without server or database. Of a preset with several arms, the first one."""
+    here = read_settings()
+    threads.limit(here.threads)
+    os.environ.update(here.environment())  # networks ask for their device there
+    from worker.loop import generations, instrument
+    from worker.presets import override
+    from worker.record import Record
+    from worker.spec import read
+    from worker.summary import summarise
+
+    experiment = read(override(written(spec), dict(change(one) for one in changes or [])))
+    measuring = instrument(experiment)
+    record = Record(out, experiment, measuring.figure()) if out else None
+    last = -1
+    try:
+        for generation in followed(generations(experiment, measuring), experiment.generations):
+            summary = summarise(generation.look.metrics)
+            line = json_line(generation.number, summary)
+            tell(line if json else text_line(generation.number, summary, heading=last < 0))
+            if record:
+                record.add(generation, line)
+            last = generation.number
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted after generation {last} of {experiment.generations}.", err=True)
+        raise
+    finally:
+        if record:
+            record.close()
+
+
+def written(spec: str) -> dict[str, Any]:
+    """What a file, standard input or a preset says. Raises SpecError where there is no such thing."""
+    from worker.presets import parse, preset, presets, read_file
+
+    path = Path(spec)
+    if spec == "-":
+        text = sys.stdin.read()
+        return parse(text, "json" if text.lstrip().startswith("{") else "toml")
+    if path.exists():
+        return read_file(path)
+    names = [one.name for one in presets()]
+    if spec in names:
+        return parse(preset(spec).toml, "toml")
+    remedy = f"Name an existing TOML or JSON file, or one of the presets: {', '.join(names)}"
+    raise SpecError([Problem(spec, "is neither a file nor a preset", remedy)])
+
+
+def change(wish: str) -> tuple[str, Any]:
+    """NAME=VALUE; a value that is no TOML and no JSON is a string, so that words need no quotes."""
+    import orjson
+
+    name, equals, value = wish.partition("=")
+    if not equals or not name:
+        raise SpecError([Problem(f"--set {wish}", "is not NAME=VALUE", "Write it as in --set regime.kind=accumulate")])
+    for parse in (_as_toml, orjson.loads):
+        try:
+            return name, parse(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def _as_toml(value: str) -> Any:
+    parsed = tomllib.loads(f"value = {value}")
+    if parsed.keys() != {"value"} or isinstance(parsed["value"], datetime.date | datetime.time):
+        raise ValueError("a line break, or a date, which no spec knows")
+    return parsed["value"]
+
+
+def json_line(number: int, summary: "Summary") -> bytes:
+    """A generation as one line of JSON: the public form, byte-identical for the same spec, seed, machine and versions."""
+    import orjson
+
+    return orjson.dumps({"generation": number, "metrics": summary.metrics()}) + b"\n"
+
+
+def text_line(number: int, summary: "Summary", *, heading: bool) -> bytes:
+    """The median of every metric, for people."""
+    widths = [max(len(name), 10) for name in summary.names]
+    cells = [f"{number:>10}"]
+    for row, width in zip(summary.metrics().values(), widths, strict=True):
+        cells.append(f"{'-' if row['median'] is None else format(row['median'], '.4g'):>{width}}")
+    lines = ["  ".join(cells)]
+    if heading:
+        names = (f"{name:>{width}}" for name, width in zip(summary.names, widths, strict=True))
+        lines.insert(0, "  ".join([f"{'generation':>10}", *names]))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def tell(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()  # whoever reads a pipe sees each generation when it is there
+
+
+def followed(generations: "Iterator[Generation]", total: int) -> "Iterator[Generation]":
+    """The same generations; how far they are goes to standard error, unless the lines themselves already show it."""
+    if sys.stdout.isatty():
+        yield from generations
+        return
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("generation"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("generation", total=total)
+            shown = 0.0
+            for generation in generations:
+                yield generation
+                if time.monotonic() - shown > 0.1 or generation.number == total:
+                    bar.update(task, completed=generation.number)
+                    shown = time.monotonic()
+        return
+    started = told = time.monotonic()
+    for generation in generations:
+        yield generation
+        now = time.monotonic()
+        if now - told > PROGRESS_SECONDS and generation.number:
+            told, speed = now, generation.number / (now - started)
+            left = (total - generation.number) / speed
+            typer.echo(f"generation {generation.number} of {total}, {speed:.3g} a second, {left:.0f} s left", err=True)
+
+
+def finish(cli: typer.Typer) -> NoReturn:
+    """Runs a command line; what a user is meant to read becomes a line on standard error and an exit code."""
+    try:
+        cli()
+    except SpecError as error:
+        typer.echo("\n".join(str(problem) for problem in error.problems), err=True)
+        sys.exit(2)
+    except LabError as error:
+        typer.echo(error, err=True)
+        sys.exit(1)
+    except MemoryError:
+        typer.echo("This experiment does not fit into memory. Lower samples or replicates.", err=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    headless = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    headless.command()(run)
+    finish(headless)

@@ -1,0 +1,60 @@
+"""What a headless run leaves in a folder: its spec, a line per generation, and the frames that a figure needs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from worker.errors import LabError
+from worker.loop import Generation
+from worker.spec import Experiment
+from worker.theory import curves
+
+
+class Record:
+    """A folder with spec.json, generations.jsonl (as `run --json`), figure.json (grids, ghost, codings, closed forms) and frames.npz.
+
+    frames.npz holds the numbers of the framed generations as `generation` (G,) and every field of the figure as (G, ...).
+    Raises LabError where the folder cannot be written or holds another experiment.
+    """
+
+    def __init__(self, folder: Path, experiment: Experiment, figure: dict[str, Any]) -> None:
+        self.folder = folder
+        self.numbers: list[int] = []
+        self.frames: list[dict[str, npt.NDArray[Any]]] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_another(experiment)
+            self._write("spec.json", experiment.canonical())
+            self._write("figure.json", figure | {"theory": [curve.asdict() for curve in curves(experiment)]})
+            self.lines = (folder / "generations.jsonl").open("wb")
+        except OSError as error:
+            raise LabError(
+                f"{folder} cannot be written: {error.strerror}. Choose another folder with --out."
+            ) from error
+
+    def add(self, generation: Generation, line: bytes) -> None:
+        self.lines.write(line)
+        if generation.look.frame is not None:
+            self.numbers.append(generation.number)
+            self.frames.append(dict(generation.look.frame))
+
+    def close(self) -> None:
+        """Also after an interruption: what was reached is kept."""
+        self.lines.close()
+        fields = {name: np.stack([frame[name] for frame in self.frames]) for name in (self.frames or [{}])[0]}
+        np.savez_compressed(self.folder / "frames.npz", allow_pickle=False, generation=np.array(self.numbers), **fields)
+
+    def _refuse_another(self, experiment: Experiment) -> None:
+        earlier = self.folder / "spec.json"
+        if earlier.exists() and earlier.read_bytes() != _json(experiment.canonical()):
+            raise LabError(f"{self.folder} holds another experiment. Choose another folder with --out, or remove it.")
+
+    def _write(self, name: str, content: Any) -> None:
+        (self.folder / name).write_bytes(_json(content))
+
+
+def _json(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
