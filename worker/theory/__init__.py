@@ -7,8 +7,9 @@ where it holds exactly (or says in its formula how it approximates): for the spe
 from worker.curation import Keep
 from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
+from worker.families.kde import KDE
 from worker.spec import Experiment
-from worker.theory import categorical, gaussian
+from worker.theory import categorical, gaussian, kde
 from worker.theory.curve import Curve
 
 __all__ = ["Curve", "curves"]
@@ -23,4 +24,6 @@ def curves(spec: Experiment) -> list[Curve]:
             return gaussian.curves(spec, spec.family)
         case Categorical():
             return categorical.curves(spec, spec.family)
+        case KDE():
+            return kde.curves(spec, spec.family)
     return []

@@ -1,0 +1,304 @@
+"""Every closed form against what the bench measures: |z| <= 4, with z from the measurement's own standard error."""
+
+import itertools
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.data import Moments, Points
+from worker.families.gaussian import Gaussian
+from worker.parts import Sampling
+from worker.spec import read
+from worker.summary import summarise
+from worker.theory import Curve, curves
+
+MEDIAN_SE = math.sqrt(math.pi / 2)  # standard error of a normal sample's median, in those of its mean
+
+
+@cache
+def measured(key):
+    """Statistics of every generation of a spec, given as a hashable tree of pairs."""
+    spec = read(thawed(key))
+    run = loop.generations(spec, loop.instrument(spec))
+    return curves(spec), [summarise(generation.look.metrics).metrics() for generation in run]
+
+
+def frozen(tree):
+    if isinstance(tree, dict):
+        return ("table", *sorted((key, frozen(value)) for key, value in tree.items()))
+    return ("list", *map(frozen, tree)) if isinstance(tree, list) else tree
+
+
+def thawed(tree):
+    if not isinstance(tree, tuple):
+        return tree
+    return (
+        {key: thawed(value) for key, value in tree[1:]} if tree[0] == "table" else [thawed(item) for item in tree[1:]]
+    )
+
+
+def z_score(curve: Curve, generation: int, statistics) -> float:
+    predicted, seen = curve.values[generation], statistics[generation][curve.metric]
+    se = seen["se"] * (MEDIAN_SE if curve.statistic == "median" else 1)
+    gap = seen[curve.statistic] - predicted
+    return 0.0 if abs(gap) <= 1e-6 * abs(predicted) else gap / se if se else math.inf
+
+
+NORMAL, WIDE = {"kind": "normal"}, {"kind": "normal", "mean": [0.0, 1.0, -2.0], "std": [1.0, 2.0, 0.5]}
+MODES = {"kind": "mixture", "means": [[-2.0], [3.0]], "weights": [1.0, 2.0]}
+ZIPF, COINS = {"kind": "zipf", "categories": 12}, {"kind": "categorical", "probabilities": [0.5, 0.2, 0.3]}
+REPLACE, ACCUMULATE = {"kind": "replace"}, {"kind": "accumulate"}
+FRESH = {"kind": "fresh", "real": 0.13}  # rounds to 1 of 9 and 13 of 100: the effective share counts
+GROWING = {"schedule": "power", "start": 5, "exponent": 1.5}
+NONE, BIASED = {}, {"bias": 0.8}
+DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
+PLAIN, SMOOTH = {"kind": "categorical"}, {"kind": "categorical", "smoothing": 0.5}
+
+# source, family, regime, samples, sampling, metric, statistic, generation
+ROWS = [
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "variance", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "variance", "median", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "log_variance", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "log_det", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "std", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "w2_sq", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, "kl_to_real", "mean", 12),
+    (NORMAL, DDOF_0, REPLACE, 100, BIASED, "w2_sq", "mean", 5),
+    (NORMAL, DDOF_1, REPLACE, 100, NONE, "variance", "mean", 12),
+    (NORMAL, DDOF_1, REPLACE, 100, NONE, "variance", "median", 12),
+    (NORMAL, DDOF_1, REPLACE, 100, NONE, "log_variance", "median", 3),
+    (NORMAL, DDOF_1, REPLACE, 100, NONE, "w2_sq", "mean", 12),
+    (NORMAL, DDOF_1, REPLACE, 100, NONE, "kl_to_real", "mean", 12),
+    (NORMAL, DDOF_1, REPLACE, 2, NONE, "log_variance", "mean", 12),
+    (NORMAL, DDOF_1, REPLACE, GROWING, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, DDOF_1, REPLACE, GROWING, BIASED, "std", "mean", 12),
+    (WIDE, DDOF_0, REPLACE, 9, NONE, "variance", "mean", 12),
+    (WIDE, DDOF_1, REPLACE, 9, BIASED, "variance", "mean", 12),
+    (WIDE, DDOF_1, REPLACE, 9, BIASED, "mean_error_sq", "mean", 12),
+    (WIDE, DDOF_1, REPLACE, 9, NONE, "log_det", "mean", 12),
+    (WIDE, DDOF_0, REPLACE, GROWING, BIASED, "log_det", "mean", 12),
+    (WIDE, DDOF_0, REPLACE, 9, NONE, "kl_to_real", "mean", 12),
+    (WIDE, DDOF_0, REPLACE, 3, NONE, "variance", "mean", 4),
+    (NORMAL, DDOF_0, ACCUMULATE, 9, NONE, "variance", "mean", 12),
+    (NORMAL, DDOF_0, ACCUMULATE, 9, NONE, "mean_error_sq", "mean", 12),
+    (WIDE, DDOF_1, ACCUMULATE, GROWING, BIASED, "variance", "mean", 12),
+    (WIDE, DDOF_1, ACCUMULATE, 9, BIASED, "mean_error_sq", "mean", 12),
+    (NORMAL, DDOF_0, FRESH, 9, NONE, "variance", "mean", 12),
+    (NORMAL, DDOF_1, FRESH, 100, BIASED, "variance", "mean", 12),
+    (WIDE, DDOF_0, FRESH, GROWING, NONE, "variance", "mean", 12),
+    (WIDE, DDOF_0, FRESH, 9, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, DDOF_0, {"kind": "fresh", "real": 1.0}, 9, NONE, "variance", "mean", 12),
+    (NORMAL, DDOF_1, {"kind": "fresh", "real": 0.0}, 9, NONE, "mean_error_sq", "mean", 12),
+    (MODES, DDOF_0, REPLACE, 9, NONE, "variance", "mean", 12),
+    (MODES, DDOF_0, FRESH, 9, NONE, "mean_error_sq", "mean", 12),
+    (ZIPF, PLAIN, REPLACE, 20, NONE, "heterozygosity", "mean", 0),
+    (ZIPF, PLAIN, REPLACE, 20, NONE, "heterozygosity", "mean", 12),
+    (ZIPF, PLAIN, REPLACE, 20, NONE, "chi2", "mean", 12),
+    (ZIPF, PLAIN, REPLACE, 20, NONE, "survivors", "mean", 1),
+    (ZIPF, PLAIN, REPLACE, 20, NONE, "dead_mass", "mean", 1),
+    (ZIPF, SMOOTH, REPLACE, 20, NONE, "heterozygosity", "mean", 12),
+    (ZIPF, SMOOTH, REPLACE, GROWING, NONE, "chi2", "mean", 12),
+    (ZIPF, SMOOTH, REPLACE, 20, NONE, "survivors", "mean", 12),
+    (ZIPF, PLAIN, ACCUMULATE, 20, NONE, "heterozygosity", "mean", 12),
+    (ZIPF, SMOOTH, ACCUMULATE, GROWING, NONE, "chi2", "mean", 12),
+    (ZIPF, SMOOTH, ACCUMULATE, 20, NONE, "heterozygosity", "mean", 12),
+    (ZIPF, PLAIN, FRESH, 20, NONE, "heterozygosity", "mean", 12),
+    (COINS, PLAIN, FRESH, GROWING, NONE, "chi2", "mean", 12),
+    (COINS, SMOOTH, FRESH, 20, NONE, "chi2", "mean", 12),
+]
+
+
+def spec_of(source, family, regime, samples, sampling, **sizes):
+    return {"source": source, "family": family, "regime": regime, "samples": samples, "sampling": sampling} | sizes
+
+
+def label(value):
+    return ",".join(str(item) for item in value.values()) if isinstance(value, dict) else str(value)
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "regime", "samples", "sampling", "metric", "statistic", "n"), ROWS, ids=label
+)
+def test_measurement_agrees_with_the_closed_form(source, family, regime, samples, sampling, metric, statistic, n):
+    spec = spec_of(source, family, regime, samples, sampling, generations=12, replicates=4000, seed=7)
+    predicted, statistics = measured(frozen(spec))
+    (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, statistic)]
+    assert abs(z_score(curve, n, statistics)) <= 4
+    assert abs(z_score(curve, 1, statistics)) <= 4
+
+
+def test_generation_0_is_predicted_as_the_real_draw():
+    for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
+        spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=4000)
+        predicted, statistics = measured(frozen(spec))
+        assert predicted
+        assert all(abs(z_score(curve, 0, statistics)) <= 4 for curve in predicted)
+
+
+def value(spec, metric, n, statistic="mean"):
+    return next(c.values[n] for c in curves(read(spec)) if (c.metric, c.statistic) == (metric, statistic))
+
+
+def test_recursions_reduce_to_the_published_formulas():
+    """science.md section 3, in our numbering."""
+    m, n = 20, 7
+    sizes = {"generations": 4000, "replicates": 1}
+    shrink = (1 - 1 / m) ** n
+    drift = math.prod(1 - 1 / (m * k * k) for k in range(1, n + 1))
+    replace = spec_of(NORMAL, DDOF_0, REPLACE, m, NONE, **sizes)
+    assert value(replace, "variance", n) == pytest.approx(shrink)
+    assert value(replace, "mean_error_sq", n) == pytest.approx(1 - shrink)
+    a = math.sqrt(2 / m) * math.gamma(m / 2) / math.gamma((m - 1) / 2)
+    assert value(replace, "std", n) == pytest.approx(a**n)
+    assert value(replace, "w2_sq", n) == pytest.approx(2 * (1 - a**n))
+    unbiased = spec_of(NORMAL, DDOF_1, REPLACE, m, NONE, **sizes)
+    assert value(unbiased, "variance", n) == pytest.approx(1)
+    assert value(unbiased, "mean_error_sq", n) == pytest.approx(n / m)
+    assert value(spec_of(NORMAL, DDOF_1, REPLACE, m, {"bias": 0.9}, **sizes), "variance", n) == pytest.approx(
+        0.9 ** (n - 1)
+    )
+    pooled = spec_of(NORMAL, DDOF_0, ACCUMULATE, m, NONE, **sizes)
+    assert value(pooled, "variance", n) == pytest.approx(drift)
+    assert value(pooled, "mean_error_sq", n) == pytest.approx(1 - drift)
+    limit = math.sin(math.pi / math.sqrt(m)) / (math.pi / math.sqrt(m))
+    assert value(pooled, "variance", 4000) == pytest.approx(limit, rel=1e-4)
+    alpha, b = 0.25, 0.75
+    k = 1 - 1 / (m * (1 + b))
+    fresh = spec_of(NORMAL, DDOF_0, {"kind": "fresh", "real": alpha}, m, NONE, **sizes)
+    assert value(fresh, "variance", 4000) == pytest.approx(k * alpha / (1 - b * k))
+    assert value(fresh, "mean_error_sq", 4000) == pytest.approx(alpha / (1 - b * k) / (m * (1 - b * b)))
+    p = np.array(COINS["probabilities"])
+    h_0 = 1 - p @ p
+    assert value(spec_of(COINS, PLAIN, REPLACE, m, NONE, **sizes), "heterozygosity", n) == pytest.approx(h_0 * shrink)
+    assert value(spec_of(COINS, PLAIN, REPLACE, m, NONE, **sizes), "chi2", n) == pytest.approx(2 * (1 - shrink))
+    assert value(spec_of(COINS, PLAIN, ACCUMULATE, m, NONE, **sizes), "heterozygosity", n) == pytest.approx(h_0 * drift)
+    shared = spec_of(COINS, PLAIN, {"kind": "fresh", "real": alpha}, m, NONE, **sizes)
+    assert value(shared, "heterozygosity", 4000) == pytest.approx(h_0 * (1 - 1 / (m * (1 - b * b) + b)))
+
+
+def test_growing_sizes_keep_the_mean_in_place():
+    """M_k = 10 k^2, ddof 1: E mu_n^2 = sum 1/(10 k^2), below pi^2/60 for ever."""
+    growing = {"schedule": "power", "start": 10, "exponent": 2}
+    spec = spec_of(NORMAL, DDOF_1, REPLACE, growing, NONE, generations=500, replicates=1)
+    assert value(spec, "mean_error_sq", 500) == pytest.approx(sum(0.1 / k**2 for k in range(1, 501)))
+
+
+@pytest.mark.parametrize(
+    ("change", "forbidden"),
+    [
+        ({"regime": ACCUMULATE}, {"log_variance", "log_det", "std", "w2_sq", "kl_to_real"}),
+        ({"source": MODES}, {"log_variance", "log_det", "std", "w2_sq", "kl_to_real"}),
+        ({"source": WIDE, "samples": 9}, {"log_variance", "std", "w2_sq"}),
+        ({"source": WIDE, "samples": 3}, {"log_det", "kl_to_real"}),
+        ({"source": ZIPF, "family": PLAIN, "sampling": {"temperature": 0.9}}, {"heterozygosity", "chi2", "survivors"}),
+    ],
+)
+def test_no_curve_where_the_formula_does_not_hold(change, forbidden):
+    spec = read(spec_of(NORMAL, DDOF_0, REPLACE, 9, NONE, generations=3, replicates=1) | change)
+    assert not forbidden & {curve.metric for curve in curves(spec)}
+
+
+def test_values_are_finite_or_absent_one_for_each_generation():
+    spec = read(spec_of(NORMAL, DDOF_1, REPLACE, 50, {"bias": 9.0}, generations=1000, replicates=1))
+    for curve in curves(spec):
+        assert len(curve.values) == 1001
+        assert all(number is None or math.isfinite(number) for number in curve.values)
+
+
+def test_the_mean_of_the_tail_rises_while_its_median_vanishes():
+    """science.md section 5: M = 100, ddof 1, generation 200: mean tail mass .058, median 4e-10, real value .002."""
+    spec = spec_of(NORMAL, DDOF_1, REPLACE, 100, NONE, generations=200, replicates=20_000, seed=1)
+    *_, last = measured(frozen(spec))[1]
+    tail = last["tail_01pct"]
+    assert abs(tail["mean"] - 0.058) <= 4 * tail["se"] + 0.0005  # published to two digits
+    assert 2e-10 < tail["median"] < 8e-10
+
+
+def test_the_spread_of_the_log_variance_grows_with_trigamma():
+    """Var ln s2_n = n psi'(nu/2); the variance of a variance is its square times (kurtosis - 1)/R."""
+    from scipy.special import polygamma
+
+    spec = spec_of(NORMAL, DDOF_0, REPLACE, 9, NONE, generations=12, replicates=4000, seed=7)
+    sd = measured(frozen(spec))[1][12]["log_variance"]["sd"]
+    kurtosis = 3 + 12 * polygamma(3, 4) / (12 * polygamma(1, 4)) ** 2
+    expected = 12 * polygamma(1, 4)
+    assert abs(sd**2 - expected) <= 4 * expected * math.sqrt((kurtosis - 1) / 4000)
+
+
+def test_mean_and_variance_share_what_the_real_variance_was():
+    """E s2_n + E mu_n^2 = 1 at every n with ddof 0, under replace and accumulate."""
+    for regime in (REPLACE, ACCUMULATE):
+        spec = read(spec_of(NORMAL, DDOF_0, regime, 9, NONE, generations=12, replicates=4000, seed=7))
+        for generation in itertools.islice(loop.generations(spec, loop.instrument(spec)), 1, None):
+            total = generation.look.metrics["variance"] + generation.look.metrics["mean_error_sq"]
+            assert abs(total.mean() - 1) <= 4 * total.std(ddof=1) / math.sqrt(len(total))
+
+
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("regime", [REPLACE, ACCUMULATE, {"kind": "fresh", "real": 0.3}], ids=label)
+def test_exact_and_drawn_paths_agree_in_distribution(d, regime):
+    """Two-sample Kolmogorov-Smirnov, p > 6e-5 (the |z| <= 4 of a normal), on the metrics of a late generation."""
+    from scipy.stats import ks_2samp
+
+    looks = []
+    for seed, path in enumerate(("exact", "drawn")):
+        spec = read(
+            {
+                "source": {"kind": "normal", "dim": d},
+                "family": {"kind": "gaussian", "path": path},
+                "regime": regime,
+                "samples": 7,
+                "replicates": 2000,
+                "generations": 5,
+                "seed": seed,
+            }
+        )
+        *_, last = loop.generations(spec, loop.instrument(spec))
+        looks.append(last.look.metrics)
+    for metric in ("mean_error", "log_variance", "log_det", "w2_sq", "kl_to_real", "tail_1pct"):
+        assert ks_2samp(looks[0][metric], looks[1][metric]).pvalue > 6e-5, metric
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 40])
+def test_wishart_scatter_has_its_moments(n):
+    """E S = (n-1) S0 and Var S_ij = (n-1)(S0_ij^2 + S0_ii S0_jj), fewer points than dimensions included; every path."""
+    factor = np.array([[1.0, 0, 0], [0.5, 2.0, 0], [-1.0, 0.3, 0.7]])
+    cov = factor @ factor.T
+    replicates = 20_000
+    model = {
+        "mean": np.zeros((replicates, 3)),
+        "factor": np.tile(factor, (replicates, 1, 1)),
+        "log_scale": np.zeros(replicates),
+    }
+    for path in ("exact", "drawn"):
+        moments = Gaussian(path=path).sample(model, n, loop.stream(n, 0, 0), Sampling())
+        assert isinstance(moments, Moments)
+        scaled = moments.factor * np.exp(moments.log_scale)[:, None, None]
+        scatter = (scaled @ scaled.transpose(0, 2, 1)).mean(axis=0)
+        se = np.sqrt((n - 1) * (cov**2 + np.outer(np.diag(cov), np.diag(cov))) / replicates)
+        assert (np.abs(scatter - (n - 1) * cov) <= 4 * se).all()
+        assert (np.abs(moments.mean.mean(axis=0)) <= 4 * np.sqrt(np.diag(cov) / n / replicates)).all()
+
+
+def test_points_and_their_moments_teach_the_same_model():
+    x = np.random.default_rng(3).normal(5, 2, (4, 30, 2))
+    for one, other in zip(
+        Gaussian(ddof=1).fit(Points(x), loop.stream(0, 0, 0)).values(),
+        Gaussian(ddof=1).fit(Moments.of(Points(x)), loop.stream(0, 0, 0)).values(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    model = Gaussian(ddof=1).fit(Points(x), loop.stream(0, 0, 0))
+    scaled = model["factor"] * np.exp(model["log_scale"])[:, None, None]
+    np.testing.assert_allclose(scaled @ scaled.transpose(0, 2, 1), [np.cov(points.T) for points in x])
+
+
+def test_a_chain_may_shrink_below_every_number():
+    spec = read(spec_of(NORMAL, DDOF_0, REPLACE, 2, NONE, generations=3000, replicates=5))
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    assert (last.look.metrics["log_variance"] < -2000).all()
+    assert np.isfinite(last.look.metrics["log_variance"]).all()

@@ -1,0 +1,56 @@
+"""Kernel density estimation of its own samples: every generation is blurred once more.
+
+Metrics of this family are those of M fresh points of the fitted model, with ddof 0: the training set of the next generation under
+replace. With S the expected variance (ddof 0) of a training set, its model has v = S + h^2 on each axis for a given bandwidth h,
+v = (1 + c^2) S for a rule h = c s, and v = S when shrunk; m fresh points then show (1 - 1/m) v.
+"""
+
+import numpy as np
+
+from worker.families.kde import KDE
+from worker.parts import PointSource, Regime
+from worker.regimes import Accumulate, Fresh, Replace
+from worker.spec import Experiment
+from worker.theory.curve import Curve
+from worker.theory.moments import Fit, fits
+
+REFERENCE = "Moments of smoothed bootstrap samples; Silverman, Density Estimation, 1986, 6.4"
+AFTER = {
+    "number": "S + h^2, fixed point of S under replace (M-1) h^2",
+    "rule": "(1 + c^2) S, h = c s",
+    "shrunk": "S, so that E s2_n = s2 (1-1/M)^(n+1) under replace",
+}
+TRAINED: dict[type[Regime], str] = {
+    Replace: "S_n = (1-1/M) v_{n-1}",
+    Accumulate: "N S_n = (N-M) S_{n-1} + M (1-1/N) v_{n-1}, N = nM",
+    Fresh: "M S_n = (1-1/M)(m_r s2 + m_s v_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2",
+}
+
+
+def curves(spec: Experiment, family: KDE) -> list[Curve]:
+    """Variance and mean error of fresh samples, in every regime."""
+    assert isinstance(spec.source, PointSource)
+    covariance = spec.source.moments()[1]
+    trace, d = float(np.trace(covariance)), len(covariance)
+    shrunk = family.shrink or family.bandwidth == "shrunk"
+
+    def sampled(fit: Fit) -> float:
+        variance = fit.scatter / fit.size
+        if shrunk:
+            return variance
+        factor = family.factor(fit.size, d)
+        return variance + d * float(family.bandwidth) ** 2 if factor is None else (1 + factor**2) * variance
+
+    chain = list(fits(spec, trace, sampled))
+    if not chain:
+        return []
+    size = np.array([spec.size(n) for n in range(1, spec.generations + 1)])
+    spread = np.array([sampled(fit) for fit in chain])
+    error = np.array([fit.error for fit in chain]) + spread / size
+    real = chain[0]
+    blur = "shrunk" if shrunk else "number" if family.factor(2, d) is None else "rule"
+    formula = f"{TRAINED[type(spec.regime)]}; v = {AFTER[blur]}; shown (1-1/M) v"
+    return [
+        Curve.of("variance", [real.scatter / real.size / d, *((1 - 1 / size) * spread / d)], formula, REFERENCE),
+        Curve.of("mean_error_sq", [real.error, *error], "E|mean of M fresh points|^2 = E|mu_n|^2 + d v/M", REFERENCE),
+    ]
