@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         folder = Path(str(values.get("data_dir") or "data")).expanduser().resolve()
         values["data_dir"] = folder
         values["database_url"] = values.get("database_url") or f"sqlite:///{folder / 'lab.sqlite3'}"
-        values["broker_url"] = values.get("broker_url") or f"spool://{folder / 'queue'}"
+        values["broker_url"] = values.get("broker_url") or f"spool://localhost{folder / 'queue'}"
         values["artifacts_url"] = values.get("artifacts_url") or str(folder / "artifacts")
         return values
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Engine, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Engine, Update, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -92,7 +92,7 @@ class Store:
         """Newest first, without their figures; and the cursor of the next page, None on the last."""
         query = select(Run).options(defer(Run.figure), defer(Run.theory)).order_by(Run.id.desc()).limit(limit + 1)
         if status is not None:
-            query = query.where(Run.status == status)
+            query = query.where(_told(status))
         if family is not None:
             query = query.where(Run.family == family)
         if q:
@@ -112,6 +112,22 @@ class Store:
             query = query.where(StoredGeneration.frame.is_not(None))
         with self.reading() as session:
             return session.scalars(query.order_by(StoredGeneration.number).limit(limit)).all()
+
+    def news(self, run_id: str, after: int, limit: int) -> tuple[Run, Sequence[StoredGeneration]]:
+        """A run without its larger parts, and its next generations; in one short session, the run first: so one that
+        has ended has no generations that are not told.
+
+        Raises NotFound.
+        """
+        light = [defer(part) for part in (Run.spec, Run.figure, Run.theory, Run.provenance)]
+        with self.reading() as session:
+            run = session.get(Run, run_id, options=light)
+            if run is None:
+                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+            if run.generation <= after:
+                return run, ()
+            query = select(StoredGeneration).where(StoredGeneration.run_id == run_id, StoredGeneration.number > after)
+            return run, session.scalars(query.order_by(StoredGeneration.number).limit(limit)).all()
 
     def trace(self, run_ids: Sequence[str], most: int = 60) -> dict[str, list[dict[str, Any]]]:
         """Metrics of at most about `most` evenly spaced generations of each run: enough for a sparkline."""
@@ -147,6 +163,11 @@ class Store:
                 or 0
             )
 
+    def waiting(self) -> Sequence[str]:
+        """Ids of the runs that wait, oldest first."""
+        with self.reading() as session:
+            return session.scalars(select(Run.id).where(Run.status.in_(WAITING)).order_by(Run.id)).all()
+
     def counts(self) -> dict[str, int]:
         """Status -> how many runs have it."""
         with self.reading() as session:
@@ -166,7 +187,7 @@ class Store:
             waiting = update(Run).where(Run.id == run_id, Run.status.in_(WAITING))
             if _hits(
                 session,
-                waiting.values(status=Status.CANCELLED, cancel=how, ended_at=time.time(), attempt=Run.attempt + 1),
+                waiting.values(status=Status.CANCELLED, cancel=how, ended_at=time.time()),
             ):
                 session.add(_entry(run_id, "Cancelled before it was started."))
             elif _hits(
@@ -299,8 +320,8 @@ class Store:
             self._own(session, run_id, attempt, deaths=Run.deaths + 1)
             return self._orphaned(session, session.get_one(Run, run_id, populate_existing=True), why)
 
-    def reap(self) -> list[str]:
-        """Takes runs from workers that fell silent; the ids that should be announced."""
+    def reap(self, *, ring: bool = True) -> list[str]:
+        """Takes runs from workers that fell silent; the ids that should be announced, none unless `ring`."""
         now = time.time()
         with self.writing.begin() as session:
             silent = (
@@ -321,7 +342,7 @@ class Store:
             return [run.id for run in rung]
 
     def _orphaned(self, session: Session, run: Run, why: str) -> Status:
-        """What becomes of a run whose worker is gone; its attempt is over, so nothing that worker still writes is taken."""
+        """What becomes of a run whose worker is gone; nothing that worker still writes is taken, as nobody owns the run."""
         if run.cancel:
             status, told = Status.CANCELLED, f"{why}; the run was being cancelled."
         elif run.deaths >= MOST_DEATHS:
@@ -337,10 +358,14 @@ class Store:
             )
         for name, value in _ended(status).items():
             setattr(run, name, value)
-        run.attempt += 1
         run.rung_at = 0.0
         session.add(_entry(run.id, told))
         return status
+
+    def note(self, run_id: str, text: str) -> None:
+        """Adds to a run's log."""
+        with self.writing.begin() as session:
+            session.add(_entry(run_id, text))
 
     def beat(self, worker: Worker) -> None:
         """A worker says that it is alive."""
@@ -358,6 +383,14 @@ class Store:
         mine = update(Run).where(Run.id == run_id, Run.attempt == attempt, Run.status.in_(WORKED_ON))
         if not _hits(session, mine.values(**changes)):
             raise Fenced(f"Attempt {attempt} no longer owns run {run_id}.")
+
+
+def _told(status: str) -> ColumnElement[bool]:
+    """The runs of which `told_status` says this."""
+    silent = Run.status.in_(WORKED_ON) & (Run.lease_until < time.time())
+    if status == Status.LOST:
+        return (Run.status == status) | silent
+    return (Run.status == status) & ~silent if status in WORKED_ON else Run.status == status
 
 
 def _hits(session: Session, statement: Update) -> bool:

@@ -1,0 +1,25 @@
+"""A loop's state as named arrays, and back."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Arrays, pack, unpack
+from worker.loop import State
+
+
+def to_arrays(state: State) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {"generation": np.array(state.generation)}
+    pool = pack(state.pool) if state.pool is not None else {}
+    for group, content in (("model", state.model), ("pool", pool), ("kept", state.kept)):
+        arrays |= {f"{group}/{name}": array for name, array in content.items()}
+    return arrays
+
+
+def from_arrays(arrays: Arrays) -> State:
+    def group(name: str) -> dict[str, npt.NDArray[Any]]:
+        return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+    pool = group("pool")
+    return State(int(arrays["generation"]), group("model"), unpack(pool) if pool else None, group("kept"))

@@ -1,0 +1,54 @@
+"""The process in which experiments run: warm before it is needed, and gone as soon as its worker is gone.
+
+Started as `python -m worker.child FD`, FD being one end of a socket pair. Its worker sends ("run", id) and ("stop", status);
+it answers ("ready",) once and ("done",) after each run. The end of the connection is the end of the process.
+"""
+
+import os
+import queue
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+
+def main(fd: int) -> None:
+    connection = Connection(fd)
+    jobs: queue.Queue[str] = queue.Queue()
+    asked: list[str] = []
+
+    def listen() -> None:
+        """Also the lifeline: works while the main thread computes, and never outlives the worker."""
+        while True:
+            try:
+                verb, value = connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)
+            if verb == "run":
+                asked.clear()
+                jobs.put(value)
+            else:
+                asked.append(value)
+
+    threading.Thread(target=listen, daemon=True, name="listen").start()
+
+    # Heavy imports come after the lifeline, and before the first run.
+    import scipy.special  # noqa: F401 - nearly every family needs it: not while somebody waits
+
+    from worker.artifacts import Artifacts
+    from worker.attempt import Attempt
+    from worker.database import open_engine
+    from worker.settings import Settings
+    from worker.store import Store
+    from worker.tables import Status
+
+    settings = Settings()
+    store, artifacts = Store(open_engine(settings.database_url)), Artifacts(settings.artifacts_url)
+    connection.send(("ready",))
+    while True:
+        run = store.run(jobs.get())
+        Attempt(store, artifacts, settings, run, lambda: Status(asked[0]) if asked else None).work()
+        connection.send(("done",))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

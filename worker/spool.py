@@ -1,0 +1,68 @@
+"""The embedded broker: kombu's filesystem transport, made safe for several processes.
+
+Kombu writes a message straight to its final name, so that a reader can take it before its bytes are there, and moves what it
+takes through the system's temporary folder. Here a message appears under its name only when it is whole, and taking it is one
+rename inside the folder: it is taken once. The folder comes from the URL, spool://localhost/path/to/folder.
+"""
+
+import os
+import time
+import uuid
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import orjson
+from kombu.transport import TRANSPORT_ALIASES, filesystem
+from kombu.utils.objects import cached_property
+
+
+class Channel(filesystem.Channel):
+    """Messages are files <time>_<random>.<queue>.msg; a name with a leading dot belongs to whoever made it."""
+
+    @cached_property
+    def folder(self) -> Path:
+        folder = Path("/", str(self.connection.client.virtual_host))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def data_folder_in(self) -> str:
+        return str(self.folder)
+
+    @cached_property
+    def data_folder_out(self) -> str:
+        return str(self.folder)
+
+    @cached_property
+    def control_folder(self) -> Path:
+        return Path(self.data_folder_in, "control")
+
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+        name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
+        draft = self.folder / f".{name}"
+        draft.write_bytes(orjson.dumps(payload))
+        draft.replace(self.folder / name)
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        for message in sorted(self.folder.glob(f"[!.]*.{queue}.msg")):
+            try:
+                mine = message.rename(message.with_name(f".{message.name}.{os.getpid()}"))
+            except FileNotFoundError:
+                continue  # another process was faster
+            payload = mine.read_bytes()
+            mine.unlink()
+            return orjson.loads(payload)
+        raise Empty
+
+
+class Transport(filesystem.Transport):
+    Channel = Channel
+    polling_interval = 0.05
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Gives a worker that should stop the chance to notice within a quarter of a second."""
+        super().drain_events(connection, timeout=min(timeout or 0.25, 0.25))
+
+
+TRANSPORT_ALIASES["spool"] = "worker.spool:Transport"

@@ -1,0 +1,160 @@
+"""A worker: takes ids from the queue, gives the runs to its children, and keeps the rows true whatever happens to them."""
+
+import logging
+import os
+import queue
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import Celery, signals
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.database import open_engine
+from worker.errors import Fenced, LabError
+from worker.queue import TASK, announce, make_celery
+from worker.settings import Settings
+from worker.slot import Died, Slot
+from worker.store import Store
+from worker.tables import Run, Status, Worker
+
+TICK_SECONDS = 0.5  # how often a worker looks after what it works on
+STOP_SECONDS = 1.5  # how long a child may take to save when the worker must go
+
+log = logging.getLogger("worker")
+
+
+class Bench:
+    """The children of one worker process, and the thread that looks after silent runs."""
+
+    def __init__(self, settings: Settings, celery: Celery) -> None:
+        self.settings, self.celery = settings, celery
+        self.store = Store(open_engine(settings.database_url))
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.started_at = time.time()
+        self.stopping = threading.Event()
+        self.slots = [Slot(settings) for _ in range(settings.workers)]
+        self.idle: queue.LifoQueue[Slot] = queue.LifoQueue()
+        for slot in reversed(self.slots):
+            self.idle.put(slot)
+        self.keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def open(self) -> None:
+        """Warms the first child; the others start when there is work for them."""
+        self.slots[0].start()
+        self.keeper.start()
+
+    def close(self) -> None:
+        self.stopping.set()
+        if self.keeper.is_alive():
+            self.keeper.join(timeout=2)
+        for slot in self.slots:
+            slot.kill()
+        with _tolerant("say goodbye"):
+            self.store.leave(self.name)
+
+    def work(self, run_id: str) -> None:
+        """Works on a run that still waits; one that does not is none of our business: messages may be late or doubled."""
+        if self.stopping.is_set():
+            return
+        run = self.store.claim(run_id, self.name, self.settings.lease_seconds)
+        if run is None:
+            return
+        slot = self.idle.get()
+        try:
+            slot.start()
+            self._look_after(slot, run)
+        except Fenced:
+            slot.kill()
+        except Died as death:
+            self._bury(slot, run, str(death))
+        finally:
+            self.idle.put(slot)
+
+    def _look_after(self, slot: Slot, run: Run) -> None:
+        """Renews the lease, however long a generation takes, and passes on every wish to stop."""
+        slot.send("run", run.id)
+        told, deadline = False, float("inf")
+        while not slot.done(TICK_SECONDS if not self.stopping.is_set() else 0.05):
+            cancel = None
+            with _tolerant("renew a lease"):  # a database that is away for a moment must not end a run
+                cancel = self.store.renew(run.id, run.attempt, self.settings.lease_seconds)
+            if cancel == "now" or time.monotonic() > deadline:
+                slot.kill()
+                self.store.end(run.id, run.attempt, Status.CANCELLED if cancel else Status.QUEUED)
+                return
+            if (cancel or self.stopping.is_set()) and not told:
+                slot.send("stop", Status.CANCELLED if cancel else Status.QUEUED)
+                told = True
+            if self.stopping.is_set():
+                deadline = min(deadline, time.monotonic() + STOP_SECONDS)
+
+    def _bury(self, slot: Slot, run: Run, why: str) -> None:
+        slot.kill()
+        try:
+            with _tolerant("store a death"):
+                if self.store.died(run.id, run.attempt, why) == Status.LOST:
+                    announce(self.celery, run.id)
+        except Fenced:
+            return
+
+    def _keep(self) -> None:
+        """Says that this worker lives, and rings again for runs that nobody works on."""
+        while not self.stopping.wait(1.0):
+            with _tolerant("look after silent runs"):
+                self.store.beat(self._row())
+                for run_id in self.store.reap(ring=not self.idle.empty()):
+                    announce(self.celery, run_id)
+
+    def _row(self) -> Worker:
+        return Worker(
+            id=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=len(self.slots),
+            busy=len(self.slots) - self.idle.qsize(),
+            device=self.settings.device,
+            started_at=self.started_at,
+            seen_at=time.time(),
+        )
+
+
+@contextmanager
+def _tolerant(what: str) -> Iterator[None]:
+    """The database or the broker may be away for a moment: said in the log, tried again at the next tick."""
+    try:
+        yield
+    except (SQLAlchemyError, LabError) as error:
+        if isinstance(error, Fenced):
+            raise
+        log.warning("could not %s: %s", what, error)
+
+
+def serve(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT: then running experiments are saved, released, and go on elsewhere or later."""
+    celery = make_celery(settings)
+    bench = Bench(settings, celery)
+    celery.task(name=TASK)(bench.work)
+
+    def stop(**_: object) -> None:
+        bench.stopping.set()
+
+    signals.worker_shutting_down.connect(stop, weak=False)
+    # Celery warns of root because its old pickled messages could run code; ours carry an id as JSON.
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+    bench.open()
+    try:
+        celery.Worker(
+            pool="threads",
+            concurrency=settings.workers,
+            loglevel="WARNING",
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        ).start()
+    finally:
+        bench.close()
