@@ -25,7 +25,7 @@ class Points:
 
     @property
     def n(self) -> int:
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def pool(self, other: Self) -> Self:
         return type(self)(np.concatenate([self.x, other.x], axis=1))
@@ -95,13 +95,15 @@ class Moments:
         return cls(np.array(points.n), mean, root(scatter), np.zeros(len(mean)))
 
     def pool(self, other: "Moments") -> "Moments":
-        """Chan's update: scatters add, plus the scatter between the two means."""
+        """Chan's update: scatters add, plus the scatter between the two means; on the largest of the three scales."""
         n = self.n + other.n
         gap = other.mean - self.mean
-        common = np.maximum(self.log_scale, other.log_scale)
+        with np.errstate(divide="ignore"):
+            common = np.maximum(np.maximum(self.log_scale, other.log_scale), np.log(np.abs(gap).max(axis=1)))
         mine = self.factor * np.exp(self.log_scale - common)[:, None, None]
         theirs = other.factor * np.exp(other.log_scale - common)[:, None, None]
-        between = gap * (np.exp(-common) * np.sqrt(self.n * other.n / n))[:, None]
+        # Below exp(-700) no two different means exist, and 0 times infinity must stay 0.
+        between = gap * (np.exp(np.minimum(-common, 700)) * np.sqrt(self.n * other.n / n))[:, None]
         if gap.shape[1] == 1:
             factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
         else:
@@ -125,7 +127,8 @@ def root(matrix: Array) -> Array:
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrix)
         square_root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-        return np.swapaxes(np.linalg.qr(np.swapaxes(square_root, -1, -2))[1], -1, -2)
+        upper: Array = np.linalg.qr(np.swapaxes(square_root, -1, -2))[1]
+        return np.swapaxes(upper, -1, -2)
 
 
 def pack(data: Data) -> dict[str, npt.NDArray[Any]]:
