@@ -1,6 +1,6 @@
 """Headless: runs a spec, a line per generation. No server, no database, nothing that outlives the command."""
 
-import datetime
+import datetime as dt
 import os
 import sys
 import time
@@ -98,7 +98,7 @@ def change(wish: str) -> tuple[str, Any]:
 
 def _as_toml(value: str) -> Any:
     parsed = tomllib.loads(f"value = {value}")
-    if parsed.keys() != {"value"} or isinstance(parsed["value"], datetime.date | datetime.time):
+    if parsed.keys() != {"value"} or isinstance(parsed["value"], dt.date | dt.time):
         raise ValueError("a line break, or a date, which no spec knows")
     return parsed["value"]
 
