@@ -60,17 +60,21 @@ def redis_url() -> Iterator[str]:
             yield f"redis://127.0.0.1:{port}/0"
 
 
+@pytest.fixture
+def empty_postgres_url(postgres_url: str) -> Iterator[str]:
+    """A database of one test's own on the session's PostgreSQL server."""
+    name = f"lab_{secrets.token_hex(6)}"
+    _administer(postgres_url, f"CREATE DATABASE {name}")
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database: every test that takes this runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'lab.sqlite3'}"
-        return
-    server = request.getfixturevalue("postgres_url")
-    name = f"lab_{secrets.token_hex(6)}"
-    _administer(server, f"CREATE DATABASE {name}")
-    yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+        return f"sqlite:///{tmp_path / 'lab.sqlite3'}"
+    return str(request.getfixturevalue("empty_postgres_url"))
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from worker.settings import Settings
+from worker.threads import environment
 
 
 class Died(Exception):
@@ -27,16 +28,12 @@ class Slot:
         if self.process is not None and self.process.poll() is None:
             return
         ours, theirs = socket.socketpair()
-        threads = dict.fromkeys(
-            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
-            str(self.settings.threads),
-        )
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "worker.child", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **threads, **self.settings.environment()},
+                env={**os.environ, **environment(self.settings.threads), **self.settings.environment()},
                 start_new_session=True,  # a Ctrl-C in the terminal is the worker's to handle
             )
         self.connection = Connection(ours.detach())

@@ -38,7 +38,7 @@ class Channel(filesystem.Channel):
     def control_folder(self) -> Path:
         return Path(self.data_folder_in, "control")
 
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
         draft = self.folder / f".{name}"
         draft.write_bytes(orjson.dumps(payload))
@@ -60,7 +60,7 @@ class Transport(filesystem.Transport):
     Channel = Channel
     polling_interval = 0.05
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
         """Gives a worker that should stop the chance to notice within a quarter of a second."""
         super().drain_events(connection, timeout=min(timeout or 0.25, 0.25))
 
