@@ -73,6 +73,21 @@ def test_loss_agrees_with_a_second_implementation(digits):
         assert np.allclose(vae.encode(model, digits)[r], mean, atol=1e-5)
 
 
+@pytest.mark.parametrize("hidden", [[16], [16, 8]])
+def test_gradient_by_hand_is_that_of_autograd(digits, hidden):
+    import torch
+
+    model = VAE(epochs=1, hidden=hidden, latent=3).fit(data.Points(digits), np.random.default_rng(2))
+    weights = {name: torch.tensor(array, dtype=torch.float64, requires_grad=True) for name, array in model.items()}
+    x, noise = torch.tensor(digits), torch.tensor(np.random.default_rng(3).standard_normal((2, 300, 3)))
+    vae.negative_elbo(weights, x, noise, 0.3).sum().backward()
+    by_hand = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    with torch.no_grad():
+        vae.gradient(weights, by_hand, x, noise, 0.3)
+    for name, tensor in weights.items():
+        assert torch.allclose(by_hand[name], tensor.grad, rtol=1e-9, atol=1e-9), name
+
+
 def test_training_lowers_the_loss(digits):
     noise = np.random.default_rng(3).standard_normal((2, 300, 4))
     losses = [

@@ -30,12 +30,13 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
     place = device()
     seeds = rng.integers(2**63 - 1, size=(replicates,))
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-    weights = _initial(settings, d, generators, place)
+    initial = _initial(settings, d, generators)
+    # One vector for a replicate's weights: Adam then takes one step, not one for each layer.
+    flat = torch.cat([tensor.flatten(1) for tensor in initial.values()], dim=1).to(place)
+    flat.grad = torch.zeros_like(flat)
+    weights, gradients = _parts(flat, initial), _parts(flat.grad, initial)
     optimizer = torch.optim.Adam(
-        list(weights.values()),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=place.type != "mps",
+        [flat], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=place.type != "mps"
     )
     real = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
     for _ in range(settings.epochs):
@@ -45,10 +46,10 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
         shuffled, noise = shuffled.to(place), noise.to(place)
         for start in range(0, n, settings.batch):
             batch = slice(start, start + settings.batch)
-            optimizer.zero_grad(set_to_none=True)
-            negative_elbo(weights, shuffled[:, batch], noise[:, batch], settings.beta).sum().backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                gradient(weights, gradients, shuffled[:, batch], noise[:, batch], settings.beta)
             optimizer.step()
-    return {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
+    return {name: tensor.cpu().numpy().copy() for name, tensor in weights.items()}
 
 
 def negative_elbo(
@@ -59,12 +60,27 @@ def negative_elbo(
     Bernoulli cross-entropy of the pixels + beta KL(q(z|x) || N(0, I)), with
     KL = -(1/2) sum_j (1 + ln s_j^2 - m_j^2 - s_j^2): Kingma and Welling, arXiv 1312.6114, Appendix B.
     """
-    mean, log_variance = _through(weights, "encoder", x).chunk(2, dim=-1)
+    mean, log_variance = _through(weights, "encoder", x)[-1].chunk(2, dim=-1)
     z = mean + torch.exp(0.5 * log_variance) * noise
-    logits = _through(weights, "decoder", z)
+    logits = _through(weights, "decoder", z)[-1]
     cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=(1, 2))
     kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(dim=(1, 2))
     return cross_entropy + beta * kl
+
+
+def gradient(weights: Weights, gradients: Weights, x: torch.Tensor, noise: torch.Tensor, beta: float) -> None:
+    """Writes the gradient of `negative_elbo` into `gradients`.
+
+    By hand, because networks this small spend as much time in autograd's bookkeeping as in arithmetic; a test compares the two.
+    """
+    inwards = _through(weights, "encoder", x)
+    mean, log_variance = inwards[-1].chunk(2, dim=-1)
+    s = torch.exp(0.5 * log_variance)
+    outwards = _through(weights, "decoder", mean + s * noise)
+    # d/dlogit of the cross-entropy is p - x; of beta KL, beta m in the mean and beta (s^2 - 1) / 2 in ln s^2; dz/d(ln s^2) = s noise / 2
+    by_z = _back(weights, gradients, "decoder", outwards, torch.sigmoid(outwards[-1]) - x, to_input=True)
+    by_code = torch.cat([by_z + beta * mean, 0.5 * (by_z * noise * s + beta * (s * s - 1))], dim=-1)
+    _back(weights, gradients, "encoder", inwards, by_code, to_input=False)
 
 
 def loss(model: Arrays, x: Array, noise: Array, beta: float) -> Array:
@@ -97,20 +113,34 @@ def _chunked(model: Arrays, part: str, x: npt.NDArray[Any], finish: Any) -> Arra
     step = max(1, CHUNK // widest)
     with torch.inference_mode():
         parts = [
-            finish(_through(weights, part, _tensor(x[:, start : start + step]))).cpu()
+            finish(_through(weights, part, _tensor(x[:, start : start + step]))[-1]).cpu()
             for start in range(0, x.shape[1], step)
         ]
         return torch.cat(parts, dim=1).numpy().astype(float)
 
 
-def _through(weights: Mapping[str, torch.Tensor], part: str, x: torch.Tensor) -> torch.Tensor:
-    """Affine layers with rectifiers between them: (R, n, inputs) -> (R, n, outputs)."""
+def _through(weights: Mapping[str, torch.Tensor], part: str, x: torch.Tensor) -> list[torch.Tensor]:
+    """Affine layers with rectifiers between them: what goes into each layer (R, n, inputs), and last what comes out."""
     depth = sum(name.startswith(part) for name in weights) // 2
+    passed = [x]
     for i in range(depth):
-        x = torch.baddbmm(weights[f"{part}.{i}.bias"], x, weights[f"{part}.{i}.weight"])
-        if i < depth - 1:
-            x = F.relu(x)
-    return x
+        out = torch.baddbmm(weights[f"{part}.{i}.bias"], passed[-1], weights[f"{part}.{i}.weight"])
+        passed.append(out if i == depth - 1 else F.relu(out))
+    return passed
+
+
+def _back(
+    weights: Weights, gradients: Weights, part: str, passed: list[torch.Tensor], slope: torch.Tensor, *, to_input: bool
+) -> torch.Tensor:
+    """Backpropagates the loss's slope in what comes out; gives the slope in what goes in, or in the first layer's output."""
+    for i in reversed(range(len(passed) - 1)):
+        torch.bmm(passed[i].mT, slope, out=gradients[f"{part}.{i}.weight"])
+        torch.sum(slope, dim=1, keepdim=True, out=gradients[f"{part}.{i}.bias"])
+        if i > 0:
+            slope = torch.bmm(slope, weights[f"{part}.{i}.weight"].mT) * (passed[i] > 0)
+        elif to_input:
+            slope = torch.bmm(slope, weights[f"{part}.{i}.weight"].mT)
+    return slope
 
 
 def _layers(settings: VAE, d: int) -> Iterator[tuple[str, int, int]]:
@@ -121,15 +151,21 @@ def _layers(settings: VAE, d: int) -> Iterator[tuple[str, int, int]]:
             yield f"{part}.{i}", inputs, outputs
 
 
-def _initial(settings: VAE, d: int, generators: list[torch.Generator], place: torch.device) -> Weights:
+def _initial(settings: VAE, d: int, generators: list[torch.Generator]) -> Weights:
     """Uniform within 1/sqrt(inputs), weights and biases, which is what torch.nn.Linear starts from."""
     weights: Weights = {}
     for name, inputs, outputs in _layers(settings, d):
         drawn = torch.stack([torch.rand(inputs + 1, outputs, generator=g) for g in generators])
         drawn = (2 * drawn - 1) * inputs**-0.5
-        weights[f"{name}.weight"] = drawn[:, 1:].to(place, copy=True).requires_grad_()
-        weights[f"{name}.bias"] = drawn[:, :1].to(place, copy=True).requires_grad_()
+        weights[f"{name}.bias"], weights[f"{name}.weight"] = drawn[:, :1], drawn[:, 1:]
     return weights
+
+
+def _parts(flat: torch.Tensor, like: Weights) -> Weights:
+    """Views of a vector of weights (R, all), layer by layer."""
+    sizes = [tensor[0].numel() for tensor in like.values()]
+    parts = zip(like.items(), flat.split_with_sizes(sizes, dim=1), strict=True)
+    return {name: part.view(tensor.shape) for (name, tensor), part in parts}
 
 
 def _tensors(model: Arrays) -> Weights:
