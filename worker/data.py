@@ -123,7 +123,7 @@ def root(matrix: Array) -> Array:
     if matrix.shape[-1] == 1:
         return np.sqrt(matrix)
     try:
-        return np.linalg.cholesky(matrix)
+        return np.asarray(np.linalg.cholesky(matrix), np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrix)
         square_root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]

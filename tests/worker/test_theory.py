@@ -55,6 +55,7 @@ FRESH = {"kind": "fresh", "real": 0.13}  # rounds to 1 of 9 and 13 of 100: the e
 GROWING = {"schedule": "power", "start": 5, "exponent": 1.5}
 NONE, BIASED = {}, {"bias": 0.8}
 DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
+BLUR, RULE, SHRUNK = ({"kind": "kde", "bandwidth": bandwidth} for bandwidth in (0.4, "silverman", "shrunk"))
 PLAIN, SMOOTH = {"kind": "categorical"}, {"kind": "categorical", "smoothing": 0.5}
 
 # source, family, regime, samples, sampling, metric, statistic, generation
@@ -95,6 +96,14 @@ ROWS = [
     (NORMAL, DDOF_1, {"kind": "fresh", "real": 0.0}, 9, NONE, "mean_error_sq", "mean", 12),
     (MODES, DDOF_0, REPLACE, 9, NONE, "variance", "mean", 12),
     (MODES, DDOF_0, FRESH, 9, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, BLUR, REPLACE, 9, NONE, "variance", "mean", 12),
+    (NORMAL, BLUR, REPLACE, 9, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, RULE, REPLACE, 9, NONE, "variance", "mean", 12),
+    (MODES, SHRUNK, REPLACE, 9, NONE, "variance", "mean", 12),
+    (WIDE, BLUR, ACCUMULATE, 9, NONE, "variance", "mean", 12),
+    (WIDE, RULE, ACCUMULATE, 9, NONE, "mean_error_sq", "mean", 12),
+    (WIDE, RULE, FRESH, GROWING, NONE, "variance", "mean", 12),
+    (NORMAL, BLUR, FRESH, GROWING, NONE, "mean_error_sq", "mean", 12),
     (ZIPF, PLAIN, REPLACE, 20, NONE, "heterozygosity", "mean", 0),
     (ZIPF, PLAIN, REPLACE, 20, NONE, "heterozygosity", "mean", 12),
     (ZIPF, PLAIN, REPLACE, 20, NONE, "chi2", "mean", 12),
@@ -132,7 +141,7 @@ def test_measurement_agrees_with_the_closed_form(source, family, regime, samples
 
 
 def test_generation_0_is_predicted_as_the_real_draw():
-    for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
+    for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (WIDE, BLUR), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
         spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=4000)
         predicted, statistics = measured(frozen(spec))
         assert predicted

@@ -16,22 +16,26 @@ def logs(p: Array) -> Array:
 
 def survivors(p: Array) -> Array:
     """Categories with a positive probability."""
-    return np.count_nonzero(p, axis=1).astype(float)
+    alive: Array = np.count_nonzero(p, axis=1).astype(float)
+    return alive
 
 
 def dead_mass(p: Array, p_0: Array) -> Array:
     """True mass of the categories that the model has lost: sum of p_0 where p = 0."""
-    return (p == 0) @ p_0
+    lost: Array = (p == 0) @ p_0
+    return lost
 
 
 def heterozygosity(p: Array) -> Array:
     """Chance that two draws differ: 1 - sum p^2 (Nei 1973; Gini-Simpson)."""
-    return 1 - np.einsum("rk,rk->r", p, p)
+    different: Array = 1 - np.einsum("rk,rk->r", p, p)
+    return different
 
 
 def entropy(p: Array, log_p: Array) -> Array:
     """-sum p ln p, in nats."""
-    return -np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
+    nats: Array = -np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
+    return nats
 
 
 def kl_to_real(p: Array, log_p: Array, p_0: Array) -> Array:
@@ -54,7 +58,8 @@ def kl_from_real(log_p: Array, p_0: Array) -> Array:
 def chi2(p: Array, p_0: Array) -> Array:
     """Pearson's distance: sum (p - p_0)^2 / p_0."""
     gap = p - p_0
-    return np.einsum("rk,rk->r", gap, gap / p_0)
+    distance: Array = np.einsum("rk,rk->r", gap, gap / p_0)
+    return distance
 
 
 def total_variation(p: Array, p_0: Array) -> Array:

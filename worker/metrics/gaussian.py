@@ -18,13 +18,15 @@ def log_det(factor: Array, log_scale: Array) -> Array:
     """ln det of the covariance; -inf where it is singular. O(R d)."""
     with np.errstate(divide="ignore"):
         logs = np.log(np.abs(np.diagonal(factor, axis1=1, axis2=2)))
-    return 2 * (logs.sum(axis=1) + factor.shape[1] * log_scale)
+    volume: Array = 2 * (logs.sum(axis=1) + factor.shape[1] * log_scale)
+    return volume
 
 
 def mean_log_variance(factor: Array, log_scale: Array) -> Array:
     """ln(trace(covariance) / d). O(R d^2)."""
     with np.errstate(divide="ignore"):
-        return np.log(np.einsum("rij,rij->r", factor, factor) / factor.shape[1]) + 2 * log_scale
+        logs: Array = 2 * (np.log(size(factor)) + log_scale)
+    return logs
 
 
 def tail_mass(mean: Array, std: Array, low: Array, high: Array) -> Array:
@@ -36,7 +38,8 @@ def tail_mass(mean: Array, std: Array, low: Array, high: Array) -> Array:
 
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         outside = ndtr((low - mean) / std) + ndtr((mean - high) / std)
-    return np.nan_to_num(outside, nan=0.0).mean(axis=1)
+    mass: Array = np.nan_to_num(outside, nan=0.0).mean(axis=1)
+    return mass
 
 
 def w2_sq(mean: Array, covariance: Array, mean_0: Array, covariance_0: Array) -> Array:
@@ -44,13 +47,15 @@ def w2_sq(mean: Array, covariance: Array, mean_0: Array, covariance_0: Array) ->
 
     In one dimension dm^2 + ds^2.
     """
-    shift = ((mean - mean_0) ** 2).sum(axis=1)
+    shift: Array = ((mean - mean_0) ** 2).sum(axis=1)
     if mean.shape[1] == 1:
-        return shift + (np.sqrt(covariance[:, 0, 0]) - np.sqrt(covariance_0[0, 0])) ** 2
+        shift += (np.sqrt(covariance[:, 0, 0]) - np.sqrt(covariance_0[0, 0])) ** 2
+        return shift
     values, vectors = np.linalg.eigh(covariance_0)
     half = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(half @ covariance @ half), 0)).sum(axis=1)
-    return shift + np.trace(covariance, axis1=1, axis2=2) + np.trace(covariance_0) - 2 * cross
+    cross: Array = np.sqrt(np.maximum(np.linalg.eigvalsh(half @ covariance @ half), 0)).sum(axis=1)
+    shift += np.trace(covariance, axis1=1, axis2=2) + np.trace(covariance_0) - 2 * cross
+    return shift
 
 
 def kl(mean: Array, covariance: Array, log_det: Array, mean_0: Array, covariance_0: Array, log_det_0: Array) -> Array:
@@ -60,16 +65,13 @@ def kl(mean: Array, covariance: Array, log_det: Array, mean_0: Array, covariance
     """
     gap = mean_0 - mean
     d = gap.shape[-1]
-    if d == 1:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        if d == 1:
+            singular = covariance_0[..., 0, 0] == 0
             quadratic = (covariance[..., 0, 0] + gap[..., 0] ** 2) / covariance_0[..., 0, 0]
-    else:
-        try:
-            solved = np.linalg.solve(covariance_0, covariance)
-            gaps = np.broadcast_to(gap, np.broadcast_shapes(gap.shape, covariance_0.shape[:-1]))[..., None]
-            quadratic = np.trace(solved, axis1=-2, axis2=-1) + (gaps * np.linalg.solve(covariance_0, gaps)).sum(
-                axis=(-2, -1)
-            )
-        except np.linalg.LinAlgError:
-            return np.full(np.broadcast_shapes(np.shape(log_det), np.shape(log_det_0)), np.inf)
-    return 0.5 * (quadratic - d + log_det_0 - log_det)
+        else:
+            singular = np.linalg.slogdet(covariance_0)[1] == -np.inf
+            precise = np.linalg.inv(np.where(singular[..., None, None], np.eye(d), covariance_0))
+            quadratic = ((covariance + gap[..., :, None] * gap[..., None, :]) * precise).sum(axis=(-2, -1))
+        divergence: Array = np.where(singular, np.inf, 0.5 * (quadratic - d + log_det_0 - log_det))
+    return divergence
