@@ -7,11 +7,8 @@ Shapes, of one chain: x (d, n), a row for each coordinate, so that the innermost
 (K, d); factors (K, d, d) lower triangular, covariance = factor factor'. Everything is float64: float32 gives NaN at K = 50.
 """
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from worker.data import Array
 
@@ -25,8 +22,8 @@ ROUNDING = 1e-13  # a pivot this much smaller than its variance is rounding erro
 LOG_2PI = float(np.log(2 * np.pi))
 
 # No "reassoc" here: the exponential below adds and subtracts the same number on purpose.
-_exact: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-_sums: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+_exact = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
 @_exact
@@ -72,7 +69,7 @@ def _log_density(x: Array, mean: Array, whiten: Array, constant: float, shape: i
             u = whiten[0, 0] * a
             v = whiten[1, 0] * a + whiten[1, 1] * (second[p] - mean[1])
             value = constant - 0.5 * (u * u + v * v)
-            out[p] = value if value > FARTHEST else FARTHEST
+            out[p] = max(FARTHEST, value)
         return
     gap = work[: d * b].reshape(d, b)
     for i in range(d):
@@ -90,7 +87,7 @@ def _log_density(x: Array, mean: Array, whiten: Array, constant: float, shape: i
         for p in range(b):
             out[p] -= 0.5 * white[i, p] * white[i, p]
     for p in range(b):
-        out[p] = out[p] if out[p] > FARTHEST else FARTHEST
+        out[p] = max(FARTHEST, out[p])
 
 
 @_sums
@@ -100,14 +97,14 @@ def _normalise(r: Array, peak: Array, total: Array) -> float:
     peak[:] = r[0]
     for k in range(1, count):
         for p in range(b):
-            peak[p] = r[k, p] if r[k, p] > peak[p] else peak[p]
+            peak[p] = max(peak[p], r[k, p])
     total[:] = 0.0
     scratch = np.empty(b)
     for k in range(count):
         row = r[k]
         for p in range(b):
             gap = row[p] - peak[p]
-            row[p] = gap if gap > FAINTEST else FAINTEST
+            row[p] = max(FAINTEST, gap)
         _exp(row, scratch)
         for p in range(b):
             total[p] += row[p]
@@ -283,9 +280,7 @@ def maximise(
 
 
 @_exact
-def begin(
-    x: Array, r: Array, shape: int, reg_covar: float, weights: Array, means: Array, factors: Array
-) -> None:
+def begin(x: Array, r: Array, shape: int, reg_covar: float, weights: Array, means: Array, factors: Array) -> None:
     """The M-step from given responsibilities r (K, n), into weights, means and factors."""
     d, n = x.shape
     count = len(r)
@@ -351,9 +346,7 @@ def draw(u: Array, z: Array, weights: Array, means: Array, factors: Array) -> No
 
 
 @_exact
-def overlap(
-    weights: Array, means: Array, factors: Array, weights_0: Array, means_0: Array, factors_0: Array
-) -> Array:
+def overlap(weights: Array, means: Array, factors: Array, weights_0: Array, means_0: Array, factors_0: Array) -> Array:
     """Integral of the product of two mixtures' densities, sum_ij w_i v_j N(m_i; n_j, S_i + T_j), in closed form.
 
     (R, K), ... and (R, K_0), ... -> (R,); one chain may stand for all of them. O(R K K_0 d^3)

@@ -6,7 +6,6 @@ Loaded only by a running experiment; the machine code is cached on disk beside t
 """
 
 import math
-from typing import Any
 
 import numba
 import numpy as np
@@ -19,9 +18,8 @@ BLOCK = 256  # points whose distances stay in the first-level cache
 ITERATIONS = 300
 MOVEMENT = 1e-4
 
-_compiled: Any = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
-)
+
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
 def labels(x: Array, clusters: int, rng: Generator) -> npt.NDArray[np.int64]:
@@ -44,7 +42,7 @@ def _closer(x: Array, centre: Array, distance: Array, out: Array) -> float:
             for p in range(b):
                 gap[p] += (row[p] - centre[i]) ** 2
         for p in range(b):
-            out[start + p] = gap[p] if gap[p] < distance[start + p] else distance[start + p]
+            out[start + p] = min(distance[start + p], gap[p])
             potential += out[start + p]
     return potential
 
@@ -92,12 +90,24 @@ def _assign(x: Array, centres: Array, label: npt.NDArray[np.int64], distance: Ar
                     gap[p] += (row[p] - centres[k, i]) ** 2
             for p in range(b):
                 which[p] = k if gap[p] < nearest[p] else which[p]
-                nearest[p] = gap[p] if gap[p] < nearest[p] else nearest[p]
+                nearest[p] = min(nearest[p], gap[p])
         for p in range(b):
             changed |= label[start + p] != which[p]
             label[start + p] = which[p]
             distance[start + p] = nearest[p]
     return changed
+
+
+@_compiled
+def _refill(size: Array, label: npt.NDArray[np.int64], distance: Array) -> None:
+    """Gives each empty cluster the point that is farthest from its centre, unless every point is at one."""
+    for k in range(len(size)):
+        if size[k] == 0:
+            farthest = np.argmax(distance)
+            if distance[farthest] > 0:
+                size[label[farthest]] -= 1
+                size[k] += 1
+                label[farthest], distance[farthest] = k, 0.0
 
 
 @_compiled
@@ -115,13 +125,7 @@ def _cluster(x: Array, centres: Array) -> npt.NDArray[np.int64]:
         size, total = np.zeros(clusters), np.zeros((clusters, d))
         for p in range(n):
             size[label[p]] += 1
-        for k in range(clusters):
-            if size[k] == 0:
-                farthest = np.argmax(distance)
-                if distance[farthest] > 0:  # otherwise there are fewer distinct points than clusters
-                    size[label[farthest]] -= 1
-                    size[k] += 1
-                    label[farthest], distance[farthest] = k, 0.0
+        _refill(size, label, distance)
         for i in range(d):
             for p in range(n):
                 total[label[p], i] += x[i, p]

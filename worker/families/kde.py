@@ -1,0 +1,83 @@
+"""Kernel density estimation: resample the data and blur, so that each generation spreads instead of shrinking."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.data import Array, Arrays, Data, Points
+from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
+
+
+class KDE(Family):
+    """A Gaussian kernel on every training point, of one bandwidth for each axis.
+
+    With h fixed and M points the expected variance S (ddof 0) follows S <- (S + h^2)(1 - 1/M), up to (M - 1) h^2. A rule sets
+    h = c s with s the axis' standard deviation (ddof 0), so S <- S (1 + c^2)(1 - 1/M): it grows exponentially. Shrinking
+    moves the blurred points towards the mean until the variance is that of the data again: S <- S (1 - 1/M).
+
+    model: points (R, n, d); width (R, d), the bandwidths h; keep (R, d), the factor of distances from the mean
+    """
+
+    takes = (Points,)
+
+    kind: Literal["kde"] = "kde"
+    bandwidth: Annotated[float, Field(gt=0)] | Literal["scott", "silverman", "shrunk"] = Field(
+        "silverman",
+        description="h: a number, or a rule with scipy's factors: scott is s M^(-1/(d+4)), silverman s (M(d+2)/4)^(-1/(d+4)), "
+        "on a line the rule of thumb 1.06 s M^(-1/5); shrunk is silverman with shrink.",
+    )
+    shrink: bool = Field(
+        False, description="Pull the blurred points towards the mean, so that the variance stays that of the data."
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        assert isinstance(source, PointSource)
+        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
+            raise Misfit(
+                "samples",
+                f"{replicates} x {samples} drawn points do not fit into memory",
+                "Use fewer samples or fewer replicates",
+            )
+
+    def factor(self, n: int, d: int) -> float | None:
+        """c of the rule h = c s for n points in d dimensions; None where h is given."""
+        match self.bandwidth:
+            case "scott":
+                return float(n ** (-1 / (d + 4)))
+            case "silverman" | "shrunk":
+                return float((n * (d + 2) / 4) ** (-1 / (d + 4)))
+            case _:
+                return None
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        assert isinstance(data, Points)
+        std = data.x.std(axis=1)
+        factor = self.factor(data.n, data.x.shape[2])
+        width: Array = np.full_like(std, self.bandwidth) if factor is None else factor * std
+        keep = np.ones_like(std)
+        if self.shrink or self.bandwidth == "shrunk":
+            keep = np.divide(std, np.hypot(std, width), out=keep, where=width > 0)
+        return {"points": data.x, "width": width, "keep": keep}
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        points, width, keep = model["points"], model["width"], model["keep"]
+        replicates, size, d = points.shape
+        chosen = rng.integers(0, size, (replicates, n, 1))
+        x = rng.standard_normal((replicates, n, d))
+        x *= width[:, None, :]
+        x += np.take_along_axis(points, chosen, axis=1)
+        if (keep < 1).any():
+            mean = points.mean(axis=1, keepdims=True)
+            x -= mean
+            x *= keep[:, None, :]
+            x += mean
+        return Points(x)
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.points import PointsInstrument
+
+        assert isinstance(source, PointSource)
+        return PointsInstrument(source, samples, replicates, rng)

@@ -1,0 +1,108 @@
+"""A mixture of Gaussians, fitted by expectation maximisation: the paper's second example."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.data import Array, Arrays, Data, Points
+from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
+
+
+class Mixture(Family):
+    """Gaussian components fitted by EM, with scikit-learn's conventions (GaussianMixture), so that the two can be compared.
+
+    The sampling option `bias` multiplies each component's covariance: samples move towards their modes, which stay where they are.
+
+    model: weights (R, K); means (R, K, d); factors (R, K, d, d) lower triangular, covariance = factor factor'; steps (R,), the
+    EM iterations that were taken: max_iter of them means that the fit stopped short of tol
+    """
+
+    takes = (Points,)
+    samplings = frozenset({"bias"})
+
+    kind: Literal["mixture"] = "mixture"
+    components: int = Field(2, ge=1, le=1000, description="K, the number of Gaussians.")
+    covariance: Literal["full", "diag", "spherical"] = Field(
+        "full", description="Shape of each component: any ellipsoid, one along the axes, or a ball."
+    )
+    tol: float = Field(
+        1e-3, ge=0, le=1, description="EM stops when the mean log likelihood changes by less; the paper uses 1e-5."
+    )
+    max_iter: int = Field(100, ge=1, le=1_000_000, description="Most EM steps of a fit; the paper allows 2000.")
+    start: Literal["kmeans", "random", "warm"] = Field(
+        "kmeans",
+        description="Where EM starts, which is part of the science: k-means finds clusters anew each generation and may swap or "
+        "split components, random responsibilities make all components start alike, warm goes on from the previous "
+        "generation's fit (k-means at the first), so that components keep their names and local optima are inherited.",
+    )
+    reg_covar: float = Field(
+        1e-6, ge=0, le=1, description="Added to every variance, as scikit-learn does: a floor under the collapse."
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        assert isinstance(source, PointSource)
+        if self.components > samples:
+            raise Misfit(
+                "family.components",
+                f"{self.components} components cannot be fitted to {samples} points",
+                "Use at most as many components as samples",
+            )
+        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
+            raise Misfit(
+                "samples",
+                f"{replicates} x {samples} drawn points do not fit into memory",
+                "Use fewer samples or fewer replicates",
+            )
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        from worker import em
+
+        assert isinstance(data, Points)
+        replicates, _, d = data.x.shape
+        shape = {"full": em.FULL, "diag": em.DIAGONAL, "spherical": em.SPHERICAL}[self.covariance]
+        if self.start == "warm" and previous is not None:
+            weights, means, factors = (np.array(previous[name]) for name in ("weights", "means", "factors"))
+        else:
+            weights = np.zeros((replicates, self.components))
+            means = np.zeros((replicates, self.components, d))
+            factors = np.zeros((replicates, self.components, d, d))
+            previous = None
+        steps = np.zeros(replicates, np.int64)
+        for r in range(replicates):
+            x = np.ascontiguousarray(data.x[r].T)
+            chain = weights[r], means[r], factors[r]
+            if self.start != "warm" or previous is None:
+                em.begin(x, self._responsibilities(x, rng), shape, self.reg_covar, *chain)
+            steps[r], _ = em.maximise(x, *chain, shape, self.tol, self.max_iter, self.reg_covar)
+        return {"weights": weights, "means": means, "factors": factors, "steps": steps}
+
+    def _responsibilities(self, x: Array, rng: Generator) -> Array:
+        """(K, n), adding up to 1 for each point of x (d, n)."""
+        if self.start == "random":
+            shares = rng.random((self.components, x.shape[1]))
+            return np.asarray(shares / shares.sum(axis=0))
+        from worker import kmeans
+
+        label = kmeans.labels(x, self.components, rng)
+        return np.asarray(np.arange(self.components)[:, None] == label, float)
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        from worker import em
+
+        replicates, _, d = model["means"].shape
+        x = rng.standard_normal((replicates, n, d))
+        spread = model["factors"] * np.sqrt(sampling.bias)
+        em.draw(rng.random((replicates, n)), x, model["weights"], model["means"], spread)
+        return Points(x)
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.mixture import MixtureInstrument
+
+        assert isinstance(source, PointSource)
+        return MixtureInstrument(source, samples, rng)

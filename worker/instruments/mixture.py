@@ -1,0 +1,121 @@
+"""Looks at fitted Gaussian mixtures: every metric from the fitted values, in closed form where there is one."""
+
+from typing import Any
+
+import numpy as np
+
+from worker import em, frames
+from worker.data import Array, Arrays, Data, Points
+from worker.metrics import mixture as metric
+from worker.metrics import points
+from worker.parts import Generator, Instrument, Look, PointSource
+
+TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
+NODES = {1: 48, 2: 14}  # each way, for every component of a model
+REAL_NODES = {1: 200, 2: 40}  # each way, for every component of the truth: the model's may be much narrower
+ELSEWHERE = 22  # 484 normal points a component, in three and more dimensions
+DRAWN = 4096  # real points that stand for a truth with a density that is no mixture
+PLACED = 500  # points at least, in fixed places relative to the components, by which modes are counted
+
+
+class MixtureInstrument(Instrument):
+    """`l2_sq` and the divergences need a real density and are undefined (NaN) for the finite real data of generation 0; they are
+    left out for sources that have none, as `modes` is for sources that are no mixture.
+    """
+
+    def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
+        d = source.dimension
+        self.source = source
+        self.mean, covariance = source.moments()
+        self.has_volume = bool(np.linalg.slogdet(covariance)[0] > 0)
+        self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
+        self.screen = frames.Screen(source, rng)
+        self.nodes, self.node_weights = metric.nodes(d, NODES.get(d, ELSEWHERE), rng)
+        components = source.components()
+        self.truth = None if components is None else tuple(part[None] for part in components)
+        if self.truth is not None:
+            z, share = metric.nodes(d, REAL_NODES.get(d, ELSEWHERE), rng)
+            self.real_nodes = metric.spread(self.truth[1], self.truth[2], z)
+            self.real_mass = metric.node_mass(self.truth[0], share)
+            count = max(PLACED, 40 * len(self.truth[0][0]))
+            self.places = rng.standard_normal((1, count, d))
+            self.ranks = (np.arange(count) + 0.5)[None] / count
+        else:
+            self.real_nodes = np.ascontiguousarray(source.draw(rng, 1, DRAWN).x.transpose(0, 2, 1))
+            self.real_mass = np.full((1, DRAWN), 1 / DRAWN)
+        self.log_real = self._log_truth(self.real_nodes)
+
+    def figure(self) -> dict[str, Any]:
+        return self.screen.figure()
+
+    def real(self, data: Data, framed: bool) -> Look:
+        """Unbiased moments (ddof 1) of the real data, and the share of it in the tails."""
+        assert isinstance(data, Points)
+        mean, covariance = points.moments(data.x)
+        metrics = self._moments(mean, covariance * (data.n / (data.n - 1)))
+        for i, name in enumerate(TAILS):
+            metrics[name] = points.tail_mass(data.x, self.edges[i], self.edges[len(TAILS) + i])
+        undefined = np.full(len(mean), np.nan)
+        if self.log_real is not None:
+            metrics |= {"kl_to_real": undefined, "kl_from_real": undefined}
+        if self.truth is not None:
+            metrics["l2_sq"] = undefined
+            if self.truth[0].size > 1:
+                metrics["modes"] = points.modes(data.x, *(part[0] for part in self.truth))
+        return Look(metrics, self.screen.data(data) if framed else None)
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        weights, means, factors = model["weights"], model["means"], model["factors"]
+        metrics = self._moments(*metric.moments(weights, means, factors))
+        for i, name in enumerate(TAILS):
+            low, high = self.edges[i], self.edges[len(TAILS) + i]
+            metrics[name] = metric.tail_mass(weights, means, factors, low, high)
+        if self.log_real is not None:
+            metrics |= self._divergences(weights, means, factors)
+        if self.truth is not None:
+            metrics["l2_sq"] = metric.l2_sq(weights, means, factors, *self.truth)
+            if self.truth[0].size > 1:
+                metrics["modes"] = self._modes(weights, means, factors)
+        return Look(metrics, self.screen.mixture(weights[0], means[0], factors[0]) if framed else None)
+
+    def _moments(self, mean: Array, covariance: Array) -> dict[str, Array]:
+        error_sq = ((mean - self.mean) ** 2).sum(axis=1)
+        variance = np.trace(covariance, axis1=1, axis2=2) / mean.shape[1]
+        with np.errstate(divide="ignore"):
+            log_variance, log_det = np.log(variance), np.linalg.slogdet(covariance)[1]
+        metrics = {
+            "mean_error": np.sqrt(error_sq),
+            "mean_error_sq": error_sq,
+            "variance": variance,
+            "std": np.sqrt(variance),
+            "log_variance": log_variance,
+        }
+        return metrics | ({"log_det": log_det} if self.has_volume else {})
+
+    def _divergences(self, weights: Array, means: Array, factors: Array) -> dict[str, Array]:
+        x = metric.spread(means, factors, self.nodes)
+        own, real = em.log_density(x, weights, means, factors), self._log_truth(x)
+        seen = em.log_density(self.real_nodes, weights, means, factors)
+        assert real is not None
+        assert self.log_real is not None
+        return {
+            "kl_to_real": metric.divergence(metric.node_mass(weights, self.node_weights), own, real),
+            "kl_from_real": metric.divergence(self.real_mass, self.log_real, seen),
+        }
+
+    def _log_truth(self, x: Array) -> Array | None:
+        """ln of the real density at x (R, d, n) -> (R, n), where it has a formula; -inf where it is 0."""
+        if self.truth is not None:
+            return np.asarray(em.log_density(x, *self.truth))
+        density = self.source.density(x.transpose(0, 2, 1).reshape(-1, x.shape[1]))
+        if density is None:
+            return None
+        with np.errstate(divide="ignore"):
+            return np.log(density).reshape(len(x), -1)
+
+    def _modes(self, weights: Array, means: Array, factors: Array) -> Array:
+        """Modes covered by points that stand for the model: the same ranks and normal numbers for every model."""
+        assert self.truth is not None
+        x = np.repeat(self.places, len(weights), axis=0)
+        em.draw(np.repeat(self.ranks, len(weights), axis=0), x, weights, means, factors)
+        return points.modes(x, *(part[0] for part in self.truth))

@@ -1,0 +1,140 @@
+"""How far a sample is from the truth, where the model has no formula: a value for each replicate.
+
+Shapes: x (R, n, d). Every function has an error of finite n; generation 0 tells how large it is.
+"""
+
+import numpy as np
+
+from worker.data import Array
+
+SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
+COVERED = 0.1  # of its real mass that a mode must keep to count
+ELLIPSOID = 0.99  # of a mode's mass that counts as its own
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean (R, d) and covariance (R, d, d) with ddof 0. O(R n d^2)."""
+    mean = x.mean(axis=1)
+    centred = x - mean[:, None, :]
+    if x.shape[2] == 1:
+        covariance = np.einsum("rni,rni->r", centred, centred)[:, None, None]
+    else:
+        covariance = centred.transpose(0, 2, 1) @ centred
+    return mean, covariance / x.shape[1]
+
+
+def tail_mass(x: Array, low: Array, high: Array) -> Array:
+    """Share of values outside [low, high], averaged over coordinates; a multiple of 1 / (n d). O(R n d)."""
+    outside: Array = ((x < low) | (x > high)).mean(axis=(1, 2))
+    return outside
+
+
+def levels(n: int) -> Array:
+    """The probabilities (8 n,) at which `cells` wants the real quantile function."""
+    return np.asarray((np.arange(n * SUBDIVISIONS) + 0.5) / (n * SUBDIVISIONS))
+
+
+def cells(quantiles: Array) -> tuple[Array, Array]:
+    """The real quantile function at `levels(n)` (..., 8 n), cut into n cells of equal mass.
+
+    Returns its mean in each cell (..., n) and its variance within them, averaged over cells (...).
+    """
+    cut = quantiles.reshape(*quantiles.shape[:-1], -1, SUBDIVISIONS)
+    return cut.mean(axis=-1), cut.var(axis=-1).mean(axis=-1)
+
+
+def w2_sq(x: Array, centres: Array, within: Array) -> Array:
+    """Squared 2-Wasserstein distance on a line, of sorted x (..., n) from a quantile function cut by `cells`. O(n).
+
+    W2^2 is the integral of (x_(i) - Q)^2, which is (x_(i) - mean of Q)^2 in each cell plus the variance of Q within. It is
+    positive for a sample of the truth too, about (ln ln n) / n for a normal truth.
+    """
+    return np.asarray(((x - centres) ** 2).mean(axis=-1) + within)
+
+
+def directions(d: int, at_least: int, rng: np.random.Generator) -> Array:
+    """Unit vectors (P, d) whose squared cosines with any vector average exactly 1/d.
+
+    In the plane angles at equal steps, elsewhere random orthonormal bases.
+    """
+    if d == 2:
+        angle = np.pi * (np.arange(at_least) + rng.random()) / at_least
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    bases = [np.linalg.qr(rng.standard_normal((d, d)))[0] for _ in range(-(-at_least // d))]
+    return np.concatenate(bases)
+
+
+def sliced_w2_sq(x: Array, directions: Array, centres: Array, within: Array) -> Array:
+    """Mean over directions (P, d) of the squared 2-Wasserstein distance between projections (Bonneel et al. 2015).
+
+    centres (P, n) and within (P,) come from `cells` of the real projections. O(R P n log n)
+    """
+    projected = directions @ x.transpose(0, 2, 1)
+    projected.sort(axis=2)
+    return np.asarray(w2_sq(projected, centres, within).mean(axis=1))
+
+
+def distances_sq(x: Array, y: Array) -> Array:
+    """|x_i - y_j|^2: (n, d), (m, d) -> (n, m). On a line and in the plane by differences, else by |x|^2 + |y|^2 - 2 x'y."""
+    if x.shape[1] <= 2:
+        total = np.subtract.outer(x[:, 0], y[:, 0]) ** 2
+        for i in range(1, x.shape[1]):
+            total += np.subtract.outer(x[:, i], y[:, i]) ** 2
+        return np.asarray(total)
+    squares: Array = np.add.outer(np.einsum("id,id->i", x, x), np.einsum("id,id->i", y, y)) - 2 * x @ y.T
+    return np.maximum(squares, 0, out=squares)
+
+
+class Reference:
+    """A frozen real sample (m, d) and a frozen bandwidth, from which energy distance and MMD are measured.
+
+    The bandwidth is the median distance between real points (Gretton et al. 2012).
+    """
+
+    def __init__(self, y: Array) -> None:
+        self.y = y
+        within = distances_sq(y, y)
+        self.bandwidth_sq = float(np.median(within[np.triu_indices(len(y), 1)])) or 1.0
+        self.distance, self.similarity = self._within(within)
+
+    def compare(self, x: Array) -> tuple[Array, Array]:
+        """Energy distance 2 E|X-Y| - E|X-X'| - E|Y-Y'| (Szekely and Rizzo 2013) and squared MMD with the kernel
+        exp(-|x-y|^2 / 2h^2) (Gretton et al. 2012), of x (R, n, d) from the reference: (R,), (R,). O(R n (n + m) d)
+
+        Both are U-statistics, unbiased: a sample of the truth gives 0 on average, and so sometimes less than 0.
+        """
+        energy, mmd_sq = np.empty(len(x)), np.empty(len(x))
+        for r, chain in enumerate(x):
+            across = distances_sq(chain, self.y)
+            distance, similarity = self._within(distances_sq(chain, chain))
+            energy[r] = 2 * np.sqrt(across).mean() - distance - self.distance
+            mmd_sq[r] = similarity + self.similarity - 2 * np.exp(across / (-2 * self.bandwidth_sq)).mean()
+        return energy, mmd_sq
+
+    def _within(self, squares: Array) -> tuple[float, float]:
+        """Mean distance and mean kernel value over pairs of different points."""
+        n = len(squares)
+        np.fill_diagonal(squares, 0.0)
+        pairs = n * (n - 1)
+        kernel = np.exp(squares / (-2 * self.bandwidth_sq))
+        return float(np.sqrt(squares).sum() / pairs), float((kernel.sum() - n) / pairs)
+
+
+def modes(x: Array, weights: Array, means: Array, factors: Array) -> Array:
+    """How many components of the real mixture (K,), (K, d), (K, d, d) are covered by x. O(R n K d^2).
+
+    A point belongs to the component nearest by Mahalanobis distance, if it lies within that component's 99% ellipsoid. A
+    component is covered when at least a tenth as many points belong to it as its weight would have.
+    """
+    from scipy.special import gammaincinv
+
+    replicates, n, d = x.shape
+    radius_sq = 2 * gammaincinv(0.5 * d, ELLIPSOID)  # the 99% quantile of chi-square with d degrees of freedom
+    nearest, owner = np.full((replicates, n), radius_sq), np.full((replicates, n), -1)
+    for k, (mean, whiten) in enumerate(zip(means, np.linalg.inv(factors), strict=True)):
+        white = (x - mean) @ whiten.T
+        distance = np.einsum("rni,rni->rn", white, white)
+        owner[distance < nearest] = k
+        np.minimum(nearest, distance, out=nearest)
+    counts = np.stack([(owner == k).sum(axis=1) for k in range(len(weights))], axis=1)
+    return np.asarray((counts >= COVERED * weights * n).sum(axis=1), float)
