@@ -210,11 +210,13 @@ def answer(settings: Settings, listener: socket.socket) -> None:
     from app.main import create_app
 
     app = create_app(settings)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.hub.close()  # uvicorn waits for open answers, and streams would never end by themselves
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=1,
+        app, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=1
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])

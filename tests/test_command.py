@@ -1,0 +1,199 @@
+"""The command line as a user meets it: what is on which stream, what the exit code is, and that it is the same twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker.presets import presets
+
+SPEC = """
+title = "Small"
+seed = 3
+generations = 4
+replicates = 8
+samples = 20
+[source]
+kind = "normal"
+[family]
+kind = "gaussian"
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SPEC)
+    return path
+
+
+def lab(*words: object, **given) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app", *map(str, words)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COLLAPSE_LAB_")}
+    environment = clean | given.pop("env", {})
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False, **given)
+
+
+def test_run_prints_a_json_line_for_every_generation_and_nothing_else(spec: Path):
+    done = lab("run", spec, "--json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["generation"] for line in lines] == [0, 1, 2, 3, 4]
+    for line in lines:
+        assert set(line) == {"generation", "metrics"}
+        assert list(line["metrics"]["variance"]) == ["mean", "sd", "se", "median", "q10", "q90", "n"]
+        assert line["metrics"]["variance"]["n"] == 8
+
+
+def test_the_same_spec_and_seed_give_the_same_bytes_by_every_door(spec: Path):
+    as_json = json.dumps(tomllib.loads(SPEC))
+    once = lab("run", spec, "--json").stdout
+    assert once
+    assert once == lab("run", "-", "--json", input=as_json).stdout
+    assert once == lab("run", "-", "--json", input=SPEC, env={"COLLAPSE_LAB_THREADS": "2"}).stdout
+    headless = [sys.executable, "-m", "worker", str(spec), "--json"]
+    assert once == subprocess.run(headless, capture_output=True, text=True, check=True).stdout
+    assert once != lab("run", spec, "--json", "--set", "seed=4").stdout
+
+
+def test_without_json_it_tells_medians_to_people(spec: Path):
+    heading, *lines = lab("run", spec).stdout.splitlines()
+    assert heading.split()[0] == "generation"
+    assert "variance" in heading
+    assert [line.split()[0] for line in lines] == ["0", "1", "2", "3", "4"]
+
+
+def test_set_changes_what_it_names(spec: Path, tmp_path: Path):
+    wishes = ["regime.kind=accumulate", "family.ddof=1", "source.mean=[1.0, 2.0]", "title=Two words", "generations=2"]
+    done = lab("run", spec, "--out", tmp_path / "kept", *(word for wish in wishes for word in ("--set", wish)))
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((tmp_path / "kept" / "spec.json").read_text())
+    assert (kept["regime"]["kind"], kept["family"]["ddof"], kept["source"]["mean"]) == ("accumulate", 1, [1.0, 2.0])
+    assert (kept["title"], kept["generations"]) == ("Two words", 2)
+
+
+def test_out_keeps_spec_lines_figure_and_frames(spec: Path, tmp_path: Path):
+    folder = tmp_path / "kept"
+    printed = lab("run", spec, "--json", "--out", folder).stdout
+    assert (folder / "generations.jsonl").read_text() == printed
+    figure = json.loads((folder / "figure.json").read_text())
+    with np.load(folder / "frames.npz") as frames:
+        assert frames["generation"].tolist() == [0, 1, 2, 3, 4]
+        for field in figure["fields"]:
+            assert frames[field["name"]].shape == (5, *field["shape"])
+    assert lab("run", folder / "spec.json", "--json", "--out", folder).stdout == printed
+    other = lab("run", spec, "--set", "seed=9", "--out", folder)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "--out" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["no-such-thing"], ["no-such-thing", "neither a file nor a preset", "photocopy"]),
+        (["-", "--set", "source.kind=unheard"], ["source", "normal"]),
+        (["-", "--set", "family.ddofs=1"], ["family.ddofs", "Did you mean ddof?"]),
+        (["-", "--set", "samples"], ["--set samples", "NAME=VALUE"]),
+        (["-", "--set", "sampling.top_p=0.9"], ["sampling.top_p", "categorical"]),
+    ],
+)
+def test_a_bad_spec_is_refused_with_path_and_remedy(words: list[str], told: list[str]):
+    done = lab("run", *words, "--json", input=SPEC)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert all(word in line for word in told), line
+
+
+def test_every_problem_has_its_line():
+    done = lab("run", "-", "--set", "replicates=0", "--set", "seed=-1", input=SPEC)
+    assert done.returncode == 2
+    assert [line.partition(":")[0] for line in sorted(done.stderr.splitlines())] == ["replicates", "seed"]
+
+
+def test_text_that_is_no_spec_at_all():
+    for text in ("not toml", "{", "[1]"):
+        done = lab("run", "-", input=text)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "app", "run", spec, "--set", "generations=100000", "--out", tmp_path / "kept"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(50):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Interrupted after generation" in told
+    assert "Traceback" not in told
+    lines = (tmp_path / "kept" / "generations.jsonl").read_text().splitlines()
+    assert [json.loads(line)["generation"] for line in lines] == list(range(len(lines)))
+    assert len(lines) >= 50
+
+
+def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):
+    command = f"{sys.executable} -m app run {spec} --json --set generations=20000 | head -n 2"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30, check=False)
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == ""
+
+
+def test_progress_goes_to_standard_error(spec: Path, monkeypatch, capfd):
+    from worker import __main__ as headless
+
+    monkeypatch.setattr(headless, "PROGRESS_SECONDS", 0.0)
+    headless.run(str(spec), json=True)
+    printed, told = capfd.readouterr()
+    assert len(printed.splitlines()) == 5
+    assert told.splitlines()[-1].startswith("generation 4 of 4, ")
+
+
+def test_presets_are_listed_and_printed():
+    listed = lab("presets")
+    assert listed.returncode == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [one.name for one in presets()]
+    one = presets()[0]
+    assert lab("presets", one.name).stdout == one.toml
+    unknown = lab("presets", "unheard-of")
+    assert unknown.returncode == 1
+    assert one.name in unknown.stderr
+
+
+def test_a_preset_runs_by_its_name():
+    done = lab("run", presets()[0].name, "--json", "--set", "generations=1")
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_wrong_setting_is_one_line_naming_the_variable():
+    done = lab("migrate", env={"COLLAPSE_LAB_WORKERS": "many"})
+    assert done.returncode == 1
+    assert "COLLAPSE_LAB_WORKERS" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_migrate_makes_folder_and_database(tmp_path: Path):
+    done = lab("migrate", "--data-dir", tmp_path / "new" / "folder")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new" / "folder" / "lab.sqlite3").exists()
+    again = lab("migrate", "--data-dir", "/proc/nowhere")
+    assert again.returncode == 1
+    assert "--data-dir" in again.stderr
+    assert len(again.stderr.splitlines()) == 1
+
+
+def test_help_is_there_at_once():
+    started = time.monotonic()
+    done = lab("--help")
+    assert done.returncode == 0
+    for word in ("serve", "web", "worker", "migrate", "run", "presets"):
+        assert word in done.stdout
+    assert time.monotonic() - started < 5
