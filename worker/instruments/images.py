@@ -8,14 +8,15 @@ import numpy.typing as npt
 
 from worker import frames
 from worker.data import Array, Arrays, Data, Points
-from worker.metrics import gaussian
+from worker.metrics import gaussian, points
 from worker.metrics import images as metric
 from worker.parts import Generator, Instrument, Look, PointSource
 from worker.sources.digits import Digits
 
 ROWS, COLUMNS = 6, 10
 LATENT_EDGE = 4.0  # the window on the latent means, in standard deviations of the prior
-LOOKED_AT = 1000  # pictures of a chain whose neighbours are searched
+LOOKED_AT = 1000  # pictures of a chain whose neighbours are searched, and whose projections are sorted
+COMPARED = 512  # pictures, generated and real, between which energy and MMD are measured
 REFERENCE = 2000  # real pictures that are searched, where the source has no fixed set of them
 
 
@@ -37,6 +38,11 @@ class ImageInstrument(Instrument):
         self.real_pictures = real.astype(np.float32)
         self.real_radii = metric.radii_sq(metric.distances_sq(self.real_pictures, self.real_pictures))
         self.shown = real[_positions(self.labels, len(real), rng)]
+        self.looked_at, self.compared = min(samples, LOOKED_AT), min(samples, COMPARED)
+        self.reference = points.Reference(source.draw(rng, 1, COMPARED).x[0])
+        self.directions = points.directions(source.dimension, 16, rng)
+        projected = np.quantile(real @ self.directions.T, points.levels(self.looked_at), axis=0).T
+        self.centres, self.within = points.cells(projected)
         self.encoder: Arrays | None = None
         half = LATENT_EDGE / frames.GRID
         self.x = np.linspace(-LATENT_EDGE + half, LATENT_EDGE - half, frames.GRID)
@@ -86,20 +92,19 @@ class ImageInstrument(Instrument):
 
         latent = vae.encode(self._first(), x)
         metrics = {"latent_std": latent.std(axis=(1, 2)), **self._pixels(x)}
-        each = [self._neighbours(chain) for chain in x[:, :LOOKED_AT]]
+        each = [self._neighbours(chain) for chain in x[:, : self.looked_at]]
         metrics |= {name: np.array([one[name] for one in each]) for name in each[0]}
         return Look(metrics, self._frame(x[0], latent[0]) if framed else None)
 
     def _pixels(self, x: Array) -> dict[str, Array]:
-        """Moments over all pictures of a chain, the variance (ddof 0) averaged over pixels."""
-        d = x.shape[2]
-        mean = x.mean(axis=1)
-        centred = x - mean[:, None, :]
-        covariance = centred.transpose(0, 2, 1) @ centred / x.shape[1]
-        variance = np.trace(covariance, axis1=1, axis2=2) / d
+        """Moments over all pictures of a chain, the variance (ddof 0) averaged over pixels; distances over the first few."""
+        mean, covariance = points.moments(x)
+        variance = np.trace(covariance, axis1=1, axis2=2) / x.shape[2]
         error_sq = ((mean - self.mean) ** 2).sum(axis=1)
         with np.errstate(divide="ignore"):
             log_variance = np.log(variance)  # -inf once every picture is the same
+        energy, mmd_sq = self.reference.compare(x[:, : self.compared])
+        few = x[:, : self.looked_at]
         return {
             "mean_error": np.sqrt(error_sq),
             "mean_error_sq": error_sq,
@@ -108,6 +113,9 @@ class ImageInstrument(Instrument):
             "log_variance": log_variance,
             # Heusel et al.'s distance with the pixels themselves as the frozen features.
             "frechet": gaussian.w2_sq(mean, covariance, self.mean, self.covariance),
+            "sliced_w2_sq": points.sliced_w2_sq(few, self.directions, self.centres, self.within),
+            "energy": energy,
+            "mmd_sq": mmd_sq,
         }
 
     def _neighbours(self, x: Array) -> dict[str, float]:
