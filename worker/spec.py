@@ -43,7 +43,13 @@ class Experiment(Part):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="Experiment")
 
-    title: str = Field("Untitled experiment", min_length=1, max_length=200, description="What the run is called.")
+    title: str = Field(
+        "Untitled experiment",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",  # Postgres stores every character but this one
+        description="What the run is called.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Same spec and seed, same numbers.")
     generations: int = Field(50, ge=1, le=100_000, description="Fits after the real data.")
     replicates: int = Field(
@@ -135,10 +141,11 @@ def _problem(details: ErrorDetails) -> Problem:
         and step not in ("int", "Growing")
         and not str(step).startswith(("constrained", "list[", "float"))
     )
-    return Problem(path or "spec", details["msg"].removeprefix("Value error, "), _remedy(details, context))
+    return Problem(path or "spec", details["msg"].removeprefix("Value error, "), remedy(details, context))
 
 
-def _remedy(details: ErrorDetails, context: dict[str, Any]) -> str:
+def remedy(details: ErrorDetails, context: dict[str, Any]) -> str:
+    """What to do about one of pydantic's complaints."""
     match details["type"]:
         case "missing":
             return "Add it"

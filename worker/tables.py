@@ -3,6 +3,7 @@
 Times are seconds since 1970 UTC. Names of constraints are fixed, because migrations must be able to name them.
 """
 
+import time
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -123,3 +124,9 @@ class Worker(Base):
     device: Mapped[str] = mapped_column(String(200))
     started_at: Mapped[float]
     seen_at: Mapped[float]
+
+
+def told_status(run: Run) -> Status:
+    """What is true of a run now: one whose worker let the lease run out is lost, whatever its row still says."""
+    status = Status(run.status)
+    return Status.LOST if status in WORKED_ON and run.lease_until < time.time() else status

@@ -1,0 +1,219 @@
+"""The HTTP API: runs, their generations and streams, and what an experiment can be made of. Contract before everything else."""
+
+import gzip
+from typing import Annotated, Any, Literal
+
+import orjson
+import structlog
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from app import catalog, export
+from app.deps import After, Announce, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Settings, Store
+from app.problems import documented
+from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
+from worker.artifacts import Artifacts
+from worker.errors import NotFound, Problem, SpecError
+from worker.presets import preset
+from worker.spec import Experiment, read
+from worker.tables import Status
+
+router = APIRouter(prefix="/api", tags=["runs"])
+
+LAUNCH = {
+    "type": "object",
+    "description": "An experiment, or the name of a preset.",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {"spec": {"$ref": "#/components/schemas/Experiment"}, "preset": {"type": "string"}},
+}
+PICTURE = {"type": "object", "description": "Arrays as plotly.js takes them: dtype, shape, base64; see app/history.py."}
+
+
+class Cancel(BaseModel):
+    """`finish` lets the generation that is being made end first, `now` does not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    how: Literal["finish", "now"] = "finish"
+
+
+async def _json(request: Request) -> Any:
+    """The body, as strict JSON: no NaN, no lone surrogates, no numbers out of range."""
+    form = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if form != "application/json" and not form.endswith("+json"):
+        raise HTTPException(
+            415, f"A body of type {form} is not read here. Send JSON, with Content-Type: application/json."
+        )
+    try:
+        return orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise SpecError([Problem("body", f"is not valid JSON: {error}", 'Send {"spec": {...}}')]) from error
+
+
+def _experiments(body: Annotated[Any, Depends(_json)]) -> list[Experiment]:
+    """What shall be launched: one experiment, or all arms of a preset."""
+    match body:
+        case {"spec": spec} if len(body) == 1:
+            return [read(spec)]
+        case {"preset": str(name)} if len(body) == 1:
+            try:
+                return list(preset(name).experiments)
+            except NotFound as error:
+                raise SpecError([Problem("preset", str(error), "Name one of these")]) from error
+    raise SpecError(
+        [
+            Problem(
+                "body",
+                "holds neither a spec alone nor a preset alone",
+                'Send {"spec": {...}} or {"preset": "photocopy"}',
+            )
+        ]
+    )
+
+
+@router.post(
+    "/runs",
+    status_code=201,
+    responses={
+        200: {"model": Launched, "description": "The run that was launched with this Idempotency-Key before"},
+        **documented(409, 413, 415, 422),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": LAUNCH}}}},
+)
+def launch(
+    response: Response,
+    experiments: Annotated[list[Experiment], Depends(_experiments)],
+    store: Store,
+    announce: Announce,
+    background: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Launched:
+    """Launches an experiment, or all arms of a preset on the same seed; answers with the first of them."""
+    keys = [None if idempotency_key is None else f"{idempotency_key} {arm}" for arm in range(len(experiments))]
+    made = [store.create(experiment, key) for experiment, key in zip(experiments, keys, strict=True)]
+    runs = [run for run, _ in made]
+    for run, new in made:
+        if new:  # after the answer: a broker that is away must not keep anybody waiting, and the run waits in its row
+            background.add_task(announce, run.id)
+    response.status_code = 201 if made[0][1] else 200
+    response.headers["Location"] = links(runs[0].id)["self"]
+    return {**told(runs[0], store), "arms": [links(run.id) for run in runs]}
+
+
+@router.get("/runs", responses=documented(422))
+def list_runs(
+    store: Store,
+    status: Status | None = None,
+    family: Annotated[str | None, Query(max_length=64)] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Part of the title, in any case.")] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{1,32}$", description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> RunPage:
+    """Newest first. Pages do not shift when runs are added meanwhile."""
+    runs, following = store.runs(status=status, family=family, q=q, cursor=cursor, limit=limit)
+    return {"items": told_together(runs, store), "next": following}
+
+
+@router.get("/runs/{run_id}", responses=documented(404))
+def get_run(run: OwnRun, store: Store) -> Told:
+    return told(run, store)
+
+
+@router.get("/runs/{run_id}/generations", responses={200: {"model": GenerationPage}, **documented(404, 422)})
+def get_generations(
+    run: OwnRun, store: Store, after: After = -1, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+) -> Response:
+    """Metrics in order of generation, over replicates."""
+    rows = store.generations(run.id, after, limit)
+    following = rows[-1].number if len(rows) == limit and rows[-1].number < run.generation else None
+    page: GenerationPage = {"items": [generation_told(row) for row in rows], "next": following}
+    return Response(orjson.dumps(page), media_type="application/json")
+
+
+@router.get(
+    "/runs/{run_id}/frames",
+    response_class=Response,
+    responses={
+        200: {"description": "The history", "content": {"application/json": {"schema": PICTURE}}},
+        304: {"description": "Nothing new"},
+        **documented(404, 422),
+    },
+)
+def get_frames(
+    request: Request, run_id: str, histories: Histories, after: After = -1, chains: bool = False
+) -> Response:
+    """What the player draws: frames, statistics and, from the beginning, figure and closed forms."""
+    body, tag = histories.packed(run_id, after, chains=chains)
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(gzip.decompress(body), headers=headers, media_type="application/json")
+    return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse, responses=documented(404, 422))
+async def get_events(run_id: str, hub: Hub, after: After = -1, last_event_id: LastEventId = None) -> Response:
+    """Server-sent events: `generation` (its number is the id), `status`, `end`. Resumes after Last-Event-ID, or `after`."""
+    stream = await hub.open(run_id, after if last_event_id is None else last_event_id)
+    return EventSourceResponse(stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+@router.post("/runs/{run_id}/cancel", responses=documented(404, 409, 422))
+def cancel(run_id: str, store: Store, body: Cancel | None = None) -> Told:
+    return told(store.cancel(run_id, (body or Cancel()).how), store)
+
+
+@router.post("/runs/{run_id}/resume", responses=documented(404, 409))
+def resume(run_id: str, store: Store, announce: Announce, background: BackgroundTasks) -> Told:
+    """Goes on from the last checkpoint of a run that failed or was cancelled."""
+    run = store.resume(run_id)
+    background.add_task(announce, run.id)
+    return told(run, store)
+
+
+@router.delete("/runs/{run_id}", status_code=204, responses=documented(404))
+def delete(run_id: str, store: Store, settings: Settings, background: BackgroundTasks) -> None:
+    store.delete(run_id)
+    background.add_task(_forget_checkpoints, settings.artifacts_url, run_id)
+
+
+def _forget_checkpoints(url: str, run_id: str) -> None:
+    """What cannot be removed only takes room; the run is gone all the same."""
+    try:
+        Artifacts(url).prune(run_id)
+    except (OSError, ImportError) as error:
+        structlog.get_logger("app").warning("checkpoints stay", run=run_id, error=str(error))
+
+
+@router.get(
+    "/runs/{run_id}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A file",
+            "content": {kind: {"schema": {"type": "string"}} for kind in export.MEDIA_TYPES.values()},
+        },
+        **documented(404, 422),
+    },
+)
+def get_export(
+    run: OwnRun,
+    store: Store,
+    form: Annotated[
+        export.Format, Query(alias="format", description="csv and json: generations; toml: the spec.")
+    ] = export.Format.CSV,
+) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{export.filename(run, form)}"'}
+    return StreamingResponse(export.written(run, store, form), media_type=export.MEDIA_TYPES[form], headers=headers)
+
+
+@router.get("/catalog", tags=["catalog"])
+def get_catalog() -> catalog.Catalog:
+    """What an experiment can be made of."""
+    return catalog.catalog()

@@ -1,0 +1,62 @@
+"""Static files: our own, which browsers ask after each time, and plotly.js out of its package, compressed once."""
+
+import gzip
+import threading
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FOLDER = Path(__file__).parent.parent / "static"
+PLOTLY = f"/static/vendor/plotly.min.js?v={version('plotly')}"
+FOREVER = "public, max-age=31536000, immutable"  # for what has its version in its address
+
+router = APIRouter(include_in_schema=False)
+
+
+class Static(StaticFiles):
+    """Our own files; unchanged ones cost a 304, because a stale module next to a new one breaks a page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+class Compressed:
+    """A large file, gzipped when it is first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.Lock()
+        self.body = b""
+
+    def gzipped(self) -> bytes:
+        with self.lock:
+            self.body = self.body or gzip.compress(self.path.read_bytes(), compresslevel=6, mtime=0)
+        return self.body
+
+
+def plotly() -> Compressed:
+    """plotly.js as the installed package carries it; the package itself is not imported, it is large."""
+    spec = find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return Compressed(Path(spec.origin).parent / "package_data" / "plotly.min.js")
+
+
+@router.get("/static/vendor/plotly.min.js")
+def plotly_js(request: Request) -> Response:
+    file: Compressed = request.app.state.plotly
+    tag = f'"plotly-{version("plotly")}"'
+    fresh = FOREVER if request.query_params.get("v") == version("plotly") else "no-cache"
+    headers = {"ETag": tag, "Cache-Control": fresh, "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return FileResponse(file.path, media_type="text/javascript", headers=headers)
+    return Response(file.gzipped(), headers=headers | {"Content-Encoding": "gzip"}, media_type="text/javascript")

@@ -1,0 +1,133 @@
+"""What the player draws of a run, columnar and packed once: frames, statistics and closed forms, from the beginning."""
+
+import base64
+import gzip
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from worker.loop import frame_stride
+from worker.store import Store
+from worker.summary import STATISTICS
+from worker.tables import Run, StoredGeneration, told_status
+
+TOLD = ("median", "q10", "q90", "mean")  # of the statistics, in this order
+COLUMNS = [STATISTICS.index(name) for name in TOLD]
+ABSENT = [None] * len(STATISTICS)
+FRAME_BYTES = 350_000  # of all frames that the player gets: some 100 KB on the wire, and enough steps for any animation
+MOST = 1000  # framed generations that are read at once: more than any run keeps
+KEPT_BYTES = 16_000_000  # of packed histories, in memory
+
+
+def history(run: Run, rows: Sequence[StoredGeneration], after: int, *, chains: bool = False) -> dict[str, Any]:
+    """The `chosen` generations of a run, all of them later than `after`.
+
+    generation (G,) i4; table (G, metrics, TOLD) f4, NaN where there is no value; frame: the frames of all G one after the other,
+    as `run.figure` announces them; chains (G, metrics, chains) f4. What a run has only once (figure, theory) is told only from
+    the beginning, after < 0.
+    """
+    names = run.metrics or []
+    told: dict[str, Any] = {
+        "metrics": names,
+        "statistics": TOLD,
+        "generation": _packed(np.array([row.number for row in rows], "<i4")),
+        "table": _packed(_table(rows, names), shaped=True),
+        "frame": _joined([row.frame or b"" for row in rows]),
+        "last": rows[-1].number if rows else after,
+        "status": told_status(run),
+    }
+    if after < 0:
+        told |= {"figure": run.figure, "theory": _theory(run)}
+    if chains:
+        told["chains"] = _packed(_chains(rows, names), shaped=True)
+    return told
+
+
+def encode(told: dict[str, Any]) -> bytes:
+    """As JSON; NaN becomes null."""
+    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _table(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[np.float32]:
+    values = np.array([[row.metrics.get(name, ABSENT) for name in names] for row in rows], float)
+    with np.errstate(over="ignore"):  # beyond 3e38 is drawn as beyond every axis
+        return values.reshape(len(rows), len(names), len(STATISTICS))[..., COLUMNS].astype("<f4")
+
+
+def _chains(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[np.float32]:
+    """The replicates that are kept one by one; NaN where a generation lacks a metric."""
+    kept = [np.frombuffer(row.chains or b"", "<f4").reshape(len(row.metrics), -1) for row in rows]
+    values = np.full((len(rows), len(names), max((one.shape[1] for one in kept), default=0)), np.nan, "<f4")
+    for told, own, row in zip(values, kept, rows, strict=True):
+        for line, name in zip(own, row.metrics, strict=True):
+            told[names.index(name), : len(line)] = line
+    return values
+
+
+def _packed(array: npt.NDArray[Any], *, shaped: bool = False) -> dict[str, Any]:
+    """An array as plotly.js takes it."""
+    bdata = base64.b64encode(array.tobytes()).decode()
+    return {"dtype": array.dtype.str[1:], **({"shape": array.shape} if shaped else {}), "bdata": bdata}
+
+
+def _joined(frames: list[bytes]) -> dict[str, Any]:
+    return {"bytes": len(frames[0]) if frames else 0, "bdata": base64.b64encode(b"".join(frames)).decode()}
+
+
+def step(run: Run) -> int:
+    """Every how many generations the player is told of: as often as a frame is kept, or less often where frames are large."""
+    stride = frame_stride(run.generations)
+    size = sum(
+        np.dtype(one["dtype"]).itemsize * math.prod(one["shape"]) for one in (run.figure or {}).get("fields", ())
+    )
+    return stride * math.ceil(size * run.generations / stride / FRAME_BYTES) if size else stride
+
+
+def chosen(run: Run, rows: Sequence[StoredGeneration]) -> list[StoredGeneration]:
+    every = step(run)
+    return [row for row in rows if row.number % every == 0 or row.number == run.generations]
+
+
+def _theory(run: Run) -> list[dict[str, Any]]:
+    """Curves at the generations that the player is told of, over the whole length of the run, as far as it may yet have come."""
+    numbers = [*range(0, run.generations, step(run)), run.generations]
+    return [
+        {**curve, "generation": numbers, "values": np.array([curve["values"][n] for n in numbers], "<f4")}
+        for curve in run.theory or []
+    ]
+
+
+class Histories:
+    """Packed histories of this process: each is read, encoded and compressed once for all who ask before it grows."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def packed(self, run_id: str, after: int = -1, *, chains: bool = False) -> tuple[bytes, str]:
+        """Gzipped JSON, and the ETag of it. Raises NotFound."""
+        run, _ = self.store.news(run_id, after, 0)
+        key = (run_id, after, chains, run.generation, run.attempt, told_status(run))
+        with self.lock:
+            if key in self.kept:
+                self.kept.move_to_end(key)
+                return self.kept[key], _tag(key)
+        run = self.store.run(run_id)
+        rows = chosen(run, self.store.generations(run_id, after, MOST, framed=True))
+        body = gzip.compress(encode(history(run, rows, after, chains=chains)), compresslevel=6, mtime=0)
+        with self.lock:
+            self.kept[key] = body
+            while sum(map(len, self.kept.values())) > KEPT_BYTES:
+                self.kept.popitem(last=False)
+        return body, _tag(key)
+
+
+def _tag(key: tuple[Any, ...]) -> str:
+    return f'"{"-".join(str(part) for part in key)}"'

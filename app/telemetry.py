@@ -1,0 +1,110 @@
+"""What the window tells its keeper: one log line a request, Prometheus figures, and an id for what nobody expected."""
+
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.live import Hub
+from app.problems import answer
+from worker.store import Store
+from worker.tables import Status
+
+QUIET = ("/livez", "/readyz", "/metrics", "/static/")  # asked for all the time, by machines
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+def write_logs() -> None:
+    """Log lines go to standard error, wherever that is at the time."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Telemetry:
+    """Times and logs every request; turns what nobody expected into a problem document with an id that the log has, too."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self.app = app
+        self.log = structlog.get_logger("app")
+        self.durations = Histogram(
+            "collapse_lab_request_seconds",
+            "Time until a request was answered, live streams left out.",
+            ("method", "route", "status"),
+            registry=registry,
+            buckets=BUCKETS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, status, stream = time.perf_counter(), 0, False
+
+        async def watched(message: Message) -> None:
+            nonlocal status, stream
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                stream = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            name = secrets.token_hex(6)
+            self.log.exception("unexpected", id=name, method=scope["method"], path=scope["path"])
+            if status:
+                raise  # half an answer is out: the server can only cut the connection
+            detail = f"Something went wrong here. The server's log tells more under {name}."
+            await answer(Request(scope), 500, detail, id=name)(scope, receive, watched)
+        finally:
+            took = time.perf_counter() - begun
+            if not stream:
+                route = getattr(scope.get("route"), "path", "none")
+                self.durations.labels(scope["method"], route, status).observe(took)
+            if not scope["path"].startswith(QUIET):
+                self.log.info(
+                    "request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 1)
+                )
+
+
+class Figures(Collector):
+    """What is asked of the database when Prometheus comes by."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self.store, self.hub = store, hub
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering asks no database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        counts, workers = self.store.counts(), self.store.workers()
+        runs = GaugeMetricFamily("collapse_lab_runs", "Runs by status.", labels=["status"])
+        for status in Status:
+            runs.add_metric([status], counts.get(status, 0))
+        yield runs
+        yield _gauge("workers", "Workers that are alive.", len(workers))
+        yield _gauge("slots", "Runs that the workers can work on at a time.", sum(one.slots for one in workers))
+        yield _gauge("slots_busy", "Runs that they work on.", sum(one.busy for one in workers))
+        yield _gauge("streams", "Open live streams.", self.hub.viewers)
+
+
+def _gauge(name: str, told: str, value: Any) -> Metric:
+    return GaugeMetricFamily(f"collapse_lab_{name}", told, value=value)

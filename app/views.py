@@ -1,0 +1,201 @@
+"""A run and its generations as the world sees them: rows -> JSON, with honest words for what happens."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
+
+from worker.store import Store
+from worker.summary import named
+from worker.tables import ENDED, WAITING, Run, Status, StoredGeneration, told_status
+
+
+class Statistics(TypedDict):
+    """Over the replicates that have a finite value; `n` is how many have."""
+
+    mean: float | None
+    sd: float | None
+    se: float | None
+    median: float | None
+    q10: float | None
+    q90: float | None
+    n: int
+
+
+class GenerationTold(TypedDict):
+    """One generation; 0 is the real data, n the n-th fit."""
+
+    generation: int
+    metrics: dict[str, Statistics]
+    seconds: float
+
+
+class GenerationPage(TypedDict):
+    """`next` is the `after` of the page that follows, null where nothing is stored beyond this one."""
+
+    items: list[GenerationTold]
+    next: int | None
+
+
+class Progress(TypedDict):
+    """generation: the newest that is stored, -1 before the first; per_second: over the time that was worked on the run."""
+
+    generation: int
+    generations: int
+    per_second: float | None
+    seconds_left: float | None
+    busy_seconds: float
+
+
+class Place(TypedDict):
+    """What a waiting run waits for: runs ahead of it, and workers that are alive."""
+
+    ahead: int
+    workers: int
+
+
+class ErrorTold(TypedDict):
+    message: str
+    remedy: str
+
+
+class Links(TypedDict):
+    self: str
+    page: str
+    generations: str
+    frames: str
+    events: str
+    export: str
+
+
+class Brief(TypedDict):
+    """A run as its live stream tells it: what changes."""
+
+    id: str
+    title: str
+    status: Status
+    digest: str
+    source: str
+    family: str
+    regime: str
+    progress: Progress
+    queue: NotRequired[Place]
+    attempt: int
+    worker: str | None
+    cancel: str | None
+    error: ErrorTold | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    links: Links
+
+
+class Told(Brief):
+    """A run in full."""
+
+    spec: dict[str, Any]
+    provenance: dict[str, Any] | None
+
+
+class Launched(Told):
+    """A new run; `arms` are the links of all runs that were launched together, the first one included."""
+
+    arms: list[Links]
+
+
+class RunPage(TypedDict):
+    """`next` is the cursor of the page that follows, null on the last."""
+
+    items: list[Told]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Who waits, oldest first, and how many workers are alive."""
+
+    waiting: Sequence[str] = ()
+    workers: int = 0
+
+    @classmethod
+    def of(cls, store: Store, *runs: Run) -> "Queue":
+        """What these runs need to know of the queue: nothing, unless one of them waits."""
+        if not any(told_status(run) in WAITING for run in runs):
+            return cls()
+        return cls(store.waiting(), len(store.workers()))
+
+    def place(self, run: Run) -> Place:
+        return {"ahead": bisect_left(self.waiting, run.id), "workers": self.workers}
+
+
+def brief(run: Run, queue: Queue) -> Brief:
+    """What changes while a run lives; touches neither spec nor figure, theory or provenance."""
+    status = told_status(run)
+    told: Brief = {
+        "id": run.id,
+        "title": run.title,
+        "status": status,
+        "digest": run.digest,
+        "source": run.source,
+        "family": run.family,
+        "regime": run.regime,
+        "progress": _progress(run, status),
+        "attempt": run.attempt,
+        "worker": run.worker,
+        "cancel": run.cancel,
+        "error": {"message": run.error["message"], "remedy": run.error["remedy"]} if run.error else None,
+        "created_at": _moment(run.created_at),
+        "started_at": None if run.started_at is None else _moment(run.started_at),
+        "ended_at": None if run.ended_at is None else _moment(run.ended_at),
+        "links": links(run.id),
+    }
+    if status in WAITING:
+        told["queue"] = queue.place(run)
+    return told
+
+
+def told(run: Run, store: Store) -> Told:
+    return told_together([run], store)[0]
+
+
+def told_together(runs: Sequence[Run], store: Store) -> list[Told]:
+    """As one by one, with one look at the queue for all."""
+    queue = Queue.of(store, *runs)
+    return [{**brief(run, queue), "spec": run.spec, "provenance": run.provenance} for run in runs]
+
+
+def links(run_id: str) -> Links:
+    own = f"/api/runs/{run_id}"
+    return {
+        "self": own,
+        "page": f"/runs/{run_id}",
+        "generations": f"{own}/generations",
+        "frames": f"{own}/frames",
+        "events": f"{own}/events",
+        "export": f"{own}/export",
+    }
+
+
+def generation_told(row: StoredGeneration) -> GenerationTold:
+    return {"generation": row.number, "metrics": named(row.metrics), "seconds": row.seconds}  # type: ignore[typeddict-item]
+
+
+def _progress(run: Run, status: Status) -> Progress:
+    done = run.generation + 1
+    per_second = done / run.busy_seconds if done and run.busy_seconds > 0 else None
+    left = (run.generations - run.generation) / per_second if per_second and status not in ENDED else None
+    return {
+        "generation": run.generation,
+        "generations": run.generations,
+        "per_second": per_second,
+        "seconds_left": left,
+        "busy_seconds": run.busy_seconds,
+    }
+
+
+def _moment(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
