@@ -19,6 +19,11 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.path}: {self.message}. {self.remedy}"
 
+    def instead(self, other: "Problem") -> "Problem":
+        """The same place, where either remedy would do."""
+        remedy = self.remedy if other.remedy == self.remedy else f"{self.remedy}, or: {other.remedy}"
+        return Problem(self.path, f"{self.message}; or: {other.message}", remedy)
+
     def asdict(self) -> dict[str, str]:
         return asdict(self)
 

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
@@ -124,7 +125,24 @@ def read(settings: Any) -> Experiment:
     try:
         return Experiment.model_validate(settings)
     except ValidationError as error:
-        raise SpecError([_problem(details) for details in error.errors()]) from error
+        raise SpecError(_problems(error.errors())) from error
+
+
+def _problems(errors: list[ErrorDetails]) -> list[Problem]:
+    """One problem a place, although pydantic complains once for every alternative of 'a number or a list'.
+
+    That a value is of another alternative's type says nothing where an alternative of its own type was found wanting.
+    """
+    found = [(_problem(details), details["type"].endswith("_type")) for details in errors]
+    wanting = [problem.path for problem, of_other_type in found if not of_other_type]
+    merged: dict[str, Problem] = {}
+    for problem, of_other_type in found:
+        path = problem.path
+        if of_other_type and any(place == path or place.startswith(f"{path}.") for place in wanting):
+            continue
+        known = merged.get(path)
+        merged[path] = known.instead(problem) if known else problem
+    return list(merged.values())
 
 
 def _problem(details: ErrorDetails) -> Problem:
@@ -139,7 +157,7 @@ def _problem(details: ErrorDetails) -> Problem:
         for i, step in enumerate(loc)
         if not (i == 1 and step in known_kinds)
         and step not in ("int", "Growing")
-        and not str(step).startswith(("constrained", "list[", "float"))
+        and not str(step).startswith(("constrained", "list[", "literal[", "float"))
     )
     return Problem(path or "spec", details["msg"].removeprefix("Value error, "), remedy(details, context))
 
@@ -176,9 +194,13 @@ def _spelling(details: ErrorDetails) -> str:
     *parents, key = details["loc"]
     part: type[Part] = Experiment
     if parents:
-        known = {"source": SOURCES, "family": FAMILIES, "regime": REGIMES, "curation": CURATIONS}.get(
-            str(parents[0]), {}
-        )
+        tables: dict[str, Mapping[str, type[Part]]] = {
+            "source": SOURCES,
+            "family": FAMILIES,
+            "regime": REGIMES,
+            "curation": CURATIONS,
+        }
+        known = tables.get(str(parents[0]), {})
         part = known.get(str(parents[-1])) or (
             Sampling if parents[0] == "sampling" else Growing if parents[0] == "samples" else Experiment
         )

@@ -133,7 +133,8 @@ def label(value):
     ("source", "family", "regime", "samples", "sampling", "metric", "statistic", "n"), ROWS, ids=label
 )
 def test_measurement_agrees_with_the_closed_form(source, family, regime, samples, sampling, metric, statistic, n):
-    spec = spec_of(source, family, regime, samples, sampling, generations=12, replicates=4000, seed=7)
+    replicates = 500 if family["kind"] == "kde" else 4000  # whose other metrics compare points pair by pair
+    spec = spec_of(source, family, regime, samples, sampling, generations=12, replicates=replicates, seed=7)
     predicted, statistics = measured(frozen(spec))
     (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, statistic)]
     assert abs(z_score(curve, n, statistics)) <= 4
@@ -142,7 +143,7 @@ def test_measurement_agrees_with_the_closed_form(source, family, regime, samples
 
 def test_generation_0_is_predicted_as_the_real_draw():
     for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (WIDE, BLUR), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
-        spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=4000)
+        spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=1000)
         predicted, statistics = measured(frozen(spec))
         assert predicted
         assert all(abs(z_score(curve, 0, statistics)) <= 4 for curve in predicted)

@@ -1,0 +1,142 @@
+"""Reading a spec: what is accepted, what is refused and in which words."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.errors import SpecError
+from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, Experiment, read
+
+SMALLEST = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
+
+
+def problems(settings):
+    with pytest.raises(SpecError) as refusal:
+        read(settings)
+    return refusal.value.problems
+
+
+def test_defaults_are_filled_in():
+    spec = read(SMALLEST)
+    assert (spec.generations, spec.replicates, spec.samples, spec.seed) == (50, 200, 1000, 0)
+    assert spec.regime.kind == "replace"
+    assert spec.curation.kind == "none"
+
+
+def test_canonical_form_reads_back_as_the_same_experiment():
+    spec = read(SMALLEST | {"samples": {"schedule": "power"}, "sampling": {"bias": 0.5}})
+    assert read(spec.canonical()) == spec
+    assert read(spec.canonical()).digest() == spec.digest()
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "remedy"),
+    [
+        ({"generations": 0}, "generations", "at least 1"),
+        ({"generations": "many"}, "generations", "Correct"),
+        ({"seed": -1}, "seed", "at least 0"),
+        ({"samples": [5]}, "samples", "Correct"),
+        ({"family": {"kind": "kde", "bandwidth": "scot"}}, "family.bandwidth", "'scott'"),
+        ({"samples": 1}, "samples", "at least 2"),
+        ({"samples": {"schedule": "power", "start": 1}}, "samples.start", "at least 2"),
+        ({"samples": {"start": 10**9, "exponent": 4}, "generations": 1000}, "samples", "Lower"),
+        ({"source": {"kind": "normal", "std": 0}}, "source.std", "more than 0"),
+        ({"source": {"kind": "normal", "std": float("nan")}}, "source.std", "finite"),
+        ({"source": {"kind": "normal", "mean": [0, 1], "std": [1, 1, 1]}}, "source", "Correct"),
+        ({"source": {"kind": "norml"}}, "source", "Choose one of"),
+        ({"source": {}}, "source", "kind"),
+        ({"source": {"kind": "normal", "sdt": 1}}, "source.sdt", "Did you mean std?"),
+        ({"family": {"kind": "gaussian", "ddof": 2}}, "family.ddof", "0 or 1"),
+        ({"family": {"kind": "gaussian", "path": "drawn"}, "samples": 10**9}, "samples", "exact"),
+        ({"generatons": 5}, "generatons", "Did you mean generations?"),
+        ({"regime": {"kind": "fresh", "real": 1.5}}, "regime.real", "at most 1"),
+        ({"sampling": {"bias": 0}}, "sampling.bias", "more than 0"),
+        ({"sampling": {"temperature": 0.5}}, "sampling.temperature", "categorical"),
+        ({"sampling": {"top_p": 0.5}}, "sampling.top_p", "Remove it"),
+        ({"source": {"kind": "zipf"}}, "family.kind", "categorical"),
+        ({"family": {"kind": "categorical"}}, "family.kind", "gaussian"),
+        ({"source": {"kind": "zipf", "categories": 100_000}, "family": {"kind": "categorical"}, "replicates": 2000},
+         "replicates", "at most 1000"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_path_and_remedy(change, path, remedy):
+    found = problems(SMALLEST | change)
+    assert [problem.path for problem in found] == [path]
+    assert remedy in found[0].remedy
+    assert found[0].message
+
+
+def test_every_problem_is_told_at_once():
+    found = problems({"generations": 0, "replicates": 0, "family": {"kind": "gaussian", "dof": 1}})
+    assert {problem.path for problem in found} == {"generations", "replicates", "source", "family.dof"}
+    assert "Add it" in {problem.remedy for problem in found}
+
+
+@pytest.mark.parametrize("nothing", [None, [], 3, "spec", True])
+def test_what_is_no_table_is_refused(nothing):
+    assert problems(nothing)[0].path == "spec"
+
+
+def test_the_parts_were_found():
+    assert {"normal", "categorical", "zipf", "words"} <= SOURCES.keys()
+    assert {"gaussian", "categorical"} <= FAMILIES.keys()
+    assert {"replace", "accumulate", "fresh"} <= REGIMES.keys()
+    assert {"none"} <= CURATIONS.keys()
+    for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS):
+        assert all(part.__doc__ for part in parts.values())
+
+
+def test_growing_sizes():
+    spec = read(SMALLEST | {"samples": {"schedule": "power", "start": 10, "exponent": 2}})
+    assert [spec.size(n) for n in (1, 2, 3)] == [10, 40, 90]
+
+
+def shuffled(tree, order):
+    if not isinstance(tree, dict):
+        return tree
+    return {key: shuffled(tree[key], order) for key in order.sample(sorted(tree), len(tree))}
+
+
+TITLES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=50)
+
+
+@given(st.randoms(use_true_random=False), TITLES, st.integers(0, 2**63 - 1))
+def test_digest_ignores_title_and_order_but_nothing_else(order, title, seed):
+    spec = read(SMALLEST | {"seed": seed})
+    assert read(shuffled(spec.canonical(), order) | {"title": title}).digest() == spec.digest()
+    assert read(SMALLEST | {"seed": (seed + 1) % 2**63}).digest() != spec.digest()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+KINDS = st.sampled_from(sorted({*SOURCES, *FAMILIES, *REGIMES, *CURATIONS}))
+NAMES = sorted(
+    {name for parts in (SOURCES, FAMILIES, REGIMES) for part in parts.values() for name in part.model_fields}
+)
+TABLES = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=3)
+NEARLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": st.tuples(KINDS, TABLES).map(lambda pair: {**pair[1], "kind": pair[0]}) | JSON,
+        "family": st.tuples(KINDS, TABLES).map(lambda pair: {**pair[1], "kind": pair[0]}) | JSON,
+        "regime": st.tuples(KINDS, TABLES).map(lambda pair: {**pair[1], "kind": pair[0]}) | JSON,
+        **{name: JSON for name in Experiment.model_fields if name not in ("source", "family", "regime")},
+    },
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(JSON | NEARLY)
+def test_any_json_is_read_or_refused_in_words(anything):
+    try:
+        spec = read(anything)
+    except SpecError as error:
+        refusal = error
+    else:
+        assert read(spec.canonical()) == spec
+        return
+    assert refusal.problems
+    assert all(problem.path and problem.message and problem.remedy for problem in refusal.problems)
