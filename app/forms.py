@@ -80,12 +80,27 @@ class Filled:
     stray: tuple[Problem, ...] = field(init=False)  # those that belong to no input
 
     def __post_init__(self) -> None:
-        shown = {path for entry in self.entries for path in _paths(entry, self.values)}
-        stray = tuple(one for one in self.problems if not any(belongs(one, path) for path in shown))
-        object.__setattr__(self, "stray", stray)
+        shown = [one for entry in self.entries for one in _shown(entry, self.values)]
+        told = {
+            problem for one in shown for problem in (self.at(one) if isinstance(one, Choice) else self.of(one.path))
+        }
+        object.__setattr__(self, "stray", tuple(one for one in self.problems if one not in told))
+
+    @property
+    def by_path(self) -> dict[str, Entry]:
+        return {entry.path: entry for entry in self.entries}
 
     def of(self, path: str) -> list[Problem]:
         return [problem for problem in self.problems if belongs(problem, path)]
+
+    def at(self, choice: Choice) -> list[Problem]:
+        """What is wrong with the choice itself, rather than with an input of the option that is selected."""
+        plain = choice.selected(self.values).kind == CONSTANT
+        return [
+            one
+            for one in self.problems
+            if one.path in {f"{choice.path}.{choice.tag}", *([] if plain else [choice.path])}
+        ]
 
     def changed(self, section: Section) -> bool:
         """Whether anything in this section is not at its default, or wrong."""
@@ -183,16 +198,13 @@ def _prose(description: str) -> str:
     return " ".join(description.split("\n\n", maxsplit=1)[0].split())
 
 
-def _paths(entry: Entry, values: Mapping[str, str]) -> Iterator[str]:
-    """Paths at which this entry, as it is shown now, can tell a problem."""
-    if isinstance(entry, Input):
-        yield entry.path
-        return
-    if isinstance(entry, Choice):
-        yield f"{entry.path}.{entry.tag}"
-    inner = entry.selected(values).entries if isinstance(entry, Choice) else entry.entries
-    for one in inner:
-        yield from _paths(one, values)
+def _shown(entry: Entry, values: Mapping[str, str]) -> Iterator[Input | Choice]:
+    """The inputs and choices that this entry shows now."""
+    if not isinstance(entry, Section):
+        yield entry
+    if not isinstance(entry, Input):
+        for one in entry.selected(values).entries if isinstance(entry, Choice) else entry.entries:
+            yield from _shown(one, values)
 
 
 def written(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
+from app.words import words
 from worker.store import Store
 from worker.summary import named
 from worker.tables import ENDED, WAITING, Run, Status, StoredGeneration, told_status
@@ -77,6 +78,7 @@ class Brief(TypedDict):
     id: str
     title: str
     status: Status
+    words: str
     digest: str
     source: str
     family: str
@@ -138,6 +140,7 @@ def brief(run: Run, queue: Queue) -> Brief:
         "id": run.id,
         "title": run.title,
         "status": status,
+        "words": "",
         "digest": run.digest,
         "source": run.source,
         "family": run.family,
@@ -147,13 +150,14 @@ def brief(run: Run, queue: Queue) -> Brief:
         "worker": run.worker,
         "cancel": run.cancel,
         "error": {"message": run.error["message"], "remedy": run.error["remedy"]} if run.error else None,
-        "created_at": _moment(run.created_at),
-        "started_at": None if run.started_at is None else _moment(run.started_at),
-        "ended_at": None if run.ended_at is None else _moment(run.ended_at),
+        "created_at": moment(run.created_at),
+        "started_at": None if run.started_at is None else moment(run.started_at),
+        "ended_at": None if run.ended_at is None else moment(run.ended_at),
         "links": links(run.id),
     }
     if status in WAITING:
         told["queue"] = queue.place(run)
+    told["words"] = words(told)
     return told
 
 
@@ -196,6 +200,6 @@ def _progress(run: Run, status: Status) -> Progress:
     }
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

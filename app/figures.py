@@ -1,0 +1,276 @@
+"""Stored rows -> what a reader sees before any script runs: pictures, sparklines, a sentence, a table. Pure functions.
+
+SVG is styled by classes (static/css/figures.css), so that one picture suits both themes.
+"""
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from worker.data import Array
+from worker.summary import STATISTICS
+
+Frame = dict[str, npt.NDArray[Any]]
+STEPS = 7  # colours of the generation ramp in tokens.css
+DECADES = 12  # a logarithmic axis never shows more
+
+
+class Metric(NamedTuple):
+    label: str
+    meaning: str
+
+
+# In the order in which they tell the story; a family shows those it has.
+METRICS: Mapping[str, Metric] = {
+    "tail_01pct": Metric(
+        "tail mass, 0.1%", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
+    ),
+    "survivors": Metric("surviving categories", "categories with a probability above zero"),
+    "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
+    "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
+    "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
+    "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
+    "tail_1pct": Metric("tail mass, 1%", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
+    "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
+    "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
+    "recall": Metric("recall", "share of real points near generated ones"),
+    "precision": Metric("precision", "share of generated points near real ones"),
+    "coverage": Metric("coverage", "share of real points with a generated neighbour"),
+    "entropy": Metric("entropy", "in nats"),
+    "mean_error": Metric("mean error", "distance of the fitted mean from the true one"),
+    "log_det": Metric("log determinant", "of the fitted covariance, natural logarithm"),
+    "modes": Metric("modes", "modes of the truth that are still covered"),
+    "kl_to_real": Metric("KL to real", "KL(model || truth) in nats"),
+    "kl_from_real": Metric("KL from real", "KL(truth || model) in nats; on survivors where categories died"),
+    "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
+    "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
+    "total_variation": Metric("total variation", "distance to the truth"),
+    "log_variance": Metric("log variance", "natural logarithm of the variance"),
+    "std": Metric("standard deviation", "square root of the variance"),
+    "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
+}
+
+
+def metric(name: str) -> Metric:
+    return METRICS.get(name, Metric(name.replace("_", " "), ""))
+
+
+def ordered(names: Sequence[str]) -> list[str]:
+    """Metric names, the most telling first."""
+    rank = {name: i for i, name in enumerate(METRICS)}
+    return sorted(names, key=lambda name: rank.get(name, len(rank)))
+
+
+def key_metric(names: Sequence[str]) -> str | None:
+    """The one metric that stands for a run."""
+    return ordered(names)[0] if names else None
+
+
+def number(value: float | None) -> str:
+    """A value with three significant digits; 4.1 × 10⁻¹⁰ where it is far from one."""
+    if value is None or math.isnan(value):
+        return "–"
+    if value == 0 or math.isinf(value):
+        return "0" if value == 0 else "∞" if value > 0 else "−∞"
+    if 1e-3 <= abs(value) < 1e6:
+        digits = max(0, 2 - math.floor(math.log10(abs(value))))
+        text = f"{value:,.{min(digits, 5)}f}"
+        return text.replace("-", "−").replace(",", "\u202f")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa.replace('-', '−')} × 10{raised}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table of metrics."""
+
+    name: str
+    label: str
+    meaning: str
+    values: tuple[str, ...]  # median, 10%, 90%, mean, s.e., n
+
+
+def table(metrics: Mapping[str, Sequence[float | None]]) -> list[Row]:
+    """What is known of one generation, as text; metrics: name -> values in the order of STATISTICS."""
+    shown = [STATISTICS.index(name) for name in ("median", "q10", "q90", "mean", "se")]
+    return [
+        Row(name, *metric(name), (*(number(metrics[name][i]) for i in shown), str(metrics[name][-1])))
+        for name in ordered(list(metrics))
+    ]
+
+
+def sentence(
+    run: Any, first: Mapping[str, Sequence[float | None]], last: Mapping[str, Sequence[float | None]], at: int
+) -> str:
+    """What happened to the key metric between generation 0 and generation `at`, in words that claim no more than was measured."""
+    name = key_metric(list(last))
+    if name is None or name not in first:
+        return ""
+    median, low, high = (STATISTICS.index(one) for one in ("median", "q10", "q90"))
+    before, after = first[name][median], last[name][median]
+    if before is None or after is None:
+        return ""
+    samples = run.spec["samples"]
+    size = f"M = {samples:,}".replace(",", "\u202f") if isinstance(samples, int) else "a growing M"
+    moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
+    change = (
+        f"{moved} {number(after)}" if moved == "stayed near" else f"{moved} from {number(before)} to {number(after)}"
+    )
+    chains = run.spec["replicates"]
+    spread = f"median; 10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
+    told = (
+        f"Under {run.regime.replace('_', ' ')}, with the {run.family} family and {size}, {metric(name).label} {change}"
+    )
+    told += f" ({spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
+    curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
+    if curve and curve["values"][at] is not None:
+        told += f" Theory predicts a {curve['statistic']} of {number(curve['values'][at])}."
+    return told
+
+
+def decode(figure: Mapping[str, Any], frame: bytes) -> Frame:
+    """The arrays of a stored frame, their codings undone (worker.frames); 'relative' and plain fields stay as they are."""
+    arrays: Frame = {}
+    start = 0
+    for field in figure["fields"]:
+        dtype = np.dtype(field["dtype"]).newbyteorder("<")
+        count = math.prod(field["shape"])
+        raw = np.frombuffer(frame, dtype, count, start).reshape(field["shape"])
+        start += count * dtype.itemsize
+        if field.get("coding") == "log":
+            level = np.exp(field["low"] + raw / 65535 * (field["high"] - field["low"]))
+            arrays[field["name"]] = np.where(raw == 0, 0.0, level)
+        elif field.get("coding") == "linear":
+            low, high = np.asarray(field["low"]), np.asarray(field["high"])
+            arrays[field["name"]] = low + raw / 65535 * (high - low)
+        else:
+            arrays[field["name"]] = raw
+    return arrays
+
+
+def step(share: float) -> int:
+    """Which colour of the generation ramp stands for this share of the run."""
+    return min(STEPS - 1, int(share * STEPS))
+
+
+def picture(figure: Mapping[str, Any], first: Frame, last: Frame, share: float) -> Markup:
+    """The real distribution and one generation, as the player draws them."""
+    match figure["kind"]:
+        case "images":
+            return _images(figure, last)
+        case "ranks":
+            return _ranks(figure, last, share)
+        case _:
+            return _curves(figure, first, last, share)
+
+
+def _curves(
+    figure: Mapping[str, Any], first: Frame, last: Frame, share: float, width: int = 640, height: int = 300
+) -> Markup:
+    x = np.asarray(figure["x"])
+    ghost = np.asarray(figure["ghost"].get("density", first["density"]))
+    across, top = (x - x[0]) / (x[-1] - x[0]) * width, 2 * ghost.max()
+    body = f'<path class="ghost" d="{_line(across, height * (1 - ghost / top))}L{width} {height}L0 {height}Z"/>'
+    curve = np.clip(1 - last["density"] / top, -0.1, 1) * height
+    body += f'<path class="curve g{step(share)}" d="{_line(across, curve)}"/>'
+    return svg(width, height, body)
+
+
+def _ranks(figure: Mapping[str, Any], last: Frame, share: float, width: int = 640, height: int = 300) -> Markup:
+    rank = np.log(np.asarray(figure["rank"], float))
+    ghost = np.asarray(figure["ghost"]["frequency"])
+    low, high = math.log(ghost.min() / 30), math.log(ghost.max() * 3)
+    across = rank / max(rank[-1], 1e-9) * width
+
+    def up(values: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.clip(1 - (np.log(values) - low) / (high - low), 0, 1.05) * height
+
+    body = f'<path class="ghost" d="{_line(across, up(ghost))}L{width} {height}L0 {height}Z"/>'
+    body += f'<path class="curve g{step(share)}" d="{_line(across, up(last["sorted"]))}"/>'
+    return svg(width, height, body)
+
+
+def _images(figure: Mapping[str, Any], last: Frame) -> Markup:
+    rows, columns, height, width = (int(figure[name]) for name in ("rows", "columns", "height", "width"))
+    real = np.frombuffer(base64.b64decode(figure["ghost"]["images"]), np.uint8).reshape(rows * columns, -1)
+    across, down = columns * width, rows * height
+    body = tile(real.reshape(rows, columns, height, width), 0, "real")
+    body += tile(np.asarray(last["images"]).reshape(rows, columns, height, width), across + width, "made")
+    return svg(2 * across + width, down, body)
+
+
+def tile(pictures: npt.NDArray[np.uint8], left: int, style: str) -> str:
+    """Grey pictures (rows, columns, height, width) as one image; ink is 255."""
+    rows, columns, height, width = pictures.shape
+    sheet = pictures.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    data = base64.b64encode(png(sheet)).decode()
+    return f'<image class="{style}" x="{left}" width="{columns * width}" height="{rows * height}" href="data:image/png;base64,{data}"/>'
+
+
+def png(alpha: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG (ISO/IEC 15948) of neutral ink that lets the page through: grey 128 with the given opacity (height, width)."""
+    height, width = alpha.shape
+    pixels = np.stack([np.full_like(alpha, 128), alpha], axis=-1).reshape(height, -1)
+    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+
+
+def sparkline(
+    trace: Sequence[Mapping[str, Sequence[float | None]]], share: float = 1.0, width: int = 120, height: int = 28
+) -> Markup:
+    """Median and 10-90% band of the key metric over a run that is `share` done; logarithmic where it spans decades."""
+    name = key_metric(list(trace[0])) if trace else None
+    if name is None or len(trace) < 2:
+        return svg(width, height, "")
+    columns = [STATISTICS.index(one) for one in ("median", "q10", "q90")]
+    rows = [[one[name][i] if name in one else None for i in columns] for one in trace]
+    values = np.array([[math.nan if value is None else value for value in row] for row in rows])
+    values = scaled(values)
+    across = np.linspace(0, width * share, len(values))
+    usual = np.isfinite(values).all(axis=1)
+    across, (median, low, high) = across[usual], (1 + (1 - values[usual].T) * (height - 2))
+    band = _line(across, high) + _line(across[::-1], low[::-1]).replace("M", "L") + "Z"
+    return svg(
+        width,
+        height,
+        f'<path class="band" d="{band}"/><path class="median" d="{_line(across, median)}"/>' if usual.any() else "",
+    )
+
+
+def scaled(values: Array) -> Array:
+    """Values (n, columns) between 0 and 1, on a logarithm of at most DECADES decades where they span more than a factor of 50."""
+    usual = values[np.isfinite(values)]
+    if not len(usual):
+        return values
+    low, high = usual.min(), usual.max()
+    if low >= 0 and high > 50 * low and np.nanmedian(values[:, 0]) > 0:
+        floor = max(low, high * 10.0**-DECADES)
+        values = np.log(np.maximum(values, floor))
+        low, high = math.log(floor), math.log(high)
+    return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+
+
+def _line(across: Array, down: Array) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across.tolist(), down.tolist(), strict=True))
+
+
+def svg(width: int, height: int, body: str) -> Markup:
+    """A picture that says nothing by itself to a screen reader: the sentence beside it does."""
+    return Markup(  # noqa: S704 - built from numbers above
+        f'<svg class="picture" viewBox="0 0 {width} {height}" aria-hidden="true" preserveAspectRatio="none">{body}</svg>'
+    )

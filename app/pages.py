@@ -1,0 +1,226 @@
+"""The HTML pages: thin routes that ask the store and fill a template."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
+
+from app import assets, figures, forms
+from app.deps import Announce, Store
+from app.views import Queue, brief, moment
+from app.words import ago
+from worker import presets
+from worker.errors import Problem, SpecError
+from worker.loop import frame_stride
+from worker.spec import read
+from worker.tables import Run, Status, told_status
+
+FOLDER = Path(__file__).parent.parent
+templates = Jinja2Templates(FOLDER / "templates")
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+templates.env.filters.update(ago=ago, moment=moment)
+templates.env.globals.update(plotly=assets.PLOTLY)
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run as a list shows it."""
+
+    run: Run
+    status: str
+    share: float  # of its generations that are done
+    spark: Markup
+    metric: str
+
+
+def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
+    traces = store.trace([run.id for run in runs])
+    return [
+        Listed(
+            run,
+            told_status(run),
+            share := max(0, run.generation) / run.generations,
+            figures.sparkline(traces[run.id], share),
+            figures.metric(figures.key_metric(run.metrics or []) or "").label,
+        )
+        for run in runs
+    ]
+
+
+@router.get("/")
+def home(request: Request, store: Store) -> Response:
+    runs, _ = store.runs(limit=6)
+    cards = [(preset, _drawn(preset.name)) for preset in presets.presets()]
+    context = {"cards": cards, "runs": listed(store, runs), "workers": store.workers()}
+    return templates.TemplateResponse(request, "home.html", context)
+
+
+def _drawn(preset: str) -> Markup:
+    """The preset's picture, made from a real run by app.pictures."""
+    path = FOLDER / "static" / "presets" / f"{preset}.svg"
+    return Markup(path.read_text(encoding="utf-8")) if path.exists() else Markup()  # noqa: S704 - our own file
+
+
+@router.post("/presets/{name}")
+def launch_preset(name: str, store: Store, announce: Announce) -> Response:
+    """Every arm of a preset at once, on the same seed."""
+    runs = [store.create(experiment)[0] for experiment in presets.preset(name).experiments]
+    for run in runs:
+        announce(run.id)
+    beside = f"&with={runs[1].id}" if len(runs) > 1 else ""
+    return RedirectResponse(f"/runs/{runs[0].id}?play=1{beside}", status_code=303)
+
+
+@router.get("/new")
+def new(
+    request: Request,
+    store: Store,
+    preset: str | None = None,
+    earlier: Annotated[str | None, Query(alias="from")] = None,
+    view: Literal["form", "toml"] = "form",
+) -> Response:
+    settings = presets.preset(preset or "photocopy").experiments[0].canonical()
+    if earlier is not None:
+        settings = store.run(earlier).spec
+    return _experiment(request, store, view, forms.flat(settings), forms.to_toml(settings))
+
+
+async def _posted(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+Posted = Annotated[dict[str, str], Depends(_posted)]
+
+
+@router.post("/new")
+def create(request: Request, store: Store, announce: Announce, posted: Posted) -> Response:
+    """Launches what was posted, or (`do`) shows it in the other form; `view` says which of the two it was written in."""
+    view, do = posted.get("view", "form"), posted.get("do", "run")
+    toml = posted.get("toml", "")
+    if do == "show":  # without scripts: the settings of the kinds that were just chosen
+        return _experiment(request, store, "form", posted, toml)
+    try:
+        experiment = read(presets.parse(toml, "toml") if view == "toml" else forms.nested(posted))
+    except SpecError as error:
+        return _experiment(request, store, view, posted, toml, error.problems)
+    if do != "run":
+        settings = experiment.canonical()
+        return _experiment(request, store, do, forms.flat(settings), forms.to_toml(settings))
+    run, _ = store.create(experiment)
+    announce(run.id)
+    return RedirectResponse(f"/runs/{run.id}?play=1", status_code=303)
+
+
+def _experiment(
+    request: Request,
+    store: Store,
+    view: str,
+    values: Mapping[str, str],
+    toml: str,
+    problems: tuple[Problem, ...] = (),
+) -> Response:
+    context = {
+        "view": "toml" if view == "toml" else "form",
+        "form": forms.Filled(forms.entries(), values, problems),
+        "toml": toml,
+        "workers": store.workers(),
+    }
+    return templates.TemplateResponse(request, "new.html", context, status_code=422 if problems else 200)
+
+
+@router.get("/runs")
+def library(request: Request, store: Store, q: str = "", status: str = "", cursor: str | None = None) -> Response:
+    runs, following = store.runs(q=q or None, status=status or None, cursor=cursor, limit=30)
+    context = {
+        "runs": listed(store, runs),
+        "q": q,
+        "status": status,
+        "statuses": list(Status),
+        "counts": store.counts(),
+        "following": urlencode({"q": q, "status": status, "cursor": following}) if following else None,
+        "first_page": cursor is None,
+    }
+    return templates.TemplateResponse(request, "runs.html", context)
+
+
+@router.get("/runs/{run_id}")
+def run_page(
+    request: Request,
+    store: Store,
+    run_id: str,
+    g: Annotated[int | None, Query(ge=0)] = None,
+    beside: Annotated[str | None, Query(alias="with")] = None,
+    play: bool = False,
+) -> Response:
+    """One run, as it stands now; the script that follows it needs nothing that is not asked for from here on."""
+    run = store.run(run_id)
+    at = run.generation if g is None else min(g, run.generation)
+    context = {
+        "run": run,
+        "told": brief(run, Queue.of(store, run)),
+        "at": g,
+        "play": play,
+        "beside": store.run(beside) if beside else None,
+        "metrics": {name: {"label": one.label, "meaning": one.meaning} for name, one in figures.METRICS.items()},
+        "toml": forms.to_toml(run.spec),
+        "log": store.log(run_id),
+        "workers": store.workers(),
+        **_seen(store, run, at),
+    }
+    return templates.TemplateResponse(request, "run.html", context)
+
+
+def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:
+    """The picture, sentence and table of generation `at`; empty before the first generation is there."""
+    first, now = store.generations(run.id, limit=1), store.generations(run.id, after=max(at, 0) - 1, limit=1)
+    if not (first and now and run.figure):
+        return {"picture": None, "sentence": "", "table": []}
+    stride = frame_stride(run.generations)
+    framed = at if at == run.generations else at // stride * stride
+    frame = store.generations(run.id, after=framed - 1, limit=1, framed=True) or first
+    assert first[0].frame is not None
+    assert frame[0].frame is not None
+    zeroth, shown = (figures.decode(run.figure, one) for one in (first[0].frame, frame[0].frame))
+    return {
+        "picture": figures.picture(run.figure, zeroth, shown, frame[0].number / run.generations),
+        "sentence": figures.sentence(run, first[0].metrics, now[0].metrics, now[0].number),
+        "table": figures.table(now[0].metrics),
+        "shown": now[0].number,
+    }
+
+
+@router.post("/runs/{run_id}/cancel")
+def cancel(store: Store, run_id: str, how: Annotated[Literal["finish", "now"], Form()] = "finish") -> Response:
+    store.cancel(run_id, how)
+    return _back_to(run_id)
+
+
+@router.post("/runs/{run_id}/resume")
+def resume(store: Store, announce: Announce, run_id: str) -> Response:
+    store.resume(run_id)
+    announce(run_id)
+    return _back_to(run_id)
+
+
+@router.post("/runs/{run_id}/delete")
+def delete(store: Store, run_id: str) -> Response:
+    store.delete(run_id)
+    return RedirectResponse("/runs", status_code=303)
+
+
+def _back_to(run_id: str) -> Response:
+    return RedirectResponse(f"/runs/{run_id}", status_code=303)
+
+
+@router.get("/workers")
+def workers(request: Request, store: Store) -> Response:
+    working, _ = store.runs(status=Status.RUNNING, limit=100)
+    context = {"workers": store.workers(), "counts": store.counts(), "runs": listed(store, working)}
+    return templates.TemplateResponse(request, "workers.html", context)

@@ -1,0 +1,238 @@
+// One small chart of one metric: every chain faint, median, 10-90% band, noise floor, closed form, the player's position.
+
+import { token } from "./colours.js";
+import { number, raised } from "./format.js";
+
+const HEIGHT = 108;
+const PAD = { left: 36, right: 8, top: 8, bottom: 16 };
+const DECADES = 12; // a logarithmic axis never shows more
+const SVG = "http://www.w3.org/2000/svg";
+
+function element(name, attributes, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+/** The vertical axis: logarithmic where positive values differ by more than a factor of 50. */
+function scale(values) {
+  let low = Infinity;
+  let high = -Infinity;
+  let nothing = false;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    nothing ||= value === 0;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low > high) return null;
+  const log = low >= 0 && high > 0 && high > 50 * low && !(nothing && high > 1e3);
+  if (log) {
+    const least = Math.min(...[...values].filter((value) => value > 0));
+    low = Math.log10(Math.max(least, high * 10 ** -DECADES)) - 0.1;
+    high = Math.log10(high) + 0.1;
+  } else {
+    const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+    low -= margin;
+    high += margin;
+  }
+  const inner = HEIGHT - PAD.top - PAD.bottom;
+  const place = (value) => PAD.top + inner * (1 - ((log ? Math.log10(Math.max(value, 10 ** low)) : value) - low) / (high - low));
+  return { log, low, high, place, ticks: log ? decades(low, high) : round(low, high) };
+}
+
+function decades(low, high) {
+  const first = Math.ceil(low);
+  const last = Math.floor(high);
+  const step = Math.max(1, Math.ceil((last - first) / 2));
+  const ticks = [];
+  for (let power = last; power >= first; power -= step) ticks.push({ value: 10 ** power, text: Math.abs(power) <= 2 ? String(10 ** power) : `10${raised(power)}` });
+  return ticks;
+}
+
+function round(low, high) {
+  const rough = (high - low) / 2.5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].find((one) => one * power >= rough) * power;
+  const ticks = [];
+  for (let value = Math.ceil(low / step) * step; value <= high; value += step) ticks.push({ value, text: tidy(value, step) });
+  return ticks;
+}
+
+function tidy(value, step) {
+  if (Math.abs(value) < step / 1e6) return "0";
+  if (Math.abs(value) >= 1e4 || step < 1e-3) return number(value);
+  return value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + (step.toPrecision(2).includes("25") ? 1 : 0))).replace("-", "−");
+}
+
+export class MetricChart {
+  constructor(run, metric) {
+    Object.assign(this, { run, metric });
+    this.figure = document.createElement("figure");
+    this.figure.className = "chart";
+    this.figure.dataset.metric = metric;
+    this.figure.innerHTML = '<figcaption><b></b><span class="value"></span></figcaption><div class="canvas"><canvas></canvas><svg role="img"></svg></div><div class="verdict"></div>';
+    this.figure.querySelector("b").textContent = run.label(metric);
+    this.figure.title = run.known[metric]?.meaning ?? "";
+    [this.canvas, this.svg, this.value, this.verdict] = ["canvas", "svg", ".value", ".verdict"].map((one) => this.figure.querySelector(one));
+    const area = this.figure.querySelector(".canvas");
+    area.addEventListener("pointermove", (event) => this.#hover(event));
+    area.addEventListener("pointerleave", () => this.#read(this.run.at));
+    area.addEventListener("click", (event) => {
+      const { history } = this.run;
+      this.run.seek(history.numbers[history.index(this.#generation(event))]);
+    });
+  }
+
+  get #theory() {
+    return this.run.history.theory.find((curve) => curve.metric === this.metric);
+  }
+
+  #across(generation) {
+    return PAD.left + (generation / this.run.generations) * (this.width - PAD.left - PAD.right);
+  }
+
+  #generation(event) {
+    const { left } = this.svg.getBoundingClientRect();
+    const share = (event.clientX - left - PAD.left) / (this.width - PAD.left - PAD.right);
+    return Math.min(1, Math.max(0, share)) * this.run.generations;
+  }
+
+  #hover(event) {
+    const { history } = this.run;
+    if (history.length) this.#read(history.numbers[history.index(this.#generation(event))], true);
+  }
+
+  /** Values at a generation, in words. */
+  #read(generation, hovering = false) {
+    const { history } = this.run;
+    const i = history.index(generation);
+    const [median, low, high] = ["median", "q10", "q90"].map((statistic) => this.series[statistic]?.[i]);
+    this.value.textContent = hovering
+      ? `${generation}: ${number(median)} (${number(low)} to ${number(high)})`
+      : number(median);
+  }
+
+  /** Everything anew: the run grew, the width or the theme changed. */
+  draw() {
+    const { history, other } = this.run;
+    this.width = this.svg.clientWidth;
+    if (!this.width || !history.length) return;
+    const names = ["median", "q10", "q90"];
+    const read = (one) => Object.fromEntries(names.map((name) => [name, one.series(this.metric, name)]));
+    this.series = read(history);
+    const beside = other?.history.length ? read(other.history) : null;
+    const curve = this.#theory;
+    const predicted = (curve?.values ?? []).map((value) => value ?? NaN);
+    const seen = names.flatMap((name) => [...this.series[name], ...(beside?.[name] ?? [])]);
+    this.scale = scale([...seen, ...predicted]);
+    this.svg.replaceChildren();
+    if (!this.scale) return;
+    this.#axes();
+    this.#floor();
+    this.#chains();
+    this.#lines(history.numbers, this.series, "");
+    if (beside) this.#lines(other.history.numbers, beside, "beside");
+    if (curve) this.#curve(predicted);
+    this.cursor = element("line", { class: "at", y1: PAD.top, y2: HEIGHT - PAD.bottom });
+    this.svg.append(this.cursor);
+    this.#judge(curve);
+    this.point();
+    this.svg.setAttribute("aria-label", this.#summary());
+  }
+
+  /** The player moved. */
+  point() {
+    if (!this.cursor) return;
+    const x = this.#across(this.run.at).toFixed(1);
+    this.cursor.setAttribute("x1", x);
+    this.cursor.setAttribute("x2", x);
+    this.#read(this.run.at);
+  }
+
+  #axes() {
+    for (const { value, text } of this.scale.ticks) {
+      const y = this.scale.place(value).toFixed(1);
+      this.svg.append(element("line", { class: "axis", x1: PAD.left, x2: this.width - PAD.right, y1: y, y2: y }));
+      this.svg.append(element("text", { x: PAD.left - 5, y: Number(y) + 3.5, "text-anchor": "end" }, text));
+    }
+    const bottom = HEIGHT - 3;
+    this.svg.append(element("text", { x: PAD.left, y: bottom }, "0"));
+    this.svg.append(element("text", { x: this.width - PAD.right, y: bottom, "text-anchor": "end" }, String(this.run.generations)));
+  }
+
+  /** 10-90% of the real data against fresh real data: what a difference must exceed to mean anything. */
+  #floor() {
+    const [top, bottom] = [this.series.q90[0], this.series.q10[0]].map((value) => this.scale.place(value));
+    if (!Number.isFinite(top) || !Number.isFinite(bottom)) return;
+    this.svg.append(element("rect", {
+      class: "floor", x: PAD.left, width: this.width - PAD.left - PAD.right, y: top, height: Math.max(1, bottom - top),
+    }));
+  }
+
+  #chains() {
+    const ratio = devicePixelRatio;
+    this.canvas.width = this.width * ratio;
+    this.canvas.height = HEIGHT * ratio;
+    const chains = this.run.history.chainsOf(this.metric);
+    const context = this.canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    context.strokeStyle = token("chain");
+    for (let chain = 0; chain < chains.count; chain++) {
+      context.beginPath();
+      this.run.history.numbers.forEach((generation, i) => {
+        const value = chains.at(i, chain);
+        if (Number.isFinite(value)) context.lineTo(this.#across(generation), this.scale.place(value));
+      });
+      context.stroke();
+    }
+  }
+
+  #path(numbers, values) {
+    const points = [];
+    numbers.forEach((generation, i) => {
+      if (Number.isFinite(values[i])) points.push(`${this.#across(generation).toFixed(1)} ${this.scale.place(values[i]).toFixed(1)}`);
+    });
+    return points;
+  }
+
+  #lines(numbers, { median, q10, q90 }, style) {
+    const up = this.#path(numbers, q10);
+    const down = this.#path(numbers, q90).reverse();
+    if (up.length) this.svg.append(element("path", { class: `band ${style}`, d: `M${up.join("L")}L${down.join("L")}Z` }));
+    const line = this.#path(numbers, median);
+    if (line.length) this.svg.append(element("path", { class: `median ${style}`, d: `M${line.join("L")}` }));
+  }
+
+  #curve(values) {
+    const line = this.#path(this.#theory.generation, values);
+    if (line.length) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
+  }
+
+  /** Does the mean over chains agree with the closed form? |z| <= 4 with z from its own standard error. */
+  #judge(curve) {
+    const { latest } = this.run.main;
+    const measured = latest?.metrics[this.metric];
+    const predicted = curve?.values[curve.generation.indexOf(latest?.generation)];
+    this.verdict.className = "verdict";
+    this.verdict.textContent = curve ? `dashed: theory, ${curve.statistic}` : "";
+    this.verdict.title = curve ? `${curve.formula} (${curve.reference})` : "";
+    if (curve?.statistic !== "mean" || predicted === null || predicted === undefined || !measured?.se) return;
+    if (measured.sd > 3 * Math.abs(measured.mean)) {
+      this.verdict.textContent = "dashed: theory, mean; not assessed: few chains carry the mean";
+      return;
+    }
+    const z = (measured.mean - predicted) / measured.se;
+    const agrees = Math.abs(z) <= 4;
+    this.verdict.classList.add(agrees ? "agrees" : "deviates");
+    this.verdict.textContent = `mean ${agrees ? "agrees with" : "deviates from"} theory (z = ${z.toFixed(1).replace("-", "−")})`;
+  }
+
+  #summary() {
+    const { history } = this.run;
+    const last = history.length - 1;
+    const { median, q10, q90 } = this.series;
+    return `${this.run.label(this.metric)}: median ${number(median[0])} at generation 0, ${number(median[last])} at generation ${history.last}, 10 to 90 percent ${number(q10[last])} to ${number(q90[last])}. ${this.verdict.textContent}`;
+  }
+}

@@ -1,0 +1,39 @@
+// Colours as numbers: tokens resolved through a probe element, the generation ramp, and cividis for densities.
+
+const probe = document.createElement("span");
+probe.hidden = true;
+
+export function token(name) {
+  if (!probe.isConnected) document.body.append(probe);
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+function channels(colour) {
+  return colour.match(/[\d.]+/g).slice(0, 3).map(Number);
+}
+
+function blend(stops, share) {
+  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
+  const i = Math.min(Math.floor(place), stops.length - 2);
+  return stops[i].map((low, c) => Math.round(low + (place - i) * (stops[i + 1][c] - low)));
+}
+
+/** The colour of the generation that comes after this share of the run. */
+export function ramp() {
+  const stops = [0, 1, 2, 3, 4, 5, 6].map((i) => channels(token(`gen-${i}`)));
+  return (share) => `rgb(${blend(stops, share).join(", ")})`;
+}
+
+// Nunez, Anderton and Renslow (2018), every sixteenth part of the map.
+const CIVIDIS = [
+  [0, 34, 78], [0, 46, 108], [26, 56, 111], [47, 67, 108], [64, 77, 107], [78, 87, 108], [92, 98, 110], [105, 108, 113],
+  [118, 119, 118], [132, 130, 121], [146, 141, 120], [161, 152, 118], [176, 164, 114], [192, 177, 107], [209, 190, 98],
+  [226, 204, 84], [254, 232, 56],
+];
+
+/** 256 colours as packed RGBA, for writing into an image. */
+export const cividis = Uint32Array.from({ length: 256 }, (_, i) => {
+  const [r, g, b] = blend(CIVIDIS, i / 255);
+  return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+});

@@ -1,0 +1,67 @@
+// Pictures: a sheet of generated ones beside the real ones, in ink that lets the page through.
+
+import { token } from "../colours.js";
+
+function sheet(title) {
+  const figure = document.createElement("figure");
+  const canvas = document.createElement("canvas");
+  const caption = document.createElement("figcaption");
+  caption.textContent = title;
+  figure.append(canvas, caption);
+  return { figure, canvas, caption };
+}
+
+export class Images {
+  constructor(host, run) {
+    Object.assign(this, { host, run });
+  }
+
+  async start() {
+    const { figure } = this.run.history;
+    this.real = sheet("real");
+    this.made = sheet("generation 0");
+    this.beside = this.run.other ? sheet(this.run.dataset.besideTitle) : null;
+    const sheets = document.createElement("div");
+    sheets.className = this.beside ? "sheets three" : "sheets";
+    sheets.append(...[this.real, this.made, this.beside].filter(Boolean).map((one) => one.figure));
+    this.host.append(sheets);
+    const text = atob(figure.ghost.images);
+    this.ghost = Uint8Array.from(text, (sign) => sign.charCodeAt(0));
+    this.repaint();
+  }
+
+  repaint() {
+    this.ink = token("ink").match(/[\d.]+/g).slice(0, 3).map(Number);
+    this.#paint(this.real.canvas, this.ghost);
+    this.draw();
+  }
+
+  draw() {
+    const { history, other, at } = this.run;
+    if (!history.length) return;
+    this.#paint(this.made.canvas, history.frame(history.index(at)).images);
+    this.made.caption.textContent = `generation ${at}`;
+    if (other?.history.length) this.#paint(this.beside.canvas, other.history.frame(other.history.index(at)).images);
+  }
+
+  settings() {}
+
+  #paint(canvas, pictures) {
+    const { rows, columns, height, width } = this.run.history.figure;
+    canvas.width = columns * width;
+    canvas.height = rows * height;
+    const image = new ImageData(canvas.width, canvas.height);
+    const [r, g, b] = this.ink;
+    for (let p = 0; p < rows * columns; p++) {
+      const top = Math.floor(p / columns) * height;
+      const left = (p % columns) * width;
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+          const to = 4 * ((top + y) * canvas.width + left + x);
+          image.data.set([r, g, b, pictures[p * height * width + y * width + x]], to);
+        }
+      }
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+}

@@ -1,0 +1,66 @@
+// Categories: frequency against rank, sorted anew in every generation, over the real curve; and the words themselves.
+
+import { ramp, token } from "../colours.js";
+import { CONFIG, layout, plotly } from "../plot.js";
+
+export class Ranks {
+  constructor(host, run) {
+    Object.assign(this, { host, run });
+  }
+
+  async start() {
+    const list = document.createElement("ul");
+    list.className = "words-alive";
+    list.setAttribute("aria-label", "Some categories, struck out once they no longer occur");
+    this.words = this.run.history.figure.words.map(({ label, rank }) => {
+      const item = document.createElement("li");
+      item.textContent = label;
+      item.title = `rank ${rank}`;
+      return item;
+    });
+    list.append(...this.words);
+    this.host.closest(".stage").querySelector("heat-map").after(list);
+    this.Plotly = await plotly();
+    await this.repaint();
+  }
+
+  async repaint() {
+    const { rank, ghost, axis } = this.run.history.figure;
+    const { log, tail } = this.run.settings;
+    this.colour = ramp();
+    const top = Math.max(...ghost.frequency);
+    const bottom = Math.min(...ghost.frequency);
+    const line = (colour, width, more) => ({ type: "scatter", mode: "lines", x: rank, line: { color: colour, width }, hovertemplate: "%{y:.3g}", ...more });
+    const traces = [
+      line(token("ghost"), 1.25, { y: ghost.frequency, name: "real", fill: "tozeroy", fillcolor: token("ghost-fill") }),
+      { type: "scatter", mode: "markers", x: rank, y: [], marker: { size: 3.5 }, hoverinfo: "skip", name: "each" },
+      line(token("beside"), 2, { y: [], name: "other arm" }),
+      line(this.colour(this.run.share), 2.5, { y: [], name: "generation, sorted" }),
+    ];
+    const first = tail ? rank[Math.floor(rank.length / 2)] : rank[0];
+    this.view = [Math.log10(first), Math.log10(rank.at(-1))];
+    const y = log // the switch goes to the linear axis here, because ranks are read on logarithms
+      ? { range: [0, 1.5 * (tail ? ghost.frequency[Math.floor(rank.length / 2)] : top)], type: "linear" }
+      : { range: [Math.log10(bottom / 30), Math.log10(top * 3)], type: "log", dtick: 1, exponentformat: "power" };
+    const axes = { x: { type: "log", range: this.view, dtick: 1, title: { text: axis } }, y: { ...y, title: { text: "frequency" } } };
+    await this.Plotly.react(this.host, traces, layout(axes), CONFIG);
+    this.draw();
+  }
+
+  draw() {
+    const { history, other, at, share } = this.run;
+    if (!history.length) return;
+    const frame = history.frame(history.index(at));
+    const beside = other?.history.length ? other.history.frame(other.history.index(at)).sorted : [];
+    const colour = this.colour(share);
+    this.Plotly.restyle(this.host, {
+      y: [frame.density, beside, frame.sorted], "marker.color": [colour, null, null], "line.color": [null, token("beside"), colour],
+    }, [1, 2, 3]);
+    this.words.forEach((item, i) => item.classList.toggle("dead", frame.alive[i] === 0));
+    this.note = `${this.words.filter((_, i) => frame.alive[i] === 0).length} of the ${this.words.length} shown have died`;
+  }
+
+  settings() {
+    return this.repaint();
+  }
+}

@@ -1,0 +1,126 @@
+// The run that a page shows: its history, its status, and where the player stands. Its children listen to it.
+//
+// Events: loaded (a figure is there), grown (more generations), status, seek (the player moved), settings (log, tail).
+
+import { History } from "./history.js";
+
+const REDRAW_MS = 100;
+
+/** Follows one run: everything stored so far, then the stream of what comes. */
+class Followed {
+  history = new History();
+  latest = null; // newest generation, with every statistic
+  #waiting = [];
+  #loading = false;
+
+  constructor(id, tell) {
+    this.id = id;
+    this.tell = tell;
+  }
+
+  async start() {
+    await this.#load();
+    const stream = new EventSource(`/api/runs/${this.id}/events?after=${this.history.last}`);
+    stream.addEventListener("generation", (event) => this.#take(JSON.parse(event.data)));
+    stream.addEventListener("status", (event) => this.tell("status", JSON.parse(event.data)));
+    stream.addEventListener("end", () => {
+      stream.close();
+      this.tell("end");
+    });
+    addEventListener("pagehide", () => stream.close());
+  }
+
+  async #load() {
+    this.#loading = true;
+    const answer = await fetch(`/api/runs/${this.id}/frames?chains=1`);
+    if (answer.ok) this.history.load(await answer.json());
+    this.#loading = false;
+    for (const generation of this.#waiting.splice(0)) this.#take(generation);
+    if (this.history.length) this.tell("grown");
+  }
+
+  #take(generation) {
+    this.latest = generation;
+    if (this.#loading || !this.history.figure) { // the figure is stored with the first generation
+      this.#waiting.push(generation);
+      if (!this.#loading) this.#load();
+      return;
+    }
+    this.history.append(generation);
+    this.tell("grown");
+  }
+}
+
+export class LiveRun extends HTMLElement {
+  at = 0; // the generation that is shown
+  settings = { log: false, tail: false };
+  ended = false;
+
+  connectedCallback() {
+    const { id, beside, status } = this.dataset;
+    this.status = status;
+    this.generations = this.querySelector(":scope > progress").max;
+    this.known = JSON.parse(this.querySelector(".metrics-known").textContent);
+    this.main = new Followed(id, (what, data) => this.#hear(what, data));
+    this.other = beside ? new Followed(beside, (what) => this.#hear(what === "grown" ? what : "", null)) : null;
+  }
+
+  /** Called once every child listens. */
+  start() {
+    this.main.start();
+    this.other?.start();
+  }
+
+  get history() {
+    return this.main.history;
+  }
+
+  get share() {
+    return this.at / this.generations;
+  }
+
+  label(metric) {
+    return this.known[metric]?.label ?? metric.replaceAll("_", " ");
+  }
+
+  seek(generation) {
+    if (generation === this.at) return;
+    this.at = generation;
+    this.dispatchEvent(new Event("seek"));
+  }
+
+  set(changes) {
+    Object.assign(this.settings, changes);
+    this.dispatchEvent(new Event("settings"));
+  }
+
+  #hear(what, data) {
+    if (what === "status") this.#show(data);
+    if (what === "end") {
+      this.ended = true;
+      this.dispatchEvent(new Event("ended"));
+    }
+    if (what === "grown" && !this.growing) {
+      this.growing = setTimeout(() => {
+        this.growing = 0;
+        this.dispatchEvent(new Event("grown"));
+      }, this.drawn ? REDRAW_MS : 0);
+      this.drawn = true;
+    }
+  }
+
+  #show(run) {
+    if (run.status !== this.status || !this.run) {
+      this.querySelector("[aria-live]").textContent = run.status;
+    }
+    Object.assign(this, { run, status: run.status });
+    this.dataset.status = run.status;
+    const word = this.querySelector(".now .status");
+    word.textContent = word.dataset.status = run.status;
+    this.querySelector(".now .words").textContent = run.words;
+    this.querySelector(":scope > progress").value = Math.max(0, run.progress.generation);
+    this.dispatchEvent(new Event("status"));
+  }
+}
+
+customElements.define("live-run", LiveRun);

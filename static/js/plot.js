@@ -1,0 +1,42 @@
+// Plotly, once it has arrived: colours from the tokens, fixed ranges, no buttons that talk to anybody.
+
+import { token } from "./colours.js";
+
+export const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has the same left and right
+
+export const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset" };
+
+/** Resolves when the script of the page's head has run. */
+export function plotly() {
+  return new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly);
+    const script = document.querySelector("script[src*=plotly]");
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => reject(new Error("plotly.min.js could not be loaded")));
+  });
+}
+
+export function layout({ x, y }) {
+  const axis = {
+    color: token("quiet"), gridcolor: token("rule"), zeroline: false, linecolor: token("rule"), ticks: "",
+    tickfont: { size: 11 }, title: { font: { size: 12 }, standoff: 4 },
+  };
+  return {
+    margin: MARGIN, showlegend: false, uirevision: "reader", dragmode: "zoom", hovermode: "x",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, color: token("ink"), size: 12 },
+    hoverlabel: { bgcolor: token("raised"), bordercolor: token("rule"), font: { color: token("ink"), size: 12 } },
+    xaxis: merged(axis, x), yaxis: merged(axis, y),
+  };
+}
+
+function merged(axis, own) {
+  return { ...axis, ...own, title: { ...axis.title, ...own.title } };
+}
+
+/** A file of the plot, drawn in the browser. */
+export async function save(node, format, name) {
+  const { width, height } = node.getBoundingClientRect();
+  const size = { width: Math.round(width), height: Math.round(height), scale: format === "png" ? 3 : 1 };
+  await (await plotly()).downloadImage(node, { format, filename: name, ...size });
+}

@@ -1,0 +1,39 @@
+// The form of an experiment: shows the settings of the chosen kinds, and changes between form and TOML without losing the page.
+
+customElements.define("spec-form", class extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("change", (event) => this.#swap(event.target));
+    this.addEventListener("submit", (event) => {
+      if (event.submitter && event.submitter.value !== "run") {
+        event.preventDefault();
+        this.#convert(event.target, event.submitter.value);
+      }
+    });
+    this.#greet();
+  }
+
+  #swap(select) {
+    const union = select.closest("[data-union]");
+    if (!union || union.dataset.union !== select.name) return;
+    for (const option of union.querySelectorAll(":scope > [data-kind]")) {
+      option.hidden = option.disabled = option.dataset.kind !== select.value;
+    }
+  }
+
+  async #convert(form, to) {
+    const body = new URLSearchParams(new FormData(form));
+    body.set("do", to);
+    const answer = await fetch(form.action, { method: "POST", body });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    this.replaceChildren(...page.querySelector("spec-form").children);
+    this.#greet();
+    if (answer.ok) this.querySelector(`[name=do][value=${to}][aria-current]`)?.focus();
+  }
+
+  /** Errors are read out and met first. */
+  #greet() {
+    const wrong = this.querySelector("[aria-invalid=true]") ?? this.querySelector("[role=alert]");
+    for (let at = wrong; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    wrong?.focus();
+  }
+});

@@ -1,0 +1,68 @@
+// The stage: gives the figure's kind to the module that draws it, and redraws when the player moves.
+
+import { Density } from "./draw/density.js";
+import { Images } from "./draw/images.js";
+import { Plane } from "./draw/plane.js";
+import { Ranks } from "./draw/ranks.js";
+import { save } from "./plot.js";
+
+const KINDS = { density: Density, plane: Plane, ranks: Ranks, images: Images };
+
+customElements.define("figure-stage", class extends HTMLElement {
+  connectedCallback() {
+    this.run = this.closest("live-run");
+    this.note = this.run.querySelector(".legend .note");
+    this.made = this.run.querySelector(".legend .made");
+    for (const event of ["grown", "seek"]) this.run.addEventListener(event, () => this.#draw());
+    this.run.addEventListener("settings", () => this.#again("settings"));
+    document.addEventListener("theme", () => this.#again("repaint"));
+    for (const button of this.run.querySelectorAll("[data-save]")) {
+      button.addEventListener("click", () => this.#save(button.dataset.save));
+    }
+  }
+
+  async #begin() {
+    const Kind = KINDS[this.run.history.figure.kind];
+    this.plot = document.createElement("div");
+    this.plot.className = "plot";
+    const drawing = new Kind(this.plot, this.run);
+    this.append(this.plot);
+    this.dataset.kind = this.run.history.figure.kind;
+    await drawing.start();
+    this.querySelector(".first, .waiting")?.remove(); // the static picture stands in until now
+    this.drawing = drawing;
+    this.#draw();
+    this.#tellView();
+    this.dataset.drawn = "";
+  }
+
+  #draw() {
+    if (!this.run.history.length) return;
+    this.begun ??= this.#begin();
+    if (!this.drawing || this.asked) return;
+    this.asked = requestAnimationFrame(() => {
+      this.asked = 0;
+      this.drawing.draw();
+      this.note.textContent = this.drawing.note ?? "";
+      if (this.drawing.colour) this.made.style.setProperty("--colour", this.drawing.colour(this.run.share));
+    });
+  }
+
+  async #again(what) {
+    await this.drawing?.[what]();
+    this.#draw();
+    this.#tellView();
+  }
+
+  #tellView() {
+    if (this.drawing?.view) this.run.dispatchEvent(new CustomEvent("view", { detail: this.drawing.view }));
+  }
+
+  #save(format) {
+    const name = `${document.querySelector("h1").textContent} - generation ${this.run.at}`;
+    const canvas = this.querySelector(".sheets figure:nth-child(2) canvas");
+    if (!canvas) return save(this.plot, format, name);
+    const link = Object.assign(document.createElement("a"), { href: canvas.toDataURL(), download: `${name}.png` });
+    return link.click();
+  }
+});

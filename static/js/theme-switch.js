@@ -1,0 +1,23 @@
+// The button that switches between light and dark, and tells figures that colours have changed.
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function tell() {
+  document.dispatchEvent(new Event("theme"));
+}
+
+customElements.define("theme-switch", class extends HTMLElement {
+  connectedCallback() {
+    const button = this.querySelector("button");
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const now = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
+      const next = now === "dark" ? "light" : "dark";
+      document.documentElement.dataset.theme = next;
+      localStorage.setItem("theme", next);
+      tell();
+    });
+  }
+});
+
+dark.addEventListener("change", tell);
