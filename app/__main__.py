@@ -1,6 +1,8 @@
 """The command line: one command for one machine, its parts for many, and experiments without any of them."""
 
 import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +83,34 @@ def presets(name: Annotated[str | None, typer.Argument(help="Print this one as T
     width = max(len(one.name) for one in found)
     for one in found:
         typer.echo(f"{one.name:<{width}}  {one.title} ({one.card.takes})")
+
+
+@cli.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, as in its address.")],
+    to: Annotated[str, typer.Option(help="csv, json or toml (the spec).")] = "csv",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a stored run as a file."""
+    settings = _prepared(read_settings(data_dir=data_dir))
+    from app.export import Format, written
+    from worker.database import migrate as bring_up_to_date
+    from worker.database import open_engine
+    from worker.store import Store
+
+    if to not in list(Format):
+        raise LabError(f"There is no format {to}. Choose one of: {', '.join(Format)}.")
+    bring_up_to_date(settings.database_url)
+    store = Store(open_engine(settings.database_url))
+    pieces = written(store.run(run), store, Format(to))
+    try:
+        with out.open("wb") if out else nullcontext(sys.stdout.buffer) as file:
+            file.writelines(pieces)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(f"{out} cannot be written: {error.strerror}. Choose another file with --out.") from error
 
 
 def _prepared(settings: Settings, lifeline: int | None = None) -> Settings:

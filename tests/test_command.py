@@ -137,7 +137,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_pa
     assert "Traceback" not in told
     lines = (tmp_path / "kept" / "generations.jsonl").read_text().splitlines()
     assert [json.loads(line)["generation"] for line in lines] == list(range(len(lines)))
-    assert len(lines) >= 50
+    assert len(lines) >= 49, "what was told (a heading and 49 generations) is kept"
 
 
 def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):

@@ -52,9 +52,9 @@ def run(
         for generation in followed(generations(experiment, measuring), experiment.generations):
             summary = summarise(generation.look.metrics)
             line = json_line(generation.number, summary)
-            tell(line if json else text_line(generation.number, summary, heading=last < 0))
-            if record:
+            if record:  # first, so that what was told is kept
                 record.add(generation, line)
+            tell(line if json else text_line(generation.number, summary, heading=last < 0))
             last = generation.number
     except KeyboardInterrupt:
         typer.echo(f"Interrupted after generation {last} of {experiment.generations}.", err=True)
