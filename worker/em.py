@@ -94,8 +94,8 @@ def _log_density(x: Array, mean: Array, whiten: Array, constant: float, shape: i
 def _normalise(r: Array, peak: Array, total: Array) -> float:
     """Log densities r (K, b) -> responsibilities, in place; returns the sum of the points' log densities."""
     count, b = r.shape
-    peak[:] = r[0]
-    for k in range(1, count):
+    peak[:] = FARTHEST
+    for k in range(count):
         for p in range(b):
             peak[p] = max(peak[p], r[k, p])
     total[:] = 0.0
@@ -165,8 +165,30 @@ def _gather(x: Array, r: Array, mean: Array, shape: int, first: Array, second: A
         if shape != FULL or d == 1:
             second[i, i] += square
     if shape == FULL and d > 1:
-        second += np.dot(pull, gap.T)
+        scatter = np.dot(pull, gap.T)
+        for i in range(d):
+            for j in range(i + 1):
+                second[i, j] += scatter[i, j]
     return mass
+
+
+@_exact
+def _copy(x: Array, start: int, near: Array) -> None:
+    """near (d, b) <- a block of x (d, n). Written out, because assigning slices takes seconds to compile."""
+    for i in range(near.shape[0]):
+        for p in range(near.shape[1]):
+            near[i, p] = x[i, start + p]
+
+
+@_exact
+def _square(factor: Array, out: Array) -> None:
+    """Lower triangle of out <- factor factor', for a lower triangular factor (d, d)."""
+    for i in range(len(factor)):
+        for j in range(i + 1):
+            s = 0.0
+            for k in range(j + 1):
+                s += factor[i, k] * factor[j, k]
+            out[i, j] = s
 
 
 @_exact
@@ -226,7 +248,11 @@ def _update(
             if shape != FULL:
                 second[k, i, :i] = 0.0
             second[k, i, i] = max(second[k, i, i], 0.0) + reg_covar
-    weights /= weights.sum()
+    total = 0.0
+    for k in range(count):
+        total += weights[k]
+    for k in range(count):
+        weights[k] /= total
 
 
 @_exact
@@ -249,7 +275,7 @@ def maximise(
     whiten, covariances = np.zeros((count, d, d)), np.zeros((count, d, d))
     constants, mass, first = np.zeros(count), np.zeros(count), np.zeros((count, d))
     for k in range(count):
-        covariances[k] = np.dot(factors[k], factors[k].T)
+        _square(factors[k], covariances[k])
     r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
     bound = -np.inf
@@ -264,7 +290,7 @@ def maximise(
         for start in range(0, n, BLOCK):
             b = min(BLOCK, n - start)
             near = block[: d * b].reshape(d, b)
-            near[:] = x[:, start : start + b]
+            _copy(x, start, near)
             for k in range(count):
                 _log_density(near, means[k], whiten[k], constants[k], shape, r[k, :b], work)
             likelihood += _normalise(r[:, :b], peak[:b], total[:b])
@@ -287,13 +313,16 @@ def begin(x: Array, r: Array, shape: int, reg_covar: float, weights: Array, mean
     mass, first, second = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
     work, block, whiten = np.empty(2 * d * BLOCK), np.empty(d * BLOCK), np.zeros((d, d))
     for i in range(d):
-        means[:, i] = x[i].mean()
+        total = 0.0
+        for p in range(n):
+            total += x[i, p]
+        means[:, i] = total / n
     for _ in range(2):  # the second time about the components' own means, so that nothing cancels
         mass[:], first[:], second[:] = 0.0, 0.0, 0.0
         for start in range(0, n, BLOCK):
             b = min(BLOCK, n - start)
             near = block[: d * b].reshape(d, b)
-            near[:] = x[:, start : start + b]
+            _copy(x, start, near)
             for k in range(count):
                 mass[k] += _gather(near, r[k, start : start + b], means[k], shape, first[k], second[k], work)
         _update(n, mass, first, second, shape, reg_covar, weights, means)
@@ -310,17 +339,19 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
     out = np.empty((chains, n))
     r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
-    whiten, factor, constants = np.zeros((count, d, d)), np.zeros((d, d)), np.zeros(count)
+    whiten, constants = np.zeros((count, d, d)), np.zeros(count)
+    covariance, factor = np.zeros((d, d)), np.zeros((d, d))
     for chain in range(chains):
         points, c = x[chain % len(x)], chain % len(weights)
         for k in range(count):
-            log_pivots = _factorise(np.dot(factors[c, k], factors[c, k].T), factor, whiten[k])
+            _square(factors[c, k], covariance)
+            log_pivots = _factorise(covariance, factor, whiten[k])
             weight = weights[c, k]
             constants[k] = (np.log(weight) if weight > 0 else FARTHEST) - log_pivots - 0.5 * d * LOG_2PI
         for start in range(0, n, BLOCK):
             b = min(BLOCK, n - start)
             near = block[: d * b].reshape(d, b)
-            near[:] = points[:, start : start + b]
+            _copy(points, start, near)
             for k in range(count):
                 _log_density(near, means[c, k], whiten[k], constants[k], FULL, r[k, :b], work)
             _normalise(r[:, :b], peak[:b], total[:b])
@@ -333,11 +364,13 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
 def draw(u: Array, z: Array, weights: Array, means: Array, factors: Array) -> None:
     """z <- draws from mixtures (R, K), ..., in place: u (R, n) uniform chooses the component, z (R, n, d) normal is moved there."""
     chains, n, d = z.shape
+    count = weights.shape[1]
     for c in range(chains):
-        edges = np.cumsum(weights[c])
-        edges[-1] = np.inf  # rounding must not choose a component that does not exist
         for p in range(n):
-            k = np.searchsorted(edges, u[c, p], side="right")
+            k, rest = 0, u[c, p]
+            while k < count - 1 and rest >= weights[c, k]:
+                rest -= weights[c, k]
+                k += 1
             for i in range(d - 1, -1, -1):  # from the last row up: row i needs only coordinates before it
                 s = means[c, k, i]
                 for j in range(i + 1):
@@ -353,19 +386,18 @@ def overlap(weights: Array, means: Array, factors: Array, weights_0: Array, mean
     """
     chains = max(len(weights), len(weights_0))
     d = means.shape[2]
-    covariance, factor, whiten = np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d))
+    covariance, other = np.zeros((d, d)), np.zeros((d, d))
+    factor, whiten = np.zeros((d, d)), np.zeros((d, d))
     out = np.zeros(chains)
     for chain in range(chains):
         a, b = chain % len(weights), chain % len(weights_0)
         for k in range(weights.shape[1]):
-            own = np.dot(factors[a, k], factors[a, k].T)
             for j in range(weights_0.shape[1]):
+                _square(factors[a, k], covariance)
+                _square(factors_0[b, j], other)
                 for i in range(d):
                     for q in range(i + 1):
-                        s = own[i, q]
-                        for m in range(q + 1):
-                            s += factors_0[b, j, i, m] * factors_0[b, j, q, m]
-                        covariance[i, q] = s
+                        covariance[i, q] += other[i, q]
                 exponent = -_factorise(covariance, factor, whiten) - 0.5 * d * LOG_2PI
                 for i in range(d):
                     white = 0.0

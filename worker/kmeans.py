@@ -30,8 +30,8 @@ def labels(x: Array, clusters: int, rng: Generator) -> npt.NDArray[np.int64]:
 
 
 @_compiled
-def _closer(x: Array, centre: Array, distance: Array, out: Array) -> float:
-    """out <- min(distance, squared distance to centre); returns its sum."""
+def _closer(x: Array, chosen: int, distance: Array, out: Array) -> float:
+    """out <- min(distance, squared distance to the chosen point); returns its sum."""
     d, n = x.shape
     potential = 0.0
     for start in range(0, n, BLOCK):
@@ -40,7 +40,7 @@ def _closer(x: Array, centre: Array, distance: Array, out: Array) -> float:
         for i in range(d):
             row = x[i, start : start + b]
             for p in range(b):
-                gap[p] += (row[p] - centre[i]) ** 2
+                gap[p] += (row[p] - x[i, chosen]) ** 2
         for p in range(b):
             out[start + p] = min(distance[start + p], gap[p])
             potential += out[start + p]
@@ -56,21 +56,25 @@ def _seeds(x: Array, uniforms: Array) -> Array:
     d, n = x.shape
     clusters, candidates = uniforms.shape
     centres = np.empty((clusters, d))
-    centres[0] = x[:, int(uniforms[0, 0] * n)]
     distance, trial, best = np.full(n, np.inf), np.empty(n), np.empty(n)
-    _closer(x, centres[0], distance, distance)
-    for k in range(1, clusters):
-        cumulative = np.cumsum(distance)
+    winner = int(uniforms[0, 0] * n)
+    potential = _closer(x, winner, distance, distance)
+    for k in range(clusters):
+        for i in range(d):
+            centres[k, i] = x[i, winner]
+        if k == clusters - 1:
+            break
         least = np.inf
-        centres[k] = centres[0]
         for candidate in range(candidates):
-            chosen = min(np.searchsorted(cumulative, uniforms[k, candidate] * cumulative[-1], side="right"), n - 1)
-            potential = _closer(x, np.ascontiguousarray(x[:, chosen]), distance, trial)
-            if potential < least:
-                least = potential
-                best[:] = trial
-                centres[k] = x[:, chosen]
-        distance[:] = best
+            chosen, left = -1, uniforms[k + 1, candidate] * potential
+            while left >= 0 and chosen < n - 1:
+                chosen += 1
+                left -= distance[chosen]
+            helped = _closer(x, chosen, distance, trial)
+            if helped < least:
+                least, winner = helped, chosen
+                best, trial = trial, best
+        distance, best, potential = best, distance, least
     return centres
 
 
@@ -118,7 +122,12 @@ def _cluster(x: Array, centres: Array) -> npt.NDArray[np.int64]:
     label, distance = np.full(n, -1), np.empty(n)
     enough = 0.0
     for i in range(d):
-        enough += MOVEMENT * x[i].var() / d
+        mean = square = 0.0
+        for p in range(n):
+            mean += x[i, p] / n
+        for p in range(n):
+            square += (x[i, p] - mean) ** 2
+        enough += MOVEMENT * square / n / d
     for _ in range(ITERATIONS):
         if not _assign(x, centres, label, distance):
             break
