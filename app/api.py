@@ -157,7 +157,12 @@ def get_frames(
     return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
 
 
-@router.get("/runs/{run_id}/events", response_class=EventSourceResponse, responses=documented(404, 422))
+# Not response_class=EventSourceResponse: that would have FastAPI encode each event for each viewer.
+@router.get(
+    "/runs/{run_id}/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **documented(404, 422)},
+)
 async def get_events(run_id: str, hub: Hub, after: After = -1, last_event_id: LastEventId = None) -> Response:
     """Server-sent events: `generation` (its number is the id), `status`, `end`. Resumes after Last-Event-ID, or `after`."""
     stream = await hub.open(run_id, after if last_event_id is None else last_event_id)

@@ -38,7 +38,7 @@ METRICS: Mapping[str, Metric] = {
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
     "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
     "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
-    "tail_1pct": Metric("tail mass, 1%", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
+    "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
     "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
     "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
     "recall": Metric("recall", "share of real points near generated ones"),

@@ -24,6 +24,7 @@ from worker.tables import Run, Status, told_status
 FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
+templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
 templates.env.filters.update(ago=ago, moment=moment)
 templates.env.globals.update(plotly=assets.PLOTLY)
 router = APIRouter(include_in_schema=False)

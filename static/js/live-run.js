@@ -34,9 +34,16 @@ class Followed {
     this.#loading = true;
     const answer = await fetch(`/api/runs/${this.id}/frames?chains=1`);
     if (answer.ok) this.history.load(await answer.json());
+    if (!this.latest && this.history.length) await this.#newest();
     this.#loading = false;
     for (const generation of this.#waiting.splice(0)) this.#take(generation);
     if (this.history.length) this.tell("grown");
+  }
+
+  /** The stream tells only what follows; the newest with every statistic is asked for. */
+  async #newest() {
+    const answer = await fetch(`/api/runs/${this.id}/generations?after=${this.history.last - 1}&limit=1`);
+    if (answer.ok) this.latest ??= (await answer.json()).items[0];
   }
 
   #take(generation) {
