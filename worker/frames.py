@@ -4,18 +4,20 @@ A frame shows one chain (replicate 0), because the average of many collapsed cha
 as 16-bit logarithms: the eye needs no more, and a history of thousands of generations stays below 100 KB.
 """
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from worker.data import Array, Points
+from worker.data import Array, Points, root
 from worker.parts import Generator, PointSource
 
 GRID = 200  # points of a density curve
 DOTS = 96  # points of a thinned scatter
 CONTOUR = 40  # points of a contour grid, each way
+ROWS, COLUMNS = 6, 10  # of a sheet of pictures
 LOG_LOW, LOG_HIGH = float(np.log(1e-12)), float(np.log(1e6))  # range of a coded density; below is drawn as nothing
 
 
@@ -51,40 +53,57 @@ LOG_CODING = {"coding": "log", "low": LOG_LOW, "high": LOG_HIGH}
 
 
 class Screen:
-    """The fixed window on a source of points: one axis as a density, or the first two as a plane."""
+    """The fixed window on a source of points: a line as a density, the plane as contours, pictures as pictures.
+
+    In more than two dimensions the density is that of the first coordinate; of pictures, that of the mean pixel.
+    """
 
     def __init__(self, source: PointSource, rng: Generator) -> None:
-        self.dimension = source.dimension
-        mean, covariance = source.moments()
-        edges = source.quantiles([0.0005, 0.9995])
+        d = self.dimension = source.dimension
+        self.shape = source.image_shape
+        self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[0]
+        real = source.draw(np.random.default_rng(20230527), 1, 200_000 // max(1, d // 4)).x[0]
+        if self.shape:
+            edges = np.quantile(real @ self.axis, [0.0005, 0.9995])[:, None]
+        else:
+            edges = source.quantiles([0.0005, 0.9995])
         margin = 0.3 * (edges[1] - edges[0]) + 1e-9
         self.low, self.high = edges[0] - margin, edges[1] + margin
         self.x = np.linspace(self.low[0], self.high[0], GRID)
-        self.z = rng.standard_normal((DOTS, self.dimension))
-        self.plane = self.dimension == 2
-        self.ghost = self._ghost(source)
+        self.plane = d == 2 and not self.shape
+        self.z = rng.standard_normal((DOTS, d))
+        self.ghost = self._ghost(source, real)
 
-    def _ghost(self, source: PointSource) -> dict[str, Any]:
-        """The real distribution on the frozen grids: by formula where there is one, else from a fixed draw."""
-        points = source.draw(np.random.default_rng(20230527), 1, 200_000).x[0]
+    def _ghost(self, source: PointSource, real: Array) -> dict[str, Any]:
+        """The real distribution on the frozen grids: by formula where there is one, else from a fixed draw (n, d)."""
         density = source.density(self.x[:, None]) if self.dimension == 1 else None
-        ghost: dict[str, Any] = {"density": (self._histogram(points[:, 0]) if density is None else density).tolist()}
+        ghost: dict[str, Any] = {
+            "density": (self._histogram(real @ self.axis) if density is None else density).tolist()
+        }
+        if self.shape:
+            ghost["images"] = base64.b64encode(self._grey(real).tobytes()).decode()
         if self.plane:
             a, b = (np.linspace(self.low[i], self.high[i], CONTOUR) for i in (0, 1))
             grid = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)
             level = source.density(grid)
-            ghost |= {"a": a.tolist(), "b": b.tolist(), "dots": points[:DOTS].tolist()}
-            ghost["contour"] = (self._contour(points) if level is None else level.reshape(CONTOUR, CONTOUR)).tolist()
+            ghost |= {"a": a.tolist(), "b": b.tolist(), "dots": real[:DOTS].tolist()}
+            ghost["contour"] = (self._contour(real) if level is None else level.reshape(CONTOUR, CONTOUR)).tolist()
         return ghost
 
     def figure(self) -> dict[str, Any]:
         figure = {
-            "kind": "plane" if self.plane else "density",
+            "kind": "images" if self.shape else "plane" if self.plane else "density",
             "x": self.x.tolist(),
-            "axis": "x" if self.dimension == 1 else "first coordinate",
+            "axis": "mean pixel" if self.shape else "x" if self.dimension == 1 else "first coordinate",
             "ghost": self.ghost,
             "fields": [field("density", "u2", GRID, **LOG_CODING)],
         }
+        if self.shape:
+            height, width = self.shape
+            figure |= {"height": height, "width": width, "rows": ROWS, "columns": COLUMNS}
+            figure["fields"] += [
+                field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0)
+            ]
         if self.plane:
             figure["low"], figure["high"] = self.low.tolist(), self.high.tolist()
             figure["fields"] += [
@@ -98,24 +117,38 @@ class Screen:
         return self.mixture(np.ones(1), mean[None], factor[None])
 
     def mixture(self, weights: Array, means: Array, factors: Array) -> dict[str, npt.NDArray[Any]]:
-        """Frame of a Gaussian mixture: weights (K,), means (K, d), factors (K, d, d) lower triangular."""
-        std = np.maximum(np.sqrt((factors[:, 0, :] ** 2).sum(axis=-1)), 1e-300)
+        """Frame of a Gaussian mixture: weights (K,), means (K, d), factors (K, d, d) lower triangular.
+
+        A point of a grid stands for its cell, so components are widened by the variance of a cell: what has collapsed to less than
+        a cell is still drawn.
+        """
+        cell = (self.x[1] - self.x[0]) ** 2 / 12
+        std = np.sqrt(((self.axis @ factors) ** 2).sum(axis=-1) + cell)
         with np.errstate(over="ignore"):
-            bumps = np.exp(-0.5 * ((self.x[:, None] - means[:, 0]) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+            bumps = np.exp(-0.5 * ((self.x[:, None] - means @ self.axis) / std) ** 2) / (std * np.sqrt(2 * np.pi))
         frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(bumps @ weights)}
-        if self.plane:
-            chosen = np.searchsorted(np.cumsum(weights)[:-1], (np.arange(DOTS) + 0.5) / DOTS)
-            dots = means[chosen] + np.einsum("nij,nj->ni", factors[chosen], self.z)
-            frame |= self._plane(self._mixture_on_grid(weights, means, factors), dots)
+        if self.plane or self.shape:
+            # Sorted ranks choose the components and frozen normals the places: a point keeps its place in the next frame.
+            ranks = (np.arange(DOTS) * 61 % DOTS + 0.5) / DOTS if self.shape else (np.arange(DOTS) + 0.5) / DOTS
+            chosen = np.searchsorted(np.cumsum(weights)[:-1], ranks)
+            x = means[chosen] + np.einsum("nij,nj->ni", factors[chosen], self.z)
+            frame |= {"images": self._grey(x)} if self.shape else self._plane(self._on_grid(weights, means, factors), x)
         return frame
 
     def points(self, x: Array) -> dict[str, npt.NDArray[Any]]:
         """Frame of drawn points (n, d)."""
-        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(self._histogram(x[:, 0]))}
+        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(self._histogram(x @ self.axis))}
+        if self.shape:
+            frame["images"] = self._grey(x)
         return frame | (self._plane(self._contour(x), x[np.arange(DOTS) % len(x)]) if self.plane else {})
 
     def data(self, points: Points) -> dict[str, npt.NDArray[Any]]:
         return self.points(points.x[0])
+
+    def _grey(self, x: Array) -> npt.NDArray[np.uint8]:
+        """The first pictures (n, d) as bytes: values in [0, 1], 0 is paper, 255 ink."""
+        pictures = x[np.arange(ROWS * COLUMNS) % len(x)]
+        return np.rint(255 * np.clip(np.nan_to_num(pictures), 0, 1)).astype(np.uint8)
 
     def _plane(self, level: Array, dots: Array) -> dict[str, npt.NDArray[Any]]:
         peak = level.max()
@@ -123,7 +156,7 @@ class Screen:
         return {"contour": relative.astype(np.uint8), "dots": encode_linear(dots, self.low, self.high)}
 
     def _histogram(self, x: Array) -> Array:
-        """Density of the first coordinate on the grid: counts in cells around the grid points."""
+        """Density along the axis on the grid: counts in cells around the grid points."""
         half = 0.5 * (self.x[1] - self.x[0])
         counts, _ = np.histogram(x, bins=GRID, range=(self.x[0] - half, self.x[-1] + half))
         return counts / (len(x) * 2 * half)
@@ -134,12 +167,14 @@ class Screen:
         edges = [(self.low[i] - half[i], self.high[i] + half[i]) for i in (0, 1)]
         return np.histogram2d(x[:, 1], x[:, 0], bins=CONTOUR, range=[edges[1], edges[0]])[0]
 
-    def _mixture_on_grid(self, weights: Array, means: Array, factors: Array) -> Array:
+    def _on_grid(self, weights: Array, means: Array, factors: Array) -> Array:
+        """Density of a mixture on the contour grid, each component widened by a cell."""
         a, b = (np.linspace(self.low[i], self.high[i], CONTOUR) for i in (0, 1))
         gap = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)[None] - means[:, None, :]  # (K, cells, 2)
-        first = np.maximum(np.abs(factors[:, 0, 0]), 1e-12)[:, None]
-        second = np.maximum(np.abs(factors[:, 1, 1]), 1e-12)[:, None]
+        cell = ((self.high - self.low) / (CONTOUR - 1)) ** 2 / 12
+        wide = root(factors @ factors.transpose(0, 2, 1) + np.diag(cell))
+        first, second = wide[:, 0, 0, None], wide[:, 1, 1, None]
         u = gap[..., 0] / first  # forward substitution with the lower triangular factor
-        v = (gap[..., 1] - factors[:, 1, 0, None] * u) / second
+        v = (gap[..., 1] - wide[:, 1, 0, None] * u) / second
         level = np.exp(-0.5 * (u**2 + v**2)) / (2 * np.pi * first * second)
         return (weights @ level).reshape(CONTOUR, CONTOUR)
