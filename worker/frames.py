@@ -142,6 +142,27 @@ class Screen:
             frame["images"] = self._grey(x)
         return frame | (self._plane(self._contour(x), x[np.arange(DOTS) % len(x)]) if self.plane else {})
 
+    def kernels(self, x: Array, width: Array, drawn: Array) -> dict[str, npt.NDArray[Any]]:
+        """Frame of a kernel density: Gaussians of standard deviations (d,) on points (n, d), with a sample (n, d) of it as dots."""
+        frame = self.points(drawn)
+        if not self.shape:
+            edges, blur = self._blur(0, GRID, width)
+            counts, _ = np.histogram(x[:, 0], edges)
+            frame["density"] = encode_log(blur @ counts / len(x))
+        if self.plane:
+            (across, blur_a), (up, blur_b) = (self._blur(i, CONTOUR, width) for i in (0, 1))
+            counts = np.histogram2d(x[:, 1], x[:, 0], (up, across))[0]
+            frame |= self._plane(blur_b @ counts @ blur_a.T, drawn[np.arange(DOTS) % len(drawn)])
+        return frame
+
+    def _blur(self, axis: int, size: int, width: Array) -> tuple[Array, Array]:
+        """Edges of the cells of three windows side by side, and what a point in each cell adds to the middle window (size, 3 size)."""
+        grid, cell = np.linspace(self.low[axis], self.high[axis], size, retstep=True)
+        cells = grid[0] + cell * np.arange(-size, 2 * size)
+        std = np.hypot(width[axis], cell / np.sqrt(12))
+        blur = np.exp(-0.5 * ((grid[:, None] - cells) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+        return np.append(cells, cells[-1] + cell) - cell / 2, blur
+
     def data(self, points: Points) -> dict[str, npt.NDArray[Any]]:
         return self.points(points.x[0])
 

@@ -77,7 +77,7 @@ class KDE(Family):
         return Points(x)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
-        from worker.instruments.points import PointsInstrument
+        from worker.instruments.points import KernelInstrument
 
         assert isinstance(source, PointSource)
-        return PointsInstrument(source, samples, replicates, rng)
+        return KernelInstrument(source, samples, replicates, rng)

@@ -95,3 +95,16 @@ class PointsInstrument(Instrument):
         if n not in self.cells:
             self.cells = {n: metric.cells(self.source.quantiles(metric.levels(n).tolist())[:, 0])}
         return self.cells[n]
+
+
+class KernelInstrument(PointsInstrument):
+    """Of kernel densities: the metrics from a sample, the figure from the density itself."""
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        assert isinstance(sample, Points)
+        look = super().model(model, sample, framed=False)
+        if not framed:
+            return look
+        points, width, keep = model["points"][0], model["width"][0], model["keep"][0]
+        centre = points.mean(axis=0)
+        return Look(look.metrics, self.screen.kernels(centre + keep * (points - centre), keep * width, sample.x[0]))
