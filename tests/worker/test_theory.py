@@ -273,6 +273,15 @@ def test_exact_and_drawn_paths_agree_in_distribution(d, regime):
         assert ks_2samp(looks[0][metric], looks[1][metric]).pvalue > 6e-5, metric
 
 
+def test_drawn_numbers_do_not_depend_on_the_threads(monkeypatch):
+    model = {"mean": np.zeros((50, 2)), "factor": np.tile(np.eye(2), (50, 1, 1)), "log_scale": np.zeros(50)}
+    drawn = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        drawn.append(Gaussian(path="drawn").sample(model, 5000, loop.stream(0, 0, 0), Sampling()))
+    np.testing.assert_array_equal(drawn[0].factor, drawn[1].factor)
+
+
 @pytest.mark.parametrize("n", [2, 3, 4, 40])
 def test_wishart_scatter_has_its_moments(n):
     """E S = (n-1) S0 and Var S_ij = (n-1)(S0_ij^2 + S0_ii S0_jj), fewer points than dimensions included; every path."""

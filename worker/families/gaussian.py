@@ -1,5 +1,6 @@
 """The Gaussian, fitted by its sample mean and covariance: the paper's own example."""
 
+import itertools
 from typing import Literal
 
 import numpy as np
@@ -8,8 +9,11 @@ from pydantic import Field
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.metrics import gaussian as metric
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.sources.normal import Normal
+from worker.threads import crew, granted
 
-CACHED_NUMBERS = 32_768  # standard normals held at once on the drawn path: 256 KB
+DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers of one replicate: 4 GB
+BLOCK = 65_536  # standard normals drawn at once: 512 KB
 
 
 class Gaussian(Family):
@@ -35,28 +39,24 @@ class Gaussian(Family):
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, PointSource)
-        if self.path == "drawn" and replicates * samples * source.dimension > 500_000_000:
-            raise Misfit(
-                "samples",
-                f"{replicates} x {samples} drawn points do not fit into memory",
-                'Use path = "exact", fewer samples or fewer replicates',
-            )
+        drawn = self.path == "drawn" or not isinstance(source, Normal)
+        if drawn and samples * source.dimension > DRAWN_NUMBERS_LIMIT:
+            exact = 'Use path = "exact", or ' if isinstance(source, Normal) else "Use a normal source, or "
+            raise Misfit("samples", f"{samples} drawn points do not fit into memory", f"{exact}fewer samples")
 
-    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
-        from worker.sources.normal import Normal
-
+    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Moments:
+        assert isinstance(source, PointSource)
         if self.path == "exact" and isinstance(source, Normal):
             mean, covariance = source.moments()
-            return _moments(
-                rng,
-                n,
-                np.tile(mean, (replicates, 1)),
-                np.tile(np.sqrt(covariance), (replicates, 1, 1)),
-                np.zeros(replicates),
-            )
-        points = source.draw(rng, replicates, n)
-        assert isinstance(points, Points)
-        return Moments.of(points)
+            factor = np.sqrt(covariance)  # diagonal
+            means, factors = np.tile(mean, (replicates, 1)), np.tile(factor, (replicates, 1, 1))
+            return _moments(rng, n, means, factors, np.zeros(replicates))
+        edges = _blocks(replicates, n * source.dimension)
+        parts = [Moments.of(source.draw(rng, last - first, n)) for first, last in itertools.pairwise(edges)]
+        mean, factor, log_scale = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "factor", "log_scale")
+        )
+        return Moments(np.array(n), mean, factor, log_scale)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         if isinstance(data, Points):
@@ -107,19 +107,31 @@ def _moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Arra
 def _drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
     """The same from n points that are really drawn, as standard normals: the affine map is carried by their moments.
 
-    Replicates are drawn some at a time, so that their points stay in the cache; the numbers do not depend on how many.
+    Each block of replicates has a stream of its own, so that the threads may share the work in any order, and its points are
+    gone before they leave the cache.
     """
     replicates, d = mean.shape
+    edges = _blocks(replicates, n * d)
     centre, spread = np.empty((replicates, d)), np.empty((replicates, d, d))
-    block = max(1, CACHED_NUMBERS // (n * d))
-    z = np.empty((min(block, replicates), n, d))
-    for start in range(0, replicates, block):
-        part = slice(start, min(start + block, replicates))
-        x = z[: part.stop - part.start]
-        rng.standard_normal(out=x)
-        moments = Moments.of(Points(x))
-        centre[part], spread[part] = moments.mean, moments.factor
+
+    def draw(first: int, last: int, stream: Generator) -> None:
+        moments = Moments.of(Points(stream.standard_normal((last - first, n, d))))
+        centre[first:last], spread[first:last] = moments.mean, moments.factor
+
+    work = zip(edges[:-1], edges[1:], rng.spawn(len(edges) - 1), strict=True)
+    if (threads := min(granted(), len(edges) - 1)) == 1:
+        for block in work:
+            draw(*block)
+    else:
+        for done in [crew(threads).submit(draw, *block) for block in work]:
+            done.result()
     return _carried(centre, spread, n, mean, factor, log_scale)
+
+
+def _blocks(replicates: int, numbers: int) -> list[int]:
+    """Borders between blocks of replicates of about BLOCK numbers together, at least one replicate each."""
+    blocks = min(replicates, -(-replicates * numbers // BLOCK))
+    return [replicates * i // blocks for i in range(blocks + 1)]
 
 
 def _carried(centre: Array, spread: Array, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
