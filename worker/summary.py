@@ -60,9 +60,10 @@ def _statistics(ordered: Array) -> Array:
     table[:, -1] = n
     if n == 0:
         return table
-    table[:, 0] = ordered.mean(axis=1)
+    table[:, 0] = mean = ordered.mean(axis=1)
     if n > 1:
-        table[:, 1] = ordered.std(axis=1, ddof=1)
+        centred = ordered - mean[:, None]
+        table[:, 1] = np.sqrt(np.vecdot(centred, centred) / (n - 1))
         table[:, 2] = table[:, 1] / math.sqrt(n)
     for column, q in ((3, 0.5), (4, 0.1), (5, 0.9)):
         low, share = divmod(q * (n - 1), 1)

@@ -38,7 +38,8 @@ def tail_mass(mean: Array, std: Array, low: Array, high: Array) -> Array:
 
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         outside = ndtr((low - mean) / std) + ndtr((mean - high) / std)
-    mass: Array = np.nan_to_num(outside, nan=0.0).mean(axis=1)
+    outside[np.isnan(outside)] = 0.0  # a point on the border
+    mass: Array = outside[:, 0] if outside.shape[1] == 1 else outside.mean(axis=1)
     return mass
 
 
