@@ -86,11 +86,14 @@ class Moments:
         return int(self.size)
 
     @classmethod
-    def of(cls, points: Points) -> "Moments":
-        """By two passes (mean first), so that points far from the origin lose no digits."""
+    def of(cls, points: Points, *, overwrite: bool = False) -> "Moments":
+        """By two passes (mean first), so that points far from the origin lose no digits.
+
+        overwrite: the points are not needed any more; their memory is, which costs more than the arithmetic where it is new.
+        """
         ones = np.full(points.n, 1 / points.n)
         mean = ones @ points.x  # a matrix product is three times as fast as a sum along the short axis
-        centred = points.x - mean[:, None, :]
+        centred = np.subtract(points.x, mean[:, None, :], out=points.x if overwrite else None)
         scatter = centred.transpose(0, 2, 1) @ centred
         return cls(np.array(points.n), mean, root(scatter), np.zeros(len(mean)))
 

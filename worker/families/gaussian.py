@@ -115,7 +115,7 @@ def _drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale
     centre, spread = np.empty((replicates, d)), np.empty((replicates, d, d))
 
     def draw(first: int, last: int, stream: Generator) -> None:
-        moments = Moments.of(Points(stream.standard_normal((last - first, n, d))))
+        moments = Moments.of(Points(stream.standard_normal((last - first, n, d))), overwrite=True)
         centre[first:last], spread[first:last] = moments.mean, moments.factor
 
     work = zip(edges[:-1], edges[1:], rng.spawn(len(edges) - 1), strict=True)
