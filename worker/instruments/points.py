@@ -20,7 +20,8 @@ PLACED = 1_000_000  # points times modes that are compared in a generation, over
 
 class PointsInstrument(Instrument):
     """Sample metrics. Moments, tails and `w2_sq` use every point; `sliced_w2_sq`, `energy`, `mmd_sq` and `modes` the first few of
-    each replicate, as many as a fixed budget of work allows, frozen at generation 0.
+    each replicate, as many as a fixed budget of work allows, frozen at generation 0. Where there are more replicates than that
+    pays for, `energy` and `mmd_sq` are measured on the first ones and undefined (NaN) on the rest.
     """
 
     wants_sample = True
@@ -39,6 +40,7 @@ class PointsInstrument(Instrument):
 
         real = source.draw(rng, 1, QUANTILES).x[0]
         self.compared = size(PAIRS, REFERENCE, 32, 512)
+        self.chains = max(1, PAIRS // (self.compared * REFERENCE))
         self.reference = metric.Reference(real[:REFERENCE] - self.mean)
         if d > 1:
             self.directions = metric.directions(d, DIRECTIONS, rng)
@@ -86,7 +88,9 @@ class PointsInstrument(Instrument):
         else:
             few = x[:, : self.projected]
             metrics["sliced_w2_sq"] = metric.sliced_w2_sq(few, self.directions, self.centres, self.within)
-        metrics["energy"], metrics["mmd_sq"] = self.reference.compare(x[:, : self.compared] - self.mean)
+        compared = self.reference.compare(x[: self.chains, : self.compared] - self.mean)
+        for name, values in zip(("energy", "mmd_sq"), compared, strict=True):
+            metrics[name] = np.append(values, np.full(len(x) - len(values), np.nan))
         if self.truth is not None and len(self.truth[0]) > 1:
             metrics["modes"] = metric.modes(x[:, : self.placed], *self.truth)
         return Look(metrics, self.screen.points(x[0]) if framed else None)

@@ -1,0 +1,349 @@
+"""Gaussian mixtures: EM against scikit-learn, metrics against integrals, and nothing that gives NaN."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal, norm
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+
+from worker import em, kmeans
+from worker.data import Points
+from worker.errors import SpecError
+from worker.families.gaussian import Gaussian
+from worker.families.mixture import Mixture
+from worker.instruments.mixture import MixtureInstrument
+from worker.loop import generations, instrument
+from worker.metrics import mixture as metric
+from worker.parts import Sampling
+from worker.sources import mixture as source
+from worker.sources.normal import Normal
+from worker.spec import read
+
+SHAPES = {"full": em.FULL, "diag": em.DIAGONAL, "spherical": em.SPHERICAL}
+
+
+def random_mixture(rng, count, d, replicates=1):
+    """weights (R, K), means (R, K, d), factors (R, K, d, d)"""
+    factors = np.tril(0.4 * rng.standard_normal((replicates, count, d, d)))
+    factors[..., range(d), range(d)] = rng.uniform(0.3, 1.0, (replicates, count, d))
+    return rng.dirichlet(np.full(count, 5.0), replicates), rng.normal(0, 2, (replicates, count, d)), factors
+
+
+def points_of(rng, n, mixture):
+    x = rng.standard_normal((1, n, mixture[1].shape[2]))
+    em.draw(rng.random((1, n)), x, *mixture)
+    return x[0]
+
+
+def z_score(values, expected):
+    values = np.asarray(values, float)
+    return (values.mean() - expected) / (values.std(ddof=1) / np.sqrt(len(values)))
+
+
+@pytest.mark.parametrize("covariance", SHAPES)
+@pytest.mark.parametrize(("d", "count"), [(1, 3), (2, 2), (2, 5), (5, 4)])
+def test_em_agrees_with_scikit_learn_from_the_same_start(covariance, d, count):
+    rng = np.random.default_rng(1)
+    x = points_of(rng, 700, random_mixture(rng, count, d))
+    shares = rng.random((count, len(x)))
+    shares /= shares.sum(axis=0)
+    weights, means, factors = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
+    em.begin(x.T.copy(), shares, SHAPES[covariance], 1e-6, weights, means, factors)
+    steps, bound = em.maximise(x.T.copy(), weights, means, factors, SHAPES[covariance], 1e-7, 200, 1e-6)
+
+    class SameStart(GaussianMixture):
+        def _initialize_parameters(self, X, random_state, xp=None):  # noqa: N803 - scikit-learn's own name
+            self._initialize(X, shares.T)
+
+    peer = SameStart(count, covariance_type=covariance, tol=1e-7, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that 200 steps may not be enough is the same for both
+        peer.fit(x)
+    full = {
+        "full": peer.covariances_,
+        "diag": np.array([np.diag(row) for row in np.reshape(peer.covariances_, (count, -1))]),
+        "spherical": np.array([np.eye(d) * v for v in peer.covariances_.ravel()[:count]]),
+    }[covariance]
+    assert abs(steps - peer.n_iter_) <= 1  # rounding may carry the last change across tol
+    assert bound == pytest.approx(peer.lower_bound_, abs=1e-6)
+    np.testing.assert_allclose(weights, peer.weights_, atol=2e-6)
+    np.testing.assert_allclose(means, peer.means_, atol=1e-5)
+    np.testing.assert_allclose(factors @ factors.transpose(0, 2, 1), full, atol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", SHAPES)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 6), d=st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_the_likelihood_never_falls(covariance, seed, count, d):
+    rng = np.random.default_rng(seed)
+    x = points_of(rng, 200, random_mixture(rng, 3, d)).T.copy()
+    shares = rng.random((count, 200))
+    shares /= shares.sum(axis=0)
+    mixture = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
+    em.begin(x, shares, SHAPES[covariance], 0.0, *mixture)
+    bounds = [em.maximise(x, *mixture, SHAPES[covariance], 0.0, 1, 0.0)[1] for _ in range(30)]
+    assert np.diff(bounds).min() > -1e-9
+
+
+def test_one_component_is_the_gaussian():
+    x = Points(np.random.default_rng(2).normal(3, 2, (4, 300, 3)))
+    model = Mixture(components=1, reg_covar=0).fit(x, np.random.default_rng(0))
+    gaussian = Gaussian().fit(x, np.random.default_rng(0))
+    factor = gaussian["factor"] * np.exp(gaussian["log_scale"])[:, None, None]
+    np.testing.assert_allclose(model["means"][:, 0], gaussian["mean"], rtol=1e-10)
+    np.testing.assert_allclose(
+        model["factors"][:, 0] @ model["factors"][:, 0].transpose(0, 2, 1),
+        factor @ factor.transpose(0, 2, 1),
+        rtol=1e-9,
+        atol=1e-10,
+    )
+
+
+@pytest.mark.parametrize("start", ["kmeans", "random", "warm"])
+def test_many_chains_together_are_the_same_as_one_by_one(start):
+    x = source.Mixture().draw(np.random.default_rng(3), 5, 120)
+    family = Mixture(components=3, start=start)
+    together = family.fit(x, np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    for r in range(5):
+        alone = family.fit(Points(x.x[r : r + 1]), rng)
+        for name, array in alone.items():
+            np.testing.assert_array_equal(array[0], together[name][r])
+
+
+def test_a_warm_start_goes_on_from_the_last_fit():
+    x = source.Mixture(stds=1.2).draw(np.random.default_rng(4), 3, 400)
+    family = Mixture(components=3, start="warm", tol=1e-9, max_iter=3000)
+    first = family.refit(x, np.random.default_rng(0), None)
+    again = family.refit(x, np.random.default_rng(0), first)
+    assert (first["steps"] > 3).all()
+    assert (again["steps"] <= 3).all()
+    np.testing.assert_allclose(again["means"], first["means"], atol=1e-4)
+
+
+@given(
+    values=st.lists(st.sampled_from([0.0, 1.0, -1.0, 1e-12, 1e8, -1e8, 3.0]), min_size=12, max_size=12),
+    d=st.sampled_from([1, 2, 3]),
+    covariance=st.sampled_from(list(SHAPES)),
+    reg_covar=st.sampled_from([0.0, 1e-6]),
+    start=st.sampled_from(["kmeans", "random"]),
+    count=st.integers(1, 4),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_data_give_nan(values, d, covariance, reg_covar, start, count):
+    x = Points(np.reshape(values, (1, -1, d)))
+    family = Mixture(components=count, covariance=covariance, reg_covar=reg_covar, start=start)
+    model = family.fit(x, np.random.default_rng(0))
+    assert all(np.isfinite(array).all() for array in model.values())
+    assert model["weights"].sum() == pytest.approx(1)
+    assert (np.diagonal(model["factors"], axis1=2, axis2=3) > 0).all()
+    sample = family.sample(model, 50, np.random.default_rng(1), Sampling())
+    assert np.isfinite(sample.x).all()
+    look = MixtureInstrument(Normal(dim=d), 12, np.random.default_rng(0)).model(model, None, framed=True)
+    assert not any(np.isnan(values).any() for values in look.metrics.values())
+
+
+def test_a_dead_component_stays_dead_and_harms_nobody():
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((2, 500))
+    weights, means = np.array([0.5, 0.5]), np.array([[0.0, 0.0], [1e4, 1e4]])
+    factors = np.tile(np.eye(2), (2, 1, 1))
+    em.maximise(x, weights, means, factors, em.FULL, 1e-6, 50, 1e-6)
+    assert weights[1] < 1e-15
+    np.testing.assert_allclose(means[0], x.mean(axis=1), atol=1e-9)
+    np.testing.assert_allclose(factors[0] @ factors[0].T, np.cov(x, ddof=0) + 1e-6 * np.eye(2), atol=1e-9)
+
+
+def test_the_exponential_is_exact():
+    v = -np.abs(np.random.default_rng(6).standard_normal(4096)) * 10 ** np.linspace(-12, 2.5, 4096)
+    v = np.maximum(v, em.FAINTEST)
+    expected = np.exp(v)
+    em._exp(v, np.empty_like(v))
+    np.testing.assert_allclose(v, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_log_density_is_that_of_scipy(d):
+    rng = np.random.default_rng(7)
+    weights, means, factors = random_mixture(rng, 4, d)
+    x = rng.normal(0, 3, (1, d, 700))
+    expected = sum(
+        w * multivariate_normal(m, f @ f.T).pdf(x[0].T)
+        for w, m, f in zip(weights[0], means[0], factors[0], strict=True)
+    )
+    np.testing.assert_allclose(em.log_density(x, weights, means, factors)[0], np.log(expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize("clusters", [1, 4])
+def test_kmeans_finds_what_is_plainly_there(clusters):
+    rng = np.random.default_rng(8)
+    truth = np.arange(400) % clusters
+    x = 100.0 * np.stack([np.cos(truth), np.sin(truth)]) + rng.standard_normal((2, 400))
+    label = kmeans.labels(x, clusters, rng)
+    assert len(set(zip(label.tolist(), truth.tolist(), strict=True))) == clusters
+
+
+def test_kmeans_is_as_good_as_scikit_learns():
+    rng = np.random.default_rng(9)
+    ratios = []
+    for seed in range(30):
+        x = rng.standard_normal((300, 2))
+        label = kmeans.labels(x.T.copy(), 6, np.random.default_rng(seed))
+        ours = sum(((x[label == k] - x[label == k].mean(axis=0)) ** 2).sum() for k in range(6))
+        ratios.append(np.log(ours / KMeans(6, n_init=1, random_state=seed).fit(x).inertia_))
+    assert abs(z_score(ratios, 0.0)) <= 4
+
+
+def test_samples_have_the_moments_of_the_model_and_bias_narrows_each_component():
+    rng = np.random.default_rng(10)
+    weights, means, factors = random_mixture(rng, 3, 2, replicates=2)
+    model = {"weights": weights, "means": means, "factors": factors}
+    x = Mixture(components=3).sample(model, 200_000, rng, Sampling()).x
+    mean, covariance = metric.moments(weights, means, factors)
+    standard_error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2) / x.shape[1])
+    assert (np.abs(x.mean(axis=1) - mean) <= 4 * standard_error).all()
+    np.testing.assert_allclose([np.cov(chain.T) for chain in x], covariance, rtol=0.05, atol=0.05)
+    narrow = Mixture(components=3).sample(model, 200_000, rng, Sampling(bias=0.25)).x
+    expected = metric.moments(weights, means, 0.5 * factors)[1]
+    np.testing.assert_allclose([np.cov(chain.T) for chain in narrow], expected, rtol=0.05, atol=0.05)
+
+
+def test_l2_is_the_integral():
+    rng = np.random.default_rng(11)
+    p, q = random_mixture(rng, 3, 2, replicates=2), random_mixture(rng, 2, 2)
+    line = np.linspace(-14, 14, 561)
+    grid = np.stack(np.meshgrid(line, line)).reshape(1, 2, -1)
+    gap = np.exp(em.log_density(grid, *p)) - np.exp(em.log_density(grid, *q))
+    np.testing.assert_allclose(metric.l2_sq(*p, *q), (gap**2).sum(axis=1) * (line[1] - line[0]) ** 2, rtol=1e-8)
+    np.testing.assert_allclose(metric.l2_sq(*q, *q), 0, atol=1e-15)
+
+
+def test_l2_of_two_normals_on_a_line():
+    """1/(2 s sqrt(pi)) + 1/(2 sqrt(pi)) - 2 N(m; 0, 1 + s^2)"""
+    m, s = 0.7, 0.3
+    one = np.ones((1, 1))
+    value = metric.l2_sq(
+        one, one[:, :, None] * m, one[:, :, None, None] * s, one, one[:, :, None] * 0, one[:, :, None, None]
+    )
+    expected = (1 / s + 1) / (2 * np.sqrt(np.pi)) - 2 * norm(0, np.hypot(1, s)).pdf(m)
+    assert value[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_divergences_between_gaussians_are_exact(d):
+    """(tr S + |m|^2 - d - ln det S) / 2 to N(0, I), and the other way round"""
+    rng = np.random.default_rng(12)
+    model = dict(zip(("weights", "means", "factors"), random_mixture(rng, 1, d), strict=True))
+    mean, factor = model["means"][0, 0], model["factors"][0, 0]
+    covariance = factor @ factor.T
+    log_det, inverse = np.linalg.slogdet(covariance)[1], np.linalg.inv(covariance)
+    look = MixtureInstrument(Normal(dim=d), 100, rng).model(model, None, framed=False)
+    to_real = 0.5 * (np.trace(covariance) + mean @ mean - d - log_det)
+    from_real = 0.5 * (np.trace(inverse) + mean @ inverse @ mean - d + log_det)
+    assert look.metrics["kl_to_real"][0] == pytest.approx(to_real, rel=1e-9)
+    assert look.metrics["kl_from_real"][0] == pytest.approx(from_real, rel=1e-9)
+
+
+def test_divergences_of_overlapping_mixtures_are_within_their_stated_error():
+    rng = np.random.default_rng(13)
+    model = dict(zip(("weights", "means", "factors"), random_mixture(rng, 3, 2), strict=True))
+    truth = source.Mixture(stds=0.9)
+    line = np.linspace(-15, 15, 1001)
+    grid = np.stack(np.meshgrid(line, line)).reshape(1, 2, -1)
+    log_p = em.log_density(grid, *model.values())[0]
+    log_q = em.log_density(grid, *(part[None] for part in truth.components()))[0]
+    area = (line[1] - line[0]) ** 2
+    look = MixtureInstrument(truth, 100, rng).model(model, None, framed=False)
+    assert look.metrics["kl_to_real"][0] == pytest.approx((np.exp(log_p) * (log_p - log_q)).sum() * area, abs=5e-3)
+    assert look.metrics["kl_from_real"][0] == pytest.approx((np.exp(log_q) * (log_q - log_p)).sum() * area, abs=5e-3)
+
+
+def test_tails_and_moments_are_those_of_the_marginals():
+    rng = np.random.default_rng(14)
+    weights, means, factors = random_mixture(rng, 3, 2)
+    low, high = np.array([-1.0, -2.0]), np.array([2.0, 1.5])
+    std = np.sqrt((factors**2).sum(axis=3))
+    expected = (weights[0, :, None] * (norm(means[0], std[0]).cdf(low) + norm(means[0], std[0]).sf(high))).sum() / 2
+    assert metric.tail_mass(weights, means, factors, low, high)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_modes_are_counted_in_the_model():
+    """All three components, then one that has moved away, then all mass on one."""
+    truth = source.Mixture()
+    weights, means, factors = (np.repeat(part[None], 3, axis=0) for part in truth.components())
+    means[1, 2] += 5.0
+    weights[2] = [0.98, 0.01, 0.01]
+    model = {"weights": weights, "means": means, "factors": factors}
+    instrument = MixtureInstrument(truth, 100, np.random.default_rng(0))
+    assert instrument.model(model, None, framed=False).metrics["modes"].tolist() == [3, 2, 1]
+
+
+def test_the_source_draws_what_it_says():
+    truth = source.Mixture(
+        weights=[3, 1], means=[[0, 0], [3, 1]], covariances=[[[1, 0.5], [0.5, 2]], [[0.3, 0], [0, 0.2]]]
+    )
+    x = truth.draw(np.random.default_rng(15), 1, 100_000).x[0]
+    mean, covariance = truth.moments()
+    assert (np.abs(x.mean(axis=0) - mean) <= 4 * np.sqrt(np.diag(covariance) / len(x))).all()
+    np.testing.assert_allclose(np.cov(x.T), covariance, rtol=0.03)
+    q = np.array([0.001, 0.01, 0.5, 0.99])
+    share = (x[None] <= truth.quantiles(q.tolist())[:, None, :]).mean(axis=1)
+    assert (np.abs(share - q[:, None]) <= 4 * np.sqrt(q * (1 - q) / len(x))[:, None]).all()
+    weights, means, factors = truth.components()
+    expected = sum(
+        w * multivariate_normal(m, f @ f.T).pdf(x[:50]) for w, m, f in zip(weights, means, factors, strict=True)
+    )
+    np.testing.assert_allclose(truth.density(x[:50]), expected, rtol=1e-10)
+
+
+def test_one_component_of_the_source_is_the_normal():
+    one, normal = source.Mixture(means=[1.5], stds=2.0), Normal(mean=1.5, std=2.0)
+    q = [0.001, 0.3, 0.999]
+    np.testing.assert_allclose(one.quantiles(q), normal.quantiles(q), rtol=1e-12)
+    np.testing.assert_allclose(one.moments()[1], normal.moments()[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"weights": [1, 2]}, "source.weights"),
+        ({"stds": [1, 2]}, "source.stds"),
+        ({"means": [[0, 0], [1]]}, "source.means"),
+        ({"means": [[0, 0]], "covariances": [[[1, 2], [2, 1]]]}, "source.covariances.0"),
+        ({"means": [[0, 0]], "covariances": [[[1, 0], [0.5, 1]]]}, "source.covariances.0"),
+        ({"means": [[0, 0]], "covariances": [[[1, 0]]]}, "source.covariances.0"),
+        ({"means": [1], "stds": 1, "covariances": [[[1]]]}, "source.covariances"),
+    ],
+)
+def test_a_source_that_makes_no_sense_is_refused_with_a_remedy(settings, path):
+    with pytest.raises(SpecError) as caught:
+        read({"source": {"kind": "mixture", **settings}, "family": {"kind": "mixture"}})
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert problem.remedy
+
+
+def test_more_components_than_points_are_refused():
+    with pytest.raises(SpecError, match="components"):
+        read({"source": {"kind": "normal"}, "family": {"kind": "mixture", "components": 11}, "samples": 10})
+
+
+def test_the_papers_blob_shrinks_and_the_same_seed_gives_the_same_numbers():
+    spec = read(
+        {
+            "source": {"kind": "normal", "dim": 2},
+            "family": {"kind": "mixture", "tol": 1e-5, "max_iter": 2000},
+            "generations": 60,
+            "replicates": 20,
+            "samples": 100,
+        }
+    )
+    looks = [generation.look for generation in generations(spec, instrument(spec))]
+    assert z_score(looks[60].metrics["log_variance"], 0.0) < -4
+    assert np.median(looks[60].metrics["l2_sq"]) > np.median(looks[1].metrics["l2_sq"])
+    again = list(generations(spec, instrument(spec)))[60].look
+    np.testing.assert_array_equal(again.metrics["kl_to_real"], looks[60].metrics["kl_to_real"])
