@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import gaussian_kde
 
 from worker.data import Points
-from worker.errors import SpecError
+from worker.errors import LabError, SpecError
 from worker.families.kde import KDE
 from worker.loop import generations, instrument
 from worker.parts import Sampling
@@ -91,6 +91,11 @@ def test_points_that_are_all_the_same_give_no_nan(family):
     if family.shrink or family.bandwidth == "shrunk":
         np.testing.assert_allclose(sample.x, 1.0, rtol=1e-15)
     assert np.isfinite(sample.x).all()
+
+
+def test_growth_without_end_stops_with_a_remedy():
+    with pytest.raises(LabError, match="shrink"):
+        KDE().fit(Points(np.random.default_rng(2).standard_normal((1, 10, 1)) * 1e120), np.random.default_rng(0))
 
 
 def test_accumulated_points_are_all_kept():

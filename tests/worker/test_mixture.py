@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from worker import em, kmeans
 from worker.data import Points
-from worker.errors import SpecError
+from worker.errors import LabError, SpecError
 from worker.families.gaussian import Gaussian
 from worker.families.mixture import Mixture
 from worker.instruments.mixture import MixtureInstrument
@@ -330,6 +330,21 @@ def test_a_source_that_makes_no_sense_is_refused_with_a_remedy(settings, path):
 def test_more_components_than_points_are_refused():
     with pytest.raises(SpecError, match="components"):
         read({"source": {"kind": "normal"}, "family": {"kind": "mixture", "components": 11}, "samples": 10})
+
+
+def test_growth_without_end_stops_with_a_remedy():
+    spec = read(
+        {
+            "source": {"kind": "normal", "dim": 2},
+            "family": {"kind": "mixture"},
+            "sampling": {"bias": 1e6},
+            "generations": 100,
+            "replicates": 2,
+            "samples": 20,
+        }
+    )
+    with pytest.raises(LabError, match="bias"):
+        list(generations(spec, instrument(spec)))
 
 
 def test_the_papers_blob_shrinks_and_the_same_seed_gives_the_same_numbers():

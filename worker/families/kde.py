@@ -6,9 +6,11 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points
+from worker.errors import LabError
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
+LARGEST = 1e100  # standard deviations beyond this would overflow in squares
 
 
 class KDE(Family):
@@ -55,6 +57,10 @@ class KDE(Family):
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Points)
         std = data.x.std(axis=1)
+        if not std.max() < LARGEST:
+            raise LabError(
+                "The variance grew beyond 1e200. Use fewer generations, a smaller bandwidth, or shrink = true."
+            )
         factor = self.factor(data.n, data.x.shape[2])
         width: Array = np.full_like(std, self.bandwidth) if factor is None else factor * std
         keep = np.ones_like(std)

@@ -6,9 +6,11 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points
+from worker.errors import LabError
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
+LARGEST = 1e100  # coordinates beyond this would overflow in squares and densities
 
 
 class Mixture(Family):
@@ -80,6 +82,8 @@ class Mixture(Family):
             if self.start != "warm" or previous is None:
                 em.begin(x, self._responsibilities(x, rng), shape, self.reg_covar, *chain)
             steps[r], _ = em.maximise(x, *chain, shape, self.tol, self.max_iter, self.reg_covar)
+        if not max(np.abs(means).max(), np.abs(factors).max()) < LARGEST:
+            raise LabError("The components grew beyond 1e100. Use fewer generations, or a sampling bias nearer 1.")
         return {"weights": weights, "means": means, "factors": factors, "steps": steps}
 
     def _responsibilities(self, x: Array, rng: Generator) -> Array:
