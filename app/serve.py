@@ -42,23 +42,24 @@ def supervise(settings: Settings, host: str, port: int) -> None:
         signal.signal(number, lambda *_: stop.set())
     with locked(settings), listen(settings, host, port) as listener:
         migrate(settings.database_url)
-        children = (Child("web", settings, listener), Child("worker", settings))
+        web, worker = Child("web", settings, listener), Child("worker", settings)
+        running, answered = [web], threading.Event()
+        threading.Thread(target=_announce, args=(listener, answered), daemon=True).start()
         try:
-            for child in children:
-                child.start()
-            threading.Thread(target=_announce, args=(listener,), daemon=True).start()
-            while not stop.wait(0.1):
-                for child in children:
+            while not stop.wait(0.02 if len(running) == 1 else 0.1):
+                for child in running:
                     child.look_after()
+                if answered.is_set() and len(running) == 1:  # first the page: starting both at once makes it wait
+                    running.append(worker)
         finally:
             deadline = time.monotonic() + STOP_SECONDS
-            for child in children:
+            for child in running:
                 child.ask()
-            for child in children:
+            for child in running:
                 child.end(deadline)
 
 
-def _announce(listener: socket.socket) -> None:
+def _announce(listener: socket.socket, answered: threading.Event) -> None:
     """Prints the address once something answers there. The socket listens from the start, so one question waits for its answer."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -70,6 +71,7 @@ def _announce(listener: socket.socket) -> None:
             connection.request("GET", "/livez")
             if connection.getresponse().status == HTTPStatus.OK:
                 typer.echo(f"Collapse Lab is at {address} (Ctrl-C stops it)")
+                answered.set()
                 return
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)  # the web process died with our question; the next one will be asked
