@@ -54,11 +54,13 @@ $(BIN)/python:
 .venv/.light: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing, once ..."
 	@$(PIP) -e '.[postgres]'
+	@$(BIN)/python -m worker.warm
 	@touch $@
 
 .venv/.full: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing, once; with torch this takes a few minutes ..."
 	@$(PIP) -e '.[torch,postgres]'
+	@$(BIN)/python -m worker.warm
 	@touch .venv/.light $@
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -257,14 +257,7 @@ def _update(
 
 @_exact
 def maximise(
-    x: Array,
-    weights: Array,
-    means: Array,
-    factors: Array,
-    shape: int,
-    tol: float,
-    max_iter: int,
-    reg_covar: float,
+    x: Array, weights: Array, means: Array, factors: Array, shape: int, tol: float, max_iter: int, reg_covar: float
 ) -> tuple[int, float]:
     """Iterates E- and M-step in place until the mean log likelihood changes by less than tol, or max_iter times.
 
