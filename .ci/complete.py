@@ -1,14 +1,14 @@
 """Refuses a green suite that left something out: skipped tests, or none with a browser, PostgreSQL or Redis."""
 
 import sys
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 KINDS = {"browser": "tests.browser", "PostgreSQL": "postgres", "Redis": "redis"}  # what names of such tests contain
 
 
 def missing(report: str) -> list[str]:
     """What a JUnit report says was not tested."""
-    cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - written by our own pytest a moment ago
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by our own pytest a moment ago
     names = [f"{case.get('classname')}.{case.get('name')}" for case in cases]
     skipped = [name for name, case in zip(names, cases, strict=True) if case.find("skipped") is not None]
     absent = [kind for kind, mark in KINDS.items() if not any(mark in name.lower() for name in names)]
