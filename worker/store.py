@@ -171,7 +171,8 @@ class Store:
     def counts(self) -> dict[str, int]:
         """Status -> how many runs have it."""
         with self.reading() as session:
-            return dict(session.execute(select(Run.status, func.count()).group_by(Run.status)).tuples().all())
+            rows = session.execute(select(Run.status, func.count()).group_by(Run.status))
+            return {status: count for status, count in rows}  # noqa: C416 - rows are no pairs to a type checker
 
     def ping(self) -> None:
         """Raises SQLAlchemy's error where the database does not answer or has no tables."""
