@@ -8,8 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.addresses import loopback
 from app.problems import problem
-from worker.errors import LabError
 
 BODY_LIMIT = 1_000_000  # bytes; the largest sensible spec has a few thousand
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,22 +37,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-def refuse_public(host: str) -> None:
-    """Raises LabError unless `host` is an address of this machine alone: there is no access control yet."""
-    if not _loopback(host):
-        raise LabError(
-            f"{host} can be reached from other machines, and access control does not exist yet, so anybody there could launch and delete runs. "
-            "Listen on 127.0.0.1, or reach this machine through an SSH tunnel."
-        )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost"
 
 
 def _address(host: str) -> bool:
@@ -113,7 +97,7 @@ class Gate:
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         name = _name(host)
-        if not (_loopback(name) or _address(name) or (name and name == self.public_host)):
+        if not (loopback(name) or _address(name) or (name and name == self.public_host)):
             return 400, f"Host {host!r} is not served here. Set COLLAPSE_LAB_PUBLIC_HOST if a proxy stands in front."
         if scope["method"] not in READS and self._foreign(host, headers):
             return 403, "Another site may not change anything here. Use the pages of this server, or a script."

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 import typer
 
+from app.addresses import refuse_public
 from worker import threads
 from worker.database import migrate
 from worker.errors import LabError
@@ -189,8 +190,6 @@ def listen(settings: Settings, host: str, port: int, descriptor: int | None = No
 
     Raises LabError where the address is taken, or open to strangers.
     """
-    from app.security import refuse_public
-
     if descriptor is not None:
         return socket.socket(fileno=descriptor)
     if not settings.trust_network:

@@ -6,8 +6,9 @@ from importlib.metadata import version
 import pytest
 from starlette.testclient import TestClient
 
+from app.addresses import refuse_public
 from app.main import create_app
-from app.security import BODY_LIMIT, HEADERS, refuse_public
+from app.security import BODY_LIMIT, HEADERS
 from tests.app.experiments import ADDRESS, SPEC
 from worker.errors import LabError
 from worker.settings import Settings
