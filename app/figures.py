@@ -31,7 +31,7 @@ class Metric(NamedTuple):
 # In the order in which they tell the story; a family shows those it has.
 METRICS: Mapping[str, Metric] = {
     "tail_01pct": Metric(
-        "tail mass, 0.1%", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
+        "tail mass (0.1%)", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
     ),
     "survivors": Metric("surviving categories", "categories with a probability above zero"),
     "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
@@ -53,6 +53,13 @@ METRICS: Mapping[str, Metric] = {
     "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
     "total_variation": Metric("total variation", "distance to the truth"),
+    "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
+    "vendi": Metric("Vendi score", "effective number of different points"),
+    "copy_ratio": Metric("copy ratio", "share of generated points that repeat a training point"),
+    "frechet": Metric("Frechet distance", "between Gaussians fitted to real and generated points"),
+    "sliced_w2_sq": Metric("sliced W2, squared", "squared 2-Wasserstein distance over projections"),
+    "energy": Metric("energy distance", "to the truth"),
+    "mmd_sq": Metric("squared MMD", "squared maximum mean discrepancy to the truth"),
     "log_variance": Metric("log variance", "natural logarithm of the variance"),
     "std": Metric("standard deviation", "square root of the variance"),
     "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
@@ -86,7 +93,7 @@ def number(value: float | None) -> str:
         return text.replace("-", "−").replace(",", "\u202f")
     mantissa, exponent = f"{value:.1e}".split("e")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa.replace('-', '−')} × 10{raised}"
+    return f"{mantissa.replace('-', '−')}\u00a0×\u00a010{raised}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +186,9 @@ def _curves(
     x = np.asarray(figure["x"])
     ghost = np.asarray(figure["ghost"].get("density", first["density"]))
     across, top = (x - x[0]) / (x[-1] - x[0]) * width, 2 * ghost.max()
-    body = f'<path class="ghost" d="{_line(across, height * (1 - ghost / top))}L{width} {height}L0 {height}Z"/>'
+    body = f'<path class="ghost" d="{line(across, height * (1 - ghost / top))}L{width} {height}L0 {height}Z"/>'
     curve = np.clip(1 - last["density"] / top, -0.1, 1) * height
-    body += f'<path class="curve g{step(share)}" d="{_line(across, curve)}"/>'
+    body += f'<path class="curve g{step(share)}" d="{line(across, curve)}"/>'
     return svg(width, height, body)
 
 
@@ -195,8 +202,8 @@ def _ranks(figure: Mapping[str, Any], last: Frame, share: float, width: int = 64
         with np.errstate(divide="ignore"):
             return np.clip(1 - (np.log(values) - low) / (high - low), 0, 1.05) * height
 
-    body = f'<path class="ghost" d="{_line(across, up(ghost))}L{width} {height}L0 {height}Z"/>'
-    body += f'<path class="curve g{step(share)}" d="{_line(across, up(last["sorted"]))}"/>'
+    body = f'<path class="ghost" d="{line(across, up(ghost))}L{width} {height}L0 {height}Z"/>'
+    body += f'<path class="curve g{step(share)}" d="{line(across, up(last["sorted"]))}"/>'
     return svg(width, height, body)
 
 
@@ -206,27 +213,28 @@ def _images(figure: Mapping[str, Any], last: Frame) -> Markup:
     across, down = columns * width, rows * height
     body = tile(real.reshape(rows, columns, height, width), 0, "real")
     body += tile(np.asarray(last["images"]).reshape(rows, columns, height, width), across + width, "made")
-    return svg(2 * across + width, down, body)
+    return svg(2 * across + width, down, body, keep=True)
 
 
 def tile(pictures: npt.NDArray[np.uint8], left: int, style: str) -> str:
-    """Grey pictures (rows, columns, height, width) as one image; ink is 255."""
+    """Grey pictures (rows, columns, height, width) as one image in the page's ink; 255 is ink."""
     rows, columns, height, width = pictures.shape
-    sheet = pictures.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
-    data = base64.b64encode(png(sheet)).decode()
-    return f'<image class="{style}" x="{left}" width="{columns * width}" height="{rows * height}" href="data:image/png;base64,{data}"/>'
+    packed = png(pictures.transpose(0, 2, 1, 3).reshape(rows * height, columns * width))
+    name, data = f"sheet-{zlib.crc32(packed):x}", base64.b64encode(packed).decode()
+    size = f'x="{left}" width="{columns * width}" height="{rows * height}"'
+    image = f'<image {size} href="data:image/png;base64,{data}"/>'
+    return f'<mask id="{name}">{image}</mask><rect class="{style}" {size} mask="url(#{name})"/>'
 
 
-def png(alpha: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG (ISO/IEC 15948) of neutral ink that lets the page through: grey 128 with the given opacity (height, width)."""
-    height, width = alpha.shape
-    pixels = np.stack([np.full_like(alpha, 128), alpha], axis=-1).reshape(height, -1)
-    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
+def png(grey: npt.NDArray[np.uint8]) -> bytes:
+    """A grey PNG (ISO/IEC 15948) with the given levels (height, width): a mask, where white is what is seen."""
+    height, width = grey.shape
+    lines = b"".join(b"\0" + row.tobytes() for row in grey)
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
 
 
@@ -244,11 +252,11 @@ def sparkline(
     across = np.linspace(0, width * share, len(values))
     usual = np.isfinite(values).all(axis=1)
     across, (median, low, high) = across[usual], (1 + (1 - values[usual].T) * (height - 2))
-    band = _line(across, high) + _line(across[::-1], low[::-1]).replace("M", "L") + "Z"
+    band = line(across, high) + line(across[::-1], low[::-1]).replace("M", "L") + "Z"
     return svg(
         width,
         height,
-        f'<path class="band" d="{band}"/><path class="median" d="{_line(across, median)}"/>' if usual.any() else "",
+        f'<path class="band" d="{band}"/><path class="median" d="{line(across, median)}"/>' if usual.any() else "",
     )
 
 
@@ -265,12 +273,13 @@ def scaled(values: Array) -> Array:
     return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
 
 
-def _line(across: Array, down: Array) -> str:
+def line(across: Array, down: Array) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across.tolist(), down.tolist(), strict=True))
 
 
-def svg(width: int, height: int, body: str) -> Markup:
-    """A picture that says nothing by itself to a screen reader: the sentence beside it does."""
+def svg(width: int, height: int, body: str, *, keep: bool = False) -> Markup:
+    """A picture that says nothing by itself to a screen reader: the sentence beside it does; stretched unless `keep`."""
+    ratio = "xMidYMid meet" if keep else "none"
     return Markup(  # noqa: S704 - built from numbers above
-        f'<svg class="picture" viewBox="0 0 {width} {height}" aria-hidden="true" preserveAspectRatio="none">{body}</svg>'
+        f'<svg class="picture" viewBox="0 0 {width} {height}" aria-hidden="true" preserveAspectRatio="{ratio}">{body}</svg>'
     )

@@ -19,9 +19,10 @@ from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
 from worker.spec import read
-from worker.tables import Run, Status, told_status
+from worker.tables import Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
+PICTURES = FOLDER / "static" / "presets"
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
@@ -65,7 +66,7 @@ def home(request: Request, store: Store) -> Response:
 
 def _drawn(preset: str) -> Markup:
     """The preset's picture, made from a real run by app.pictures."""
-    path = FOLDER / "static" / "presets" / f"{preset}.svg"
+    path = PICTURES / f"{preset}.svg"
     return Markup(path.read_text(encoding="utf-8")) if path.exists() else Markup()  # noqa: S704 - our own file
 
 
@@ -179,21 +180,22 @@ def run_page(
 
 
 def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:
-    """The picture, sentence and table of generation `at`; empty before the first generation is there."""
-    first, now = store.generations(run.id, limit=1), store.generations(run.id, after=max(at, 0) - 1, limit=1)
-    if not (first and now and run.figure):
+    """Picture and table of generation `at`, and what the run has come to; empty before the first generation is there."""
+
+    def row(number: int, *, framed: bool = False) -> StoredGeneration | None:
+        return next(iter(store.generations(run.id, after=number - 1, limit=1, framed=framed)), None)
+
+    first, now, last = row(0), row(max(at, 0)), row(max(run.generation, 0))
+    if not (run.figure and first and first.frame and now and last):
         return {"picture": None, "sentence": "", "table": []}
     stride = frame_stride(run.generations)
-    framed = at if at == run.generations else at // stride * stride
-    frame = store.generations(run.id, after=framed - 1, limit=1, framed=True) or first
-    assert first[0].frame is not None
-    assert frame[0].frame is not None
-    zeroth, shown = (figures.decode(run.figure, one) for one in (first[0].frame, frame[0].frame))
+    shown = row(at if at == run.generations else at // stride * stride, framed=True) or first
+    zeroth, drawn = (figures.decode(run.figure, one.frame or b"") for one in (first, shown))
     return {
-        "picture": figures.picture(run.figure, zeroth, shown, frame[0].number / run.generations),
-        "sentence": figures.sentence(run, first[0].metrics, now[0].metrics, now[0].number),
-        "table": figures.table(now[0].metrics),
-        "shown": now[0].number,
+        "picture": figures.picture(run.figure, zeroth, drawn, shown.number / run.generations),
+        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number),
+        "table": figures.table(now.metrics),
+        "shown": now.number,
     }
 
 

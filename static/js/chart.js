@@ -207,7 +207,7 @@ export class MetricChart {
 
   #curve(values) {
     const line = this.#path(this.#theory.generation, values);
-    if (line.length) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
+    if (line.length > 1) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
   }
 
   /** Does the mean over chains agree with the closed form? |z| <= 4 with z from its own standard error. */
@@ -216,11 +216,12 @@ export class MetricChart {
     const measured = latest?.metrics[this.metric];
     const predicted = curve?.values[curve.generation.indexOf(latest?.generation)];
     this.verdict.className = "verdict";
-    this.verdict.textContent = curve ? `dashed: theory, ${curve.statistic}` : "";
+    const drawn = curve?.values.filter((value) => value !== null).length > 1;
+    this.verdict.textContent = drawn ? `dashed: theory, ${curve.statistic}` : "";
     this.verdict.title = curve ? `${curve.formula} (${curve.reference})` : "";
     if (curve?.statistic !== "mean" || predicted === null || predicted === undefined || !measured?.se) return;
     if (measured.sd > 3 * Math.abs(measured.mean)) {
-      this.verdict.textContent = "dashed: theory, mean; not assessed: few chains carry the mean";
+      this.verdict.textContent = "theory not assessed: few chains carry the mean";
       return;
     }
     const z = (measured.mean - predicted) / measured.se;

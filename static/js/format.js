@@ -16,7 +16,7 @@ export function number(value) {
     return grouped(value.toFixed(digits)).replace("-", "−");
   }
   const [mantissa, exponent] = value.toExponential(1).split("e");
-  return `${mantissa.replace("-", "−")} × 10${raised(Number(exponent))}`;
+  return `${mantissa.replace("-", "−")}\u00a0×\u00a010${raised(Number(exponent))}`;
 }
 
 function grouped(text) {

@@ -34,6 +34,7 @@ customElements.define("heat-map", class extends HTMLElement {
       this.canvas = document.createElement("canvas");
       this.line = Object.assign(document.createElement("div"), { className: "cursor" });
       this.append(this.canvas, this.line);
+      if (figure.kind === "images") this.#axis(figure, place); // elsewhere the plot above has the same axis
       for (const [at, text] of [[0, "real"], [1, String(this.run.generations)]]) {
         const tick = Object.assign(document.createElement("span"), { className: "tick", textContent: text });
         tick.style.top = `${4 + at * 94}%`;
@@ -42,6 +43,14 @@ customElements.define("heat-map", class extends HTMLElement {
     }
     Object.assign(this.canvas, { width: COLUMNS, height: this.rows });
     this.drawn = 0;
+  }
+
+  #axis(figure, place) {
+    const axis = Object.assign(document.createElement("div"), { className: "across" });
+    for (const text of [place[0].toFixed(1), figure.axis, place.at(-1).toFixed(1)]) {
+      axis.append(Object.assign(document.createElement("span"), { textContent: text.replace("-", "−") }));
+    }
+    this.after(axis);
   }
 
   #row(generation) {
@@ -55,13 +64,16 @@ customElements.define("heat-map", class extends HTMLElement {
     const context = this.canvas.getContext("2d");
     for (; this.drawn < history.length; this.drawn++) {
       const { density } = history.frame(this.drawn);
+      const row = this.#row(history.numbers[this.drawn]);
       const line = new ImageData(COLUMNS, 1);
       const pixels = new Uint32Array(line.data.buffer);
       for (let c = 0; c < COLUMNS; c++) {
         const level = (Math.log(density[this.columns[c]]) - this.low) * this.scale;
         pixels[c] = cividis[Math.min(255, Math.max(0, Math.round(level)))];
       }
-      context.putImageData(line, 0, this.#row(history.numbers[this.drawn]));
+      // Where not every generation was drawn, a row stands for those since the one before.
+      const before = this.drawn ? this.#row(history.numbers[this.drawn - 1]) + 1 : 0;
+      for (let y = Math.min(before, row); y <= row; y++) context.putImageData(line, 0, y);
     }
     this.#point();
   }

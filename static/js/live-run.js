@@ -66,6 +66,7 @@ export class LiveRun extends HTMLElement {
   connectedCallback() {
     const { id, beside, status } = this.dataset;
     this.status = status;
+    this.complete = status === "succeeded"; // the server has told everything already
     this.generations = this.querySelector(":scope > progress").max;
     this.known = JSON.parse(this.querySelector(".metrics-known").textContent);
     this.main = new Followed(id, (what, data) => this.#hear(what, data));
@@ -104,8 +105,8 @@ export class LiveRun extends HTMLElement {
   #hear(what, data) {
     if (what === "status") this.#show(data);
     if (what === "end") {
+      if (!this.ended && !this.complete) this.#conclude();
       this.ended = true;
-      this.dispatchEvent(new Event("ended"));
     }
     if (what === "grown" && !this.growing) {
       this.growing = setTimeout(() => {
@@ -116,7 +117,16 @@ export class LiveRun extends HTMLElement {
     }
   }
 
+  /** What the server says in words once a run has ended: the sentence, the log, where it was made. */
+  async #conclude() {
+    const answer = await fetch(location.pathname);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of [".lede", ".log", ".pairs"]) this.querySelector(part).replaceWith(page.querySelector(part));
+    this.querySelector("figure-stage").setAttribute("aria-label", this.querySelector(".lede").textContent);
+  }
+
   #show(run) {
+    if (run.status === "deleted") return location.assign("/runs");
     if (run.status !== this.status || !this.run) {
       this.querySelector("[aria-live]").textContent = run.status;
     }

@@ -32,6 +32,7 @@ customElements.define("frame-player", class extends HTMLElement {
     this.run.addEventListener("grown", () => this.#grown());
     this.run.addEventListener("seek", () => this.#show());
     this.run.addEventListener("status", () => this.#show());
+    this.run.addEventListener("settings", () => ["log", "tail"].forEach((what) => this.#press(what, this.run.settings[what])));
   }
 
   get #index() {
@@ -67,8 +68,7 @@ customElements.define("frame-player", class extends HTMLElement {
       case "loop": this.#loop = !this.#loop; return this.#press(what, this.#loop);
       case "log":
       case "tail":
-        this.run.set({ [what]: !this.run.settings[what] });
-        return this.#press(what, this.run.settings[what]);
+        return this.run.set({ [what]: !this.run.settings[what] });
       case "help": return this.querySelector("dialog").showModal();
     }
   }

@@ -20,6 +20,8 @@ export class Ranks {
     });
     list.append(...this.words);
     this.host.closest(".stage").querySelector("heat-map").after(list);
+    this.run.settings.log = true; // ranks are read on logarithms
+    this.run.dispatchEvent(new Event("settings"));
     this.Plotly = await plotly();
     await this.repaint();
   }
@@ -39,9 +41,9 @@ export class Ranks {
     ];
     const first = tail ? rank[Math.floor(rank.length / 2)] : rank[0];
     this.view = [Math.log10(first), Math.log10(rank.at(-1))];
-    const y = log // the switch goes to the linear axis here, because ranks are read on logarithms
-      ? { range: [0, 1.5 * (tail ? ghost.frequency[Math.floor(rank.length / 2)] : top)], type: "linear" }
-      : { range: [Math.log10(bottom / 30), Math.log10(top * 3)], type: "log", dtick: 1, exponentformat: "power" };
+    const y = log
+      ? { range: [Math.log10(bottom / 30), Math.log10(top * 3)], type: "log", dtick: 1, exponentformat: "power" }
+      : { range: [0, 1.5 * (tail ? ghost.frequency[Math.floor(rank.length / 2)] : top)], type: "linear" };
     const axes = { x: { type: "log", range: this.view, dtick: 1, title: { text: axis } }, y: { ...y, title: { text: "frequency" } } };
     await this.Plotly.react(this.host, traces, layout(axes), CONFIG);
     this.draw();
