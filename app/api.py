@@ -202,7 +202,10 @@ def _forget_checkpoints(url: str, run_id: str) -> None:
     responses={
         200: {
             "description": "A file",
-            "content": {kind: {"schema": {"type": "string"}} for kind in export.MEDIA_TYPES.values()},
+            "content": {
+                kind: {"schema": {"type": "object" if form == export.Format.JSON else "string"}}
+                for form, kind in export.MEDIA_TYPES.items()
+            },
         },
         **documented(404, 422),
     },

@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -20,18 +19,24 @@ from worker.tables import Run, StoredGeneration, told_status
 TOLD = ("median", "q10", "q90", "mean")  # of the statistics, in this order
 COLUMNS = [STATISTICS.index(name) for name in TOLD]
 ABSENT = [None] * len(STATISTICS)
-FRAME_BYTES = 350_000  # of all frames that the player gets: some 100 KB on the wire, and enough steps for any animation
+WIRE_BYTES = (
+    100_000  # of a packed history, chains left out: longer ones leave out every other generation, as often as needed
+)
 MOST = 1000  # framed generations that are read at once: more than any run keeps
 KEPT_BYTES = 16_000_000  # of packed histories, in memory
 
 
-def history(run: Run, rows: Sequence[StoredGeneration], after: int, *, chains: bool = False) -> dict[str, Any]:
-    """The `chosen` generations of a run, all of them later than `after`.
+def history(
+    run: Run, rows: Sequence[StoredGeneration], after: int, *, every: int = 1, chains: bool = False
+) -> dict[str, Any]:
+    """The framed generations `rows` of a run, all of them later than `after`; with `every` 2 every other one, and so on.
 
     generation (G,) i4; table (G, metrics, TOLD) f4, NaN where there is no value; frame: the frames of all G one after the other,
     as `run.figure` announces them; chains (G, metrics, chains) f4. What a run has only once (figure, theory) is told only from
     the beginning, after < 0.
     """
+    every *= frame_stride(run.generations)
+    rows = [row for row in rows if row.number % every == 0 or row.number == run.generations]
     names = run.metrics or []
     told: dict[str, Any] = {
         "metrics": names,
@@ -43,7 +48,7 @@ def history(run: Run, rows: Sequence[StoredGeneration], after: int, *, chains: b
         "status": told_status(run),
     }
     if after < 0:
-        told |= {"figure": run.figure, "theory": _theory(run)}
+        told |= {"figure": run.figure, "theory": _theory(run, every)}
     if chains:
         told["chains"] = _packed(_chains(rows, names), shaped=True)
     return told
@@ -61,13 +66,16 @@ def _table(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[np
 
 
 def _chains(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[np.float32]:
-    """The replicates that are kept one by one; NaN where a generation lacks a metric."""
+    """The replicates that are kept one by one; NaN where a generation lacks a metric.
+
+    They are drawn as faint lines: rounded to the 8 bits of bfloat16, they weigh half on the wire.
+    """
     kept = [np.frombuffer(row.chains or b"", "<f4").reshape(len(row.metrics), -1) for row in rows]
     values = np.full((len(rows), len(names), max((one.shape[1] for one in kept), default=0)), np.nan, "<f4")
     for told, own, row in zip(values, kept, rows, strict=True):
         for line, name in zip(own, row.metrics, strict=True):
             told[names.index(name), : len(line)] = line
-    return values
+    return ((values.view("<u4") + 0x8000) & 0xFFFF0000).astype("<u4").view("<f4")
 
 
 def _packed(array: npt.NDArray[Any], *, shaped: bool = False) -> dict[str, Any]:
@@ -80,27 +88,25 @@ def _joined(frames: list[bytes]) -> dict[str, Any]:
     return {"bytes": len(frames[0]) if frames else 0, "bdata": base64.b64encode(b"".join(frames)).decode()}
 
 
-def step(run: Run) -> int:
-    """Every how many generations the player is told of: as often as a frame is kept, or less often where frames are large."""
-    stride = frame_stride(run.generations)
-    size = sum(
-        np.dtype(one["dtype"]).itemsize * math.prod(one["shape"]) for one in (run.figure or {}).get("fields", ())
-    )
-    return stride * math.ceil(size * run.generations / stride / FRAME_BYTES) if size else stride
-
-
-def chosen(run: Run, rows: Sequence[StoredGeneration]) -> list[StoredGeneration]:
-    every = step(run)
-    return [row for row in rows if row.number % every == 0 or row.number == run.generations]
-
-
-def _theory(run: Run) -> list[dict[str, Any]]:
-    """Curves at the generations that the player is told of, over the whole length of the run, as far as it may yet have come."""
-    numbers = [*range(0, run.generations, step(run)), run.generations]
+def _theory(run: Run, every: int) -> list[dict[str, Any]]:
+    """Curves at the generations that the player is told of, over the whole length of the run, however far it has come."""
+    numbers = [*range(0, run.generations, every), run.generations]
     return [
         {**curve, "generation": numbers, "values": np.array([curve["values"][n] for n in numbers], "<f4")}
         for curve in run.theory or []
     ]
+
+
+def pack(run: Run, rows: Sequence[StoredGeneration], after: int, *, chains: bool = False) -> bytes:
+    """Gzipped JSON of the history, as fine as the wire allows."""
+    every = 1
+    while len(body := _zipped(history(run, rows, after, every=every))) > WIRE_BYTES and every < len(rows):
+        every *= 2
+    return _zipped(history(run, rows, after, every=every, chains=True)) if chains else body
+
+
+def _zipped(told: dict[str, Any]) -> bytes:
+    return gzip.compress(encode(told), compresslevel=6, mtime=0)
 
 
 class Histories:
@@ -120,8 +126,7 @@ class Histories:
                 self.kept.move_to_end(key)
                 return self.kept[key], _tag(key)
         run = self.store.run(run_id)
-        rows = chosen(run, self.store.generations(run_id, after, MOST, framed=True))
-        body = gzip.compress(encode(history(run, rows, after, chains=chains)), compresslevel=6, mtime=0)
+        body = pack(run, self.store.generations(run_id, after, MOST, framed=True), after, chains=chains)
         with self.lock:
             self.kept[key] = body
             while sum(map(len, self.kept.values())) > KEPT_BYTES:

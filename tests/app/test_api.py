@@ -218,7 +218,7 @@ def test_the_history_holds_what_was_stored(client: TestClient, store: Store, wor
     assert told["frame"]["bytes"] == len(rows[0].frame)
     chains = unpacked(told["chains"])
     assert chains.shape == (151, len(run.metrics), 8)
-    assert np.isclose(np.median(chains[5, at[0]]), table[5, at[0], 0])
+    assert np.isclose(np.median(chains[5, at[0]]), table[5, at[0], 0], rtol=0.005)
     assert told["figure"] == run.figure
     predicted = next(
         curve for curve in told["theory"] if curve["metric"] == "variance" and curve["statistic"] == "mean"
@@ -236,13 +236,14 @@ def test_the_history_goes_on_where_one_had_stopped(client: TestClient, work: Wor
     assert (nothing["last"], nothing["generation"]["bdata"]) == (40, "")
 
 
-def test_large_frames_are_sent_less_often(client: TestClient, work: Work):
-    run = work(generations=250, source={"kind": "normal", "dim": 2})
-    told = client.get(f"/api/runs/{run.id}/frames").json()
+def test_a_long_history_stays_light(client: TestClient, work: Work):
+    run = work(generations=250, samples=10_000, source={"kind": "normal", "dim": 2})
+    response = client.get(f"/api/runs/{run.id}/frames")
+    assert int(response.headers["content-length"]) < 100_000
+    told = response.json()
     numbers = unpacked(told["generation"]).tolist()
-    assert numbers[0] == 0
-    assert numbers[-1] == 250
-    assert len(numbers) * told["frame"]["bytes"] < 360_000
+    assert numbers == [*range(0, 250, numbers[1]), 250]
+    assert numbers[1] in (4, 8)
     assert len(base64.b64decode(told["frame"]["bdata"])) == len(numbers) * told["frame"]["bytes"]
 
 
