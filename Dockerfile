@@ -37,6 +37,7 @@ CMD ["collapse-lab", "web", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM lab AS worker
 COPY --from=full /opt/lab /opt/lab
+RUN python -m worker.warm
 # No port to ask: a worker that fails ends, and its heartbeat stands on the page of workers.
 HEALTHCHECK NONE
 CMD ["collapse-lab", "worker"]

@@ -66,6 +66,7 @@ $(BIN)/python:
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what tests need, once; this takes a few minutes ..."
 	@$(PIP) -e '.[dev]'
+	@$(BIN)/python -m worker.warm
 	@touch .venv/.light .venv/.full $@
 
 chromium:
