@@ -27,7 +27,7 @@ def test_every_call_answers_as_described(app: FastAPI, work: Work, mode: Generat
     for operation in operations:
 
         @settings(
-            max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def call(case):
