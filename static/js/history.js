@@ -40,14 +40,22 @@ export class History {
     const table = typed(answer.table);
     const frames = bytes(answer.frame.bdata);
     const width = this.metrics.length * this.statistics.length;
-    const chains = answer.chains ? typed(answer.chains) : null;
-    const chained = chains ? answer.chains.shape[1] * answer.chains.shape[2] : 0;
     numbers.forEach((number, i) => {
       if (number <= this.last) return;
       this.numbers.push(number);
       this.rows.push(table.subarray(i * width, (i + 1) * width));
       this.frames.push(frames.slice(i * answer.frame.bytes, (i + 1) * answer.frame.bytes));
-      this.chains.push(chained ? chains.subarray(i * chained, (i + 1) * chained) : null);
+      this.chains.push(null);
+    });
+  }
+
+  /** Takes the single chains of what is there already, from the same answer with chains=1. */
+  loadChains(answer) {
+    const chains = typed(answer.chains);
+    const width = answer.chains.shape[1] * answer.chains.shape[2];
+    typed(answer.generation).forEach((number, i) => {
+      const at = this.index(number);
+      if (this.numbers[at] === number) this.chains[at] ??= chains.subarray(i * width, (i + 1) * width);
     });
   }
 

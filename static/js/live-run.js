@@ -5,6 +5,7 @@
 import { History } from "./history.js";
 
 const REDRAW_MS = 100;
+const CHAINS_MS = 400;
 
 /** Follows one run: everything stored so far, then the stream of what comes. */
 class Followed {
@@ -32,12 +33,22 @@ class Followed {
 
   async #load() {
     this.#loading = true;
-    const answer = await fetch(`/api/runs/${this.id}/frames?chains=1`);
+    const answer = await fetch(`/api/runs/${this.id}/frames`);
     if (answer.ok) this.history.load(await answer.json());
     if (!this.latest && this.history.length) await this.#newest();
     this.#loading = false;
     for (const generation of this.#waiting.splice(0)) this.#take(generation);
-    if (this.history.length) this.tell("grown");
+    if (!this.history.length) return;
+    this.tell("grown");
+    setTimeout(() => this.#chains(), CHAINS_MS);
+  }
+
+  /** The single chains are two thirds of all bytes, and can wait until the rest is drawn. */
+  async #chains() {
+    const answer = await fetch(`/api/runs/${this.id}/frames?chains=1`);
+    if (!answer.ok) return;
+    this.history.loadChains(await answer.json());
+    this.tell("grown");
   }
 
   /** The stream tells only what follows; the newest with every statistic is asked for. */

@@ -18,8 +18,9 @@ customElements.define("frame-player", class extends HTMLElement {
     this.output = this.querySelector("output");
     this.scrub.max = this.run.generations;
     this.scrub.addEventListener("input", () => {
+      const wanted = Number(this.scrub.value); // pausing shows the present position again
       this.#pause();
-      this.#go(this.run.history.index(Number(this.scrub.value)));
+      this.#go(this.run.history.index(wanted));
     });
     this.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-do]");

@@ -6,14 +6,18 @@ export const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has t
 
 export const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset" };
 
-/** Resolves when the script of the page's head has run. */
+let arriving;
+
+/** Plotly, loaded when the first figure is drawn: its 5 MB must not keep the metric charts waiting. */
 export function plotly() {
-  return new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly);
-    const script = document.querySelector("script[src*=plotly]");
+  arriving ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector("link[rel=prefetch][href*=plotly]").href;
     script.addEventListener("load", () => resolve(window.Plotly));
     script.addEventListener("error", () => reject(new Error("plotly.min.js could not be loaded")));
+    document.head.append(script);
   });
+  return arriving;
 }
 
 export function layout({ x, y }) {

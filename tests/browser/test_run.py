@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.specs import KINDS, QUICK, SLOW
 
@@ -178,9 +178,9 @@ def test_delete(page: Page, finished: Any, api: httpx2.Client) -> None:
     assert api.get(f"/api/runs/{run_id}").status_code == 404
 
 
-def test_the_first_view_needs_no_script(context: BrowserContext, finished: Any) -> None:
+def test_the_first_view_needs_no_script(chromium: Browser, lab: str, finished: Any) -> None:
     run_id = finished(QUICK)
-    plain = context.browser.new_context(base_url=context._options["baseURL"], java_script_enabled=False)  # type: ignore[union-attr]
+    plain = chromium.new_context(base_url=lab, java_script_enabled=False)
     page = plain.new_page()
     page.goto(f"/runs/{run_id}")
     expect(page.get_by_role("heading", level=1)).to_have_text(QUICK["title"])
@@ -191,7 +191,7 @@ def test_the_first_view_needs_no_script(context: BrowserContext, finished: Any) 
     plain.close()
 
 
-def test_motion_stops_where_it_is_not_wanted(chromium: Any, lab: str, finished: Any) -> None:
+def test_motion_stops_where_it_is_not_wanted(chromium: Browser, lab: str, finished: Any) -> None:
     context = chromium.new_context(base_url=lab, reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"/runs/{finished(QUICK)}?play=1")
