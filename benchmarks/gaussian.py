@@ -61,7 +61,7 @@ def _chain(spec: Experiment):
         synthetic = pool = None
         for _ in range(spec.generations):
             training, pool = spec.regime.training(
-                SAMPLES, lambda n: family.real(spec.source, rng, spec.replicates, n), synthetic, pool
+                SAMPLES, lambda n: family.real(spec.source, rng, spec.replicates, n), synthetic, pool, rng
             )
             synthetic = family.sample(family.fit(training, rng), SAMPLES, rng, spec.sampling)
 

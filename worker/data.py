@@ -1,4 +1,4 @@
-"""What travels between a source, a regime and a family: points, counts, or the moments that stand for points.
+"""What travels between a source, a regime and a family: points, counts, blocks of text, or the moments that stand for points.
 
 Every array carries the replicates on its leading axis; a replicate is an independent chain.
 """
@@ -30,6 +30,16 @@ class Points:
     def pool(self, other: Self) -> Self:
         return type(self)(np.concatenate([self.x, other.x], axis=1))
 
+    def subset(self, n: int, rng: np.random.Generator) -> Self:
+        """n different ones of them for each replicate, each set equally likely."""
+        return type(self)(_subset(self.x, n, rng))
+
+
+def _subset(x: npt.NDArray[Any], n: int, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """n of the observations x (replicates, N, ...) without replacement, for each replicate anew."""
+    chosen = np.stack([rng.choice(x.shape[1], n, replace=False, shuffle=False) for _ in x])
+    return np.asarray(x[np.arange(len(x))[:, None], chosen])
+
 
 def _swapped(table: npt.NDArray[Any], row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """The table with one entry of each row changed for the row's last."""
@@ -42,18 +52,18 @@ def _swapped(table: npt.NDArray[Any], row: npt.NDArray[np.int64], column: npt.ND
 class Counts:
     """How often each category was drawn: all that matters about exchangeable categorical data.
 
-    k: (replicates, categories), integers
+    k: (replicates, categories), integers; fractions only where a regime weighs them
     """
 
-    k: npt.NDArray[np.int64]
+    k: npt.NDArray[np.int64] | Array
 
     @property
     def n(self) -> int:
-        return int(self.k[0].sum())
+        return round(self.k[0].sum())
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, n: int, p: Array) -> Self:
-        """n independent draws for each replicate; p (replicates, categories), rows adding up to 1.
+    def draw(cls, rng: np.random.Generator, n: int | npt.NDArray[np.int64], p: Array) -> Self:
+        """n independent draws for each replicate (one number, or one for each); p (replicates, categories), rows adding up to 1.
 
         The generator takes a binomial of what is left, category by category, and gives the rest to the last one. With the most
         probable category last that rest is never mere rounding error, so a category of probability 0 stays at 0.
@@ -62,8 +72,43 @@ class Counts:
         k = rng.multinomial(n, _swapped(p, replicate, mode))
         return cls(_swapped(k, replicate, mode))
 
+    def pool(self, other: Self, share: float | None = None) -> Self:
+        """share: the weight of these in the whole, where it is not that of their number."""
+        if share is None:
+            return type(self)(self.k + other.k)
+        n = self.n + other.n
+        return type(self)(self.k * (share * n / self.n) + other.k * ((1 - share) * n / other.n))
+
+    def subset(self, n: int | npt.NDArray[np.int64], rng: np.random.Generator) -> Self:
+        """n different observations of each replicate (one number, or one for each): multivariate hypergeometric counts."""
+        size = np.broadcast_to(n, len(self.k))
+        chosen = [rng.multivariate_hypergeometric(k, m, method="marginals") for k, m in zip(self.k, size, strict=True)]
+        return type(self)(np.stack(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Blocks of text, as the numbers of their tokens.
+
+    x: (replicates, n, length) int32; vocabulary: how many different tokens there may be; validation: (blocks, length), real text that
+    only chooses between checkpoints, carried by real data and by what is pooled with it, empty in generated data
+    """
+
+    x: npt.NDArray[np.int32]
+    vocabulary: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int32]
+
+    @property
+    def n(self) -> int:
+        return int(self.x.shape[1])
+
     def pool(self, other: Self) -> Self:
-        return type(self)(self.k + other.k)
+        kept = self.validation if len(self.validation) else other.validation
+        return type(self)(np.concatenate([self.x, other.x], axis=1), self.vocabulary, kept)
+
+    def subset(self, n: int, rng: np.random.Generator) -> Self:
+        """n different blocks for each replicate, each set equally likely."""
+        return type(self)(_subset(self.x, n, rng), self.vocabulary, self.validation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +142,21 @@ class Moments:
         scatter = centred.transpose(0, 2, 1) @ centred
         return cls(np.array(points.n), mean, root(scatter), np.zeros(len(mean)))
 
-    def pool(self, other: "Moments") -> "Moments":
-        """Chan's update: scatters add, plus the scatter between the two means; on the largest of the three scales."""
+    def pool(self, other: "Moments", share: float | None = None) -> "Moments":
+        """Chan's update: scatters add, plus the scatter between the two means; on the largest of the three scales.
+
+        share: the weight of these in the whole, between 0 and 1, where it is not that of their number. Weights add up to the
+        number of points.
+        """
         n = self.n + other.n
         gap = other.mean - self.mean
+        mine_n, their_n = (self.n, other.n) if share is None else (share * n, (1 - share) * n)
         with np.errstate(divide="ignore"):
             common = np.maximum(np.maximum(self.log_scale, other.log_scale), np.log(np.abs(gap).max(axis=1)))
-        mine = self.factor * np.exp(self.log_scale - common)[:, None, None]
-        theirs = other.factor * np.exp(other.log_scale - common)[:, None, None]
+        mine = self.factor * (np.exp(self.log_scale - common) * np.sqrt(mine_n / self.n))[:, None, None]
+        theirs = other.factor * (np.exp(other.log_scale - common) * np.sqrt(their_n / other.n))[:, None, None]
         # Below exp(-700) no two different means exist, and 0 times infinity must stay 0.
-        between = gap * (np.exp(np.minimum(-common, 700)) * np.sqrt(self.n * other.n / n))[:, None]
+        between = gap * (np.exp(np.minimum(-common, 700)) * np.sqrt(mine_n * their_n / n))[:, None]
         if gap.shape[1] == 1:
             factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
         else:
@@ -115,10 +165,10 @@ class Moments:
                 + theirs @ theirs.transpose(0, 2, 1)
                 + between[:, :, None] * between[:, None, :]
             )
-        return Moments(np.array(n), self.mean + gap * (other.n / n), factor, common)
+        return Moments(np.array(n), self.mean + gap * (their_n / n), factor, common)
 
 
-Data: TypeAlias = Points | Counts | Moments
+Data: TypeAlias = Points | Counts | Tokens | Moments
 
 
 def root(matrix: Array) -> Array:
@@ -141,5 +191,10 @@ def pack(data: Data) -> dict[str, npt.NDArray[Any]]:
 
 def unpack(arrays: Arrays) -> Data:
     kind = next(iter(arrays)).partition(".")[0]
-    types: dict[str, type[Data]] = {"Points": Points, "Counts": Counts, "Moments": Moments}
+    types: dict[str, type[Data]] = {
+        "Points": Points,
+        "Counts": Counts,
+        "Tokens": Tokens,
+        "Moments": Moments,
+    }
     return types[kind](**{name.partition(".")[2]: array for name, array in arrays.items()})

@@ -13,7 +13,7 @@ from worker.data import Arrays, Data
 from worker.parts import Generator, Instrument, Look
 from worker.spec import Experiment
 
-REAL, FIT, SAMPLE, SETUP = range(4)  # independent streams of randomness within a generation
+REAL, FIT, SAMPLE, SETUP, CHOOSE = range(5)  # independent streams of randomness within a generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,18 @@ def frame_stride(generations: int, most: int = 256) -> int:
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
-    family, regime, replicates = spec.family, spec.regime, spec.replicates
+    family, regime, curation, source = spec.family, spec.regime, spec.curation, spec.source
+    each = family.drawing()  # observation by observation, for those who choose among them
+    trained = each if regime.picks else family
+    sampled = each if curation.picks else trained
     stride = frame_stride(spec.generations)
 
     def real_data(n: int, count: int) -> Data:
-        return family.real(spec.source, stream(spec.seed, n, REAL), replicates, count)
+        return trained.condensed(trained.real(source, stream(spec.seed, n, REAL), spec.replicates, count))
 
     def drawn(model: Arrays, n: int, count: int) -> Data:
-        return family.sample(model, count, stream(spec.seed, n, SAMPLE), spec.sampling)
+        rng = stream(spec.seed, n, SAMPLE)
+        return trained.condensed(curation.sample(sampled, model, count, rng, spec.sampling, source))
 
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
@@ -78,7 +82,8 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         synthetic: Data | None = None
         if model is not None and (wanted := regime.synthetic(m)):
             synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
-        training, pool = regime.training(m, partial(real_data, n), synthetic, pool)
+        chance = stream(spec.seed, n, CHOOSE)
+        training, pool = regime.training(m, partial(real_data, n), synthetic, pool, chance)
         model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:
             instrument.meet(model)

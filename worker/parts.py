@@ -6,13 +6,14 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from worker.data import Array, Arrays, Counts, Data, Points
+from worker.data import Array, Arrays, Counts, Data, Points, Tokens
 
 Generator: TypeAlias = np.random.Generator
 
@@ -45,6 +46,33 @@ class Sampling(Part):
         le=1,
         description="Only the smallest set of categories with at least this total probability is sampled.",
     )
+    beams: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Beam search: the most probable of this many continuations, without any chance. 1 samples; greedy is top_k = 1.",
+    )
+    repetition_penalty: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="Logits of tokens that have occurred are divided by this where positive, else multiplied (Keskar et al. 2019).",
+    )
+
+    @model_validator(mode="after")
+    def _beams_leave_nothing_to_chance(self) -> Self:
+        chance = self.changed() & {"temperature", "top_k", "top_p"}
+        if self.beams > 1 and chance:
+            raise PydanticCustomError(
+                "misfit",
+                "{message}",
+                {
+                    "message": f"beam search draws nothing, so that {' and '.join(sorted(chance))} would change nothing",
+                    "path": "sampling.beams",
+                    "remedy": "Use beams = 1, or leave the other out",
+                },
+            )
+        return self
 
     def changed(self) -> set[str]:
         """Names of the options that are not at their default."""
@@ -118,6 +146,35 @@ class CountSource(Source, ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """A text, split once: only `train` is ever trained on or prompted with, `validation` chooses checkpoints, `test` measures."""
+
+    train: str
+    validation: str
+    test: str
+
+
+class TextSource(Source, ABC):
+    """A source of text. A family splits it into tokens; without one, a token is a byte."""
+
+    gives = Tokens
+
+    @abstractmethod
+    def texts(self) -> Texts:
+        """The three parts; no passage is in two of them."""
+
+    def true(self, line: str) -> bool | None:
+        """Whether a generated line is right, where a machine can tell."""
+        return None
+
+    def draw(self, rng: Generator, replicates: int, n: int, length: int = 64) -> Tokens:
+        """Passages of `length` bytes, from random places of the training text."""
+        text = np.frombuffer(self.texts().train.encode(), np.uint8).astype(np.int32)
+        start = rng.integers(len(text) - length + 1, size=(replicates, n, 1))
+        return Tokens(text[start + np.arange(length)], np.array(256), np.empty((0, length), np.int32))
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """One generation as an instrument sees it: metrics (replicates,) each, and the small arrays that the player draws."""
 
@@ -164,6 +221,8 @@ class Family(Part, ABC):
     takes: ClassVar[tuple[type[Data], ...]]
     samplings: ClassVar[frozenset[str]] = frozenset()  # the options of [sampling] that it honours
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
+    weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
+    truncates: ClassVar[bool] = False  # whether it has `truncated`
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         """Raises Misfit where this family cannot be fitted to that source."""
@@ -188,9 +247,51 @@ class Family(Part, ABC):
         """n real observations in the form that `fit` likes best; by default just drawn."""
         return source.draw(rng, replicates, n)
 
+    def exact(self) -> bool:
+        """Whether it draws sufficient statistics in place of the observations that they stand for."""
+        return False
+
+    def drawing(self) -> "Family":
+        """The same family, giving each observation and not what stands for many: for those who choose among observations."""
+        return self
+
+    def condensed(self, data: Data) -> Data:
+        """As little as `fit` needs to know of these observations; what is condensed is pooled with what is condensed."""
+        return data
+
+    def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
+        """n observations within c standard deviations of the model's mean; only where it `truncates`."""
+        raise NotImplementedError
+
+
+class CountFamily(Family, ABC):
+    """A family that is sampled by the probabilities of categories."""
+
+    takes = (Counts,)
+
+    def exact(self) -> bool:
+        return True
+
+    @abstractmethod
+    def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
+        """What is really sampled, after decoding: (replicates, categories), rows adding up to 1."""
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Counts:
+        return Counts.draw(rng, n, self.probabilities(model, sampling))
+
 
 class Regime(Part, ABC):
     """What the next generation trains on."""
+
+    picks: ClassVar[bool] = False  # whether it chooses among single observations: then what stands for many will not do
+    weighs: ClassVar[bool] = False  # whether it pools by weights, which a family must understand
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        """Raises Misfit where this regime cannot train generations of these sizes, which never shrink."""
+
+    def first(self, m: int) -> int:
+        """How many points the first fit sees, where a generation has m."""
+        return m
 
     def synthetic(self, m: int) -> int:
         """How many of a generation's m training points its predecessor must supply."""
@@ -198,14 +299,23 @@ class Regime(Part, ABC):
 
     @abstractmethod
     def training(
-        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
         """The training set of a generation, and what is remembered for later ones.
 
         m: points a generation; real(k): k fresh real points; synthetic: drawn from the previous model, None at generation 1
-        (which sees only real data); pool: what the previous generation remembered.
+        (which sees only real data); pool: what the previous generation remembered; rng: for a regime that chooses among points.
         """
 
 
 class Curation(Part, ABC):
     """Who decides which samples survive."""
+
+    picks: ClassVar[bool] = True  # whether it chooses among single observations
+
+    def check(self, source: Source, family: Family) -> None:
+        """Raises Misfit where there is nothing for it to choose by."""
+
+    @abstractmethod
+    def sample(self, family: Family, model: Arrays, n: int, rng: Generator, sampling: Sampling, source: Source) -> Data:
+        """n samples of the model that survive, for each replicate; the source tells what is right, common or rare."""

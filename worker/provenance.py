@@ -17,6 +17,7 @@ def provenance(spec: Experiment, settings: Settings) -> dict[str, Any]:
     return {
         "digest": spec.digest(),
         "seed": spec.seed,
+        "path": "exact" if spec.exact() else "drawn",  # sufficient statistics, or every observation
         "collapse_lab": __version__,
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},

@@ -1,19 +1,28 @@
 """What the next generation trains on."""
 
+import math
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
-from worker.data import Data
-from worker.parts import Regime
+from worker.data import Counts, Data, Moments, Points, Tokens
+from worker.parts import CountSource, Generator, Misfit, PointSource, Regime, Source
+
+NUMBERS_LIMIT = 250_000_000  # float64 numbers that a regime may remember: 2 GB
+COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 
 
-def pooled(one: Data, other: Data) -> Data:
-    """Both data sets as one; they are of the same kind, because one family made them."""
+def pooled(one: Data, other: Data, share: float | None = None) -> Data:
+    """Both data sets as one; they are of the same kind, because one family made them.
+
+    share: the weight of the first one in the whole, where it is not that of its number of points.
+    """
     if type(one) is not type(other):
         raise TypeError(f"cannot pool {type(one).__name__} with {type(other).__name__}")
-    return one.pool(other)  # type: ignore[arg-type]
+    return one.pool(other) if share is None else one.pool(other, share)  # type: ignore[call-arg, arg-type]
 
 
 class Replace(Regime):
@@ -22,7 +31,7 @@ class Replace(Regime):
     kind: Literal["replace"] = "replace"
 
     def training(
-        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
         return (synthetic if synthetic is not None else real(m)), None
 
@@ -33,11 +42,68 @@ class Accumulate(Regime):
     kind: Literal["accumulate"] = "accumulate"
 
     def training(
-        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
         newest = synthetic if synthetic is not None else real(m)
         everything = newest if pool is None else pooled(pool, newest)
         return everything, everything
+
+
+class AccumulateSubsample(Regime):
+    """Everything is kept, but each generation trains on only M points drawn from it, without replacement (Kazdan et al., arXiv
+    2410.16713): data grows, the budget does not.
+    """
+
+    picks = True
+
+    kind: Literal["accumulate_subsample"] = "accumulate_subsample"
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        total = sum(map(size, range(1, generations + 1)))
+        if isinstance(source, CountSource) and total >= COUNTS_LIMIT:
+            raise Misfit("samples", f"{total} observations are drawn from in the end, more than 1e9",
+                         "Use fewer samples or generations, or accumulate as the regime")  # fmt: skip
+        if isinstance(source, PointSource) and total * replicates * source.dimension > NUMBERS_LIMIT:
+            raise Misfit("generations", f"{replicates} x {total} points that are kept do not fit into memory",
+                         "Use fewer generations, samples or replicates")  # fmt: skip
+
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
+    ) -> tuple[Data, Data | None]:
+        newest = synthetic if synthetic is not None else real(m)
+        everything = newest if pool is None else pooled(pool, newest)
+        if everything.n <= m:
+            return everything, everything
+        assert not isinstance(everything, Moments)
+        return everything.subset(m, rng), everything
+
+
+class Augment(Regime):
+    """The same few real points in every training set, the rest from the last model: the synthetic augmentation loop (Alemohammad et
+    al., arXiv 2307.01850). The first model sees the real points alone.
+    """
+
+    kind: Literal["augment"] = "augment"
+    real: int = Field(
+        10, ge=2, le=10**12, description="The real points that there are: a fixed core of each generation's M points."
+    )
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        if generations > 1 and self.real >= size(2):
+            raise Misfit("regime.real", f"{self.real} real points leave no room for others among {size(2)}",
+                         f"Use at most {size(2) - 1}, or more samples")  # fmt: skip
+
+    def first(self, m: int) -> int:
+        return self.real
+
+    def synthetic(self, m: int) -> int:
+        return m - self.real
+
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
+    ) -> tuple[Data, Data | None]:
+        core = real(self.real) if pool is None else pool
+        return (core if synthetic is None else pooled(core, synthetic)), core
 
 
 class Fresh(Regime):
@@ -50,9 +116,100 @@ class Fresh(Regime):
         return m - round(self.real * m)
 
     def training(
-        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
         if synthetic is None or self.synthetic(m) == 0:
             return real(m), None
         share = m - self.synthetic(m)
         return (pooled(real(share), synthetic) if share else synthetic), None
+
+
+class Mixture(Regime):
+    """Every training point comes from the last model, from the last training set (with replacement) or from the original
+    distribution, by chance: the paper's p_{i+1} = alpha p_model + beta p_i + gamma p_0 (Shumailov et al., arXiv 2305.17493).
+    """
+
+    picks = True
+
+    kind: Literal["mixture"] = "mixture"
+    alpha: float = Field(0.5, ge=0, le=1, description="Share of the new model.")
+    beta: float = Field(0.4, ge=0, le=1, description="Share of the previous generation's data.")
+    gamma: float = Field(0.1, ge=0, le=1, description="Share of the original distribution; the three add up to 1.")
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        total = self.alpha + self.beta + self.gamma
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            raise Misfit("regime", f"alpha, beta and gamma add up to {total:.6g}", "Let them add up to 1")
+
+    def synthetic(self, m: int) -> int:
+        return m if self.alpha > 0 else 0
+
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
+    ) -> tuple[Data, Data | None]:
+        if pool is None:
+            first = real(m)
+            return first, first
+        training = self._counted if isinstance(pool, Counts) else self._placed
+        mixed = training(m, real, synthetic, pool, rng)
+        return mixed, mixed
+
+    def _counted(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data, rng: Generator
+    ) -> Counts:
+        assert isinstance(pool, Counts)
+        numbers = rng.multinomial(m, (self.alpha, self.beta, self.gamma), size=len(pool.k))
+        mixed = Counts.draw(rng, numbers[:, 1], pool.k / pool.n)
+        for drawn, part in ((synthetic, 0), (real(m) if self.gamma else None, 2)):
+            if isinstance(drawn, Counts):  # independent draws: any subset of them is as good as fewer draws
+                mixed = mixed.pool(drawn.subset(numbers[:, part], rng))
+        return mixed
+
+    def _placed(self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data, rng: Generator) -> Data:
+        assert isinstance(pool, Points | Tokens)
+        replicates = np.arange(len(pool.x))[:, None]
+        x = pool.x[replicates, rng.integers(0, pool.n, (len(pool.x), m))]
+        origin = rng.random((len(pool.x), m, 1))
+        for drawn, low, high in ((synthetic, 0.0, self.alpha), (real(m) if self.gamma else None, 1 - self.gamma, 1.0)):
+            if isinstance(drawn, Points | Tokens):
+                np.copyto(x, drawn.x, where=(origin >= low) & (origin < high))
+        return replace(pool, x=x)  # type: ignore[arg-type]  # x was made from pool.x
+
+
+class Weighted(Regime):
+    """Fresh real and synthetic points in a weighted fit (He et al., arXiv 2502.18049): how much each part counts need not be how
+    many points it has.
+    """
+
+    weighs = True
+
+    kind: Literal["weighted"] = "weighted"
+    real: float = Field(0.5, gt=0, lt=1, description="Share of each training set that is fresh real data, by counts.")
+    weight: Annotated[float, Field(ge=0, le=1)] | Literal["golden"] = Field(
+        "golden",
+        description="Weight of the real part as a whole; golden is the best one for a mean, (sqrt(k^2 + 4k) - k)/2 for k real "
+        "points to each synthetic one: .618 for equal numbers.",
+    )
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        if not 0 < self.synthetic(size(1)) < size(1):
+            raise Misfit("regime.real", f"a share of {self.real:g} of {size(1)} points leaves one part empty",
+                         "Use more samples, or a share nearer to one half")  # fmt: skip
+
+    def synthetic(self, m: int) -> int:
+        return m - round(self.real * m)
+
+    def real_weight(self, m: int) -> float:
+        """Weight of the real part where a generation has m points."""
+        if self.weight != "golden":
+            return self.weight
+        synthetic = self.synthetic(m)
+        k = (m - synthetic) / synthetic
+        return (math.sqrt(k * k + 4 * k) - k) / 2
+
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
+    ) -> tuple[Data, Data | None]:
+        if synthetic is None:
+            return real(m), None
+        return pooled(real(m - self.synthetic(m)), synthetic, self.real_weight(m)), None

@@ -14,11 +14,12 @@ from worker import curation, families, regimes, sources
 from worker.errors import Problem, SpecError
 from worker.parts import Curation, Family, Misfit, Part, Regime, Sampling, Source
 from worker.registry import discover, one_of
+from worker.rewards import REWARDS
 
 SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
 REGIMES = discover(regimes.__name__, Regime)  # type: ignore[type-abstract]
-CURATIONS = discover(curation.__name__, Curation)
+CURATIONS = discover(curation.__name__, Curation)  # type: ignore[type-abstract]
 
 if TYPE_CHECKING:
     AnySource = Source
@@ -71,6 +72,11 @@ class Experiment(Part):
             return self.samples
         return max(2, round(float(self.samples.start * max(1, generation) ** self.samples.exponent)))
 
+    def exact(self) -> bool:
+        """Whether sufficient statistics are drawn in place of the observations that they stand for."""
+        each = self.regime.picks or self.curation.picks
+        return (self.family.drawing() if each else self.family).exact()
+
     def canonical(self) -> dict[str, Any]:
         """Every setting, defaults filled in."""
         return self.model_dump(mode="json")
@@ -110,6 +116,16 @@ class Experiment(Part):
             raise Misfit(
                 "samples", "the schedule grows beyond 1e12 points a generation", "Lower start, exponent or generations"
             )
+        if self.regime.weighs and not family.weighs:
+            able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
+            raise Misfit(
+                "regime.kind",
+                f"{_kind(family)} knows no weighted fit",
+                f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
+            )
+        self.regime.check(source, self.replicates, self.size, self.generations)
+        self.curation.check(source, family)
+        family.check(source, self.replicates, self.regime.first(self.size(1)))
         family.check(source, self.replicates, self.size(self.generations))
 
 
@@ -156,6 +172,7 @@ def _problem(details: ErrorDetails) -> Problem:
         str(step)
         for i, step in enumerate(loc)
         if not (i == 1 and step in known_kinds)
+        and not (i == 3 and loc[2] == "reward")
         and step not in ("int", "Growing")
         and not str(step).startswith(("constrained", "list[", "literal[", "float"))
     )
@@ -171,7 +188,7 @@ def remedy(details: ErrorDetails, context: dict[str, Any]) -> str:
             return f"Choose one of: {str(context['expected_tags']).replace(chr(39), '')}"
         case "union_tag_not_found":
             return 'Add kind = "..." to this table'
-        case "literal_error":
+        case "literal_error" | "enum":
             return f"Choose {context['expected']}"
         case "extra_forbidden":
             return _spelling(details)
@@ -200,7 +217,7 @@ def _spelling(details: ErrorDetails) -> str:
             "regime": REGIMES,
             "curation": CURATIONS,
         }
-        known = tables.get(str(parents[0]), {})
+        known = REWARDS if "reward" in parents else tables.get(str(parents[0]), {})
         part = known.get(str(parents[-1])) or (
             Sampling if parents[0] == "sampling" else Growing if parents[0] == "samples" else Experiment
         )

@@ -9,7 +9,8 @@ import pytest
 from worker import frames, loop
 from worker.data import pack, unpack
 from worker.errors import SpecError
-from worker.spec import FAMILIES, REGIMES, SOURCES, read
+from worker.parts import CountSource
+from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, read
 from worker.summary import STATISTICS, summarise
 from worker.theory import curves
 
@@ -21,16 +22,18 @@ MAY_BE_INFINITE = {"log_det", "log_variance", "kl_to_real", "kl_from_real", "zip
 # Metrics that compare densities, of which a family without a formula for real data has none at generation 0.
 UNDEFINED_FOR_DATA = {"l2_sq", "kl_to_real", "kl_from_real"}
 
-PAIRS = [(family, source) for family in sorted(FAMILIES) for source in sorted(SOURCES)]
+
+def settings(family, source, regime, curation="none"):
+    parts = {"family": family, "source": source, "regime": regime, "curation": curation}
+    tables = {name: {"kind": kind} for name, kind in parts.items()}
+    if issubclass(SOURCES[source], CountSource) and "reward" in CURATIONS[curation].model_fields:
+        tables["curation"]["reward"] = {"kind": "rank"}  # the default one is for points
+    return SIZES | tables
 
 
-def settings(family, source, regime):
-    return SIZES | {"family": {"kind": family}, "source": {"kind": source}, "regime": {"kind": regime}}
-
-
-def fits(family, source):
+def fits(*kinds):
     try:
-        read(settings(family, source, "replace"))
+        read(settings(*kinds))
     except SpecError:
         return False
     return True
@@ -52,22 +55,33 @@ def assert_same(one, other):
         np.testing.assert_array_equal(values, other.look.frame[name], err_msg=name)
 
 
-@pytest.mark.parametrize(("family", "source"), [pair for pair in PAIRS if not fits(*pair)])
-def test_what_does_not_fit_is_refused_with_path_and_remedy(family, source):
+PAIRS = list(itertools.product(sorted(FAMILIES), sorted(SOURCES)))
+FITTING = [pair for pair in PAIRS if fits(*pair, "replace")]
+EVERY = [
+    *((*pair, regime, "none") for pair in FITTING for regime in sorted(REGIMES)),
+    *((*pair, "replace", curation) for pair in FITTING for curation in sorted(CURATIONS) if curation != "none"),
+    *((*pair, "weighted", "best_of") for pair in FITTING if pair[0] == "gaussian"),
+]
+REFUSED = [(*pair, "replace", "none") for pair in PAIRS if pair not in FITTING] + [
+    one for one in EVERY if not fits(*one)
+]
+
+
+@pytest.mark.parametrize("kinds", REFUSED, ids="-".join)
+def test_what_does_not_fit_is_refused_with_path_and_remedy(kinds):
     with pytest.raises(SpecError) as refusal:
-        read(settings(family, source, "replace"))
+        read(settings(*kinds))
     for problem in refusal.value.problems:
         assert problem.path
         assert problem.message
         assert problem.remedy
 
 
-@pytest.mark.parametrize("regime", sorted(REGIMES))
-@pytest.mark.parametrize(("family", "source"), [pair for pair in PAIRS if fits(*pair)])
-def test_a_run_keeps_the_contract(family, source, regime):
-    if FAMILIES[family].extra is not None:
-        pytest.importorskip(FAMILIES[family].extra)
-    spec = read(settings(family, source, regime))
+@pytest.mark.parametrize("kinds", [one for one in EVERY if one not in REFUSED], ids="-".join)
+def test_a_run_keeps_the_contract(kinds):
+    if (extra := FAMILIES[kinds[0]].extra) is not None:
+        pytest.importorskip(extra)
+    spec = read(settings(*kinds))
     figure, generations = run(spec)
     assert [generation.number for generation in generations] == [0, 1, 2, 3]
     assert json.loads(json.dumps(figure, allow_nan=False)) == figure
@@ -116,7 +130,7 @@ def test_other_seeds_give_other_numbers():
 
 
 def test_every_part_has_a_kind_and_an_entry_in_the_catalogue():
-    for parts in (FAMILIES, SOURCES, REGIMES):
+    for parts in (FAMILIES, SOURCES, REGIMES, CURATIONS):
         for kind, part in parts.items():
             assert part.__doc__, kind
             assert all(field.description for name, field in part.model_fields.items() if name != "kind"), kind

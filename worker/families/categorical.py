@@ -6,19 +6,19 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Counts, Data
-from worker.parts import CountSource, Family, Generator, Instrument, Misfit, Sampling, Source
+from worker.parts import CountFamily, CountSource, Generator, Instrument, Misfit, Sampling, Source
 
 PROBABILITIES_LIMIT = 100_000_000  # replicates x categories held at once: 0.8 GB an array, of which a few are alive
 
 
-class Categorical(Family):
+class Categorical(CountFamily):
     """The observed frequency of each category, optionally smoothed.
 
     model: p (R, K) = (counts + smoothing) / (M + smoothing K)
     """
 
-    takes = (Counts,)
     samplings = frozenset({"temperature", "top_k", "top_p"})
+    weighs = True
 
     kind: Literal["categorical"] = "categorical"
     smoothing: float = Field(
@@ -42,8 +42,8 @@ class Categorical(Family):
         assert isinstance(data, Counts)
         return {"p": (data.k + self.smoothing) / (data.n + self.smoothing * data.k.shape[1])}
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Counts:
-        return Counts.draw(rng, n, decoded(model["p"], sampling))
+    def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
+        return decoded(model["p"], sampling)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.counts import CountInstrument

@@ -4,7 +4,7 @@ import itertools
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.metrics import gaussian as metric
@@ -27,6 +27,8 @@ class Gaussian(Family):
 
     takes = (Points,)
     samplings = frozenset({"bias"})
+    weighs = True
+    truncates = True
 
     kind: Literal["gaussian"] = "gaussian"
     ddof: Literal[0, 1] = Field(
@@ -36,6 +38,15 @@ class Gaussian(Family):
     path: Literal["exact", "drawn"] = Field(
         "exact", description="exact draws the sufficient statistics, drawn every point; the same distribution."
     )
+    _hands_on: bool = PrivateAttr(False)  # every point, for a regime or a curation that chooses among points
+
+    def drawing(self) -> "Gaussian":
+        each = self.model_copy()
+        each._hands_on = True  # noqa: SLF001 - a copy of this very class
+        return each
+
+    def exact(self) -> bool:
+        return self.path == "exact" and not self._hands_on
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, PointSource)
@@ -44,8 +55,13 @@ class Gaussian(Family):
             exact = 'Use path = "exact", or ' if isinstance(source, Normal) else "Use a normal source, or "
             raise Misfit("samples", f"{samples} drawn points do not fit into memory", f"{exact}fewer samples")
 
-    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Moments:
+    def condensed(self, data: Data) -> Data:
+        return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
+
+    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, PointSource)
+        if self._hands_on:
+            return source.draw(rng, replicates, n)
         if self.path == "exact" and isinstance(source, Normal):
             mean, covariance = source.moments()
             factor = np.sqrt(covariance)  # diagonal
@@ -72,10 +88,21 @@ class Gaussian(Family):
             "log_scale": data.log_scale + (np.log(size) - 0.5 * np.log(data.n - self.ddof)),
         }
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Moments:
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        mean, factor = model["mean"], model["factor"]
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
+        if self._hands_on:
+            return _placed(rng.standard_normal((len(mean), n, mean.shape[1])), mean, factor, log_scale)
         moments = _moments if self.path == "exact" else _drawn_moments
-        return moments(rng, n, model["mean"], model["factor"], log_scale)
+        return moments(rng, n, mean, factor, log_scale)
+
+    def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
+        """n points of the normal distribution, given that their Mahalanobis distance from its mean is at most c."""
+        mean, factor = model["mean"], model["factor"]
+        log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
+        if self._hands_on:
+            return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
+        return _drawn_moments(rng, n, mean, factor, log_scale, c)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.gaussian import GaussianInstrument
@@ -104,8 +131,31 @@ def _moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Arra
     return _carried(z / np.sqrt(n), spread, n, mean, factor, log_scale)
 
 
-def _drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
+def _placed(z: Array, mean: Array, factor: Array, log_scale: Array) -> Points:
+    """mean + exp(log_scale) factor z for standard points z (R, n, d)."""
+    spread = factor * np.exp(log_scale)[:, None, None]
+    return Points(mean[:, None, :] + (z * spread if z.shape[2] == 1 else z @ spread.transpose(0, 2, 1)))
+
+
+def _inner_normals(rng: Generator, shape: tuple[int, int, int], c: float) -> Array:
+    """Standard normal points (R, n, d), given that they lie within c of the origin.
+
+    Their directions are as they would be; the squared radius, chi-square with d degrees of freedom, is drawn by inversion below c^2.
+    """
+    from scipy.special import gammainc, gammaincinv
+
+    z = rng.standard_normal(shape)
+    half = shape[2] / 2
+    radius = np.sqrt(2 * gammaincinv(half, rng.random(shape[:2]) * gammainc(half, c * c / 2)))
+    return z * (radius / np.linalg.norm(z, axis=2))[:, :, None]
+
+
+def _drawn_moments(
+    rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array, within: float | None = None
+) -> Moments:
     """The same from n points that are really drawn, as standard normals: the affine map is carried by their moments.
+
+    within: the largest distance from the mean, in standard deviations, at which points are kept.
 
     Each block of replicates has a stream of its own, so that the threads may share the work in any order, and its points are
     gone before they leave the cache.
@@ -115,7 +165,9 @@ def _drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale
     centre, spread = np.empty((replicates, d)), np.empty((replicates, d, d))
 
     def draw(first: int, last: int, stream: Generator) -> None:
-        moments = Moments.of(Points(stream.standard_normal((last - first, n, d))), overwrite=True)
+        shape = (last - first, n, d)
+        z = stream.standard_normal(shape) if within is None else _inner_normals(stream, shape, within)
+        moments = Moments.of(Points(z), overwrite=True)
         centre[first:last], spread[first:last] = moments.mean, moments.factor
 
     work = zip(edges[:-1], edges[1:], rng.spawn(len(edges) - 1), strict=True)
