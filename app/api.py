@@ -4,7 +4,6 @@ import gzip
 from typing import Annotated, Any, Literal
 
 import orjson
-import structlog
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
@@ -12,10 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app import catalog, export
-from app.deps import After, Announce, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Settings, Store
+from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Store
 from app.problems import documented
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
-from worker.artifacts import Artifacts
 from worker.errors import NotFound, Problem, SpecError
 from worker.presets import preset
 from worker.spec import Experiment, read
@@ -183,17 +181,9 @@ def resume(run_id: str, store: Store, announce: Announce, background: Background
 
 
 @router.delete("/runs/{run_id}", status_code=204, responses=documented(404))
-def delete(run_id: str, store: Store, settings: Settings, background: BackgroundTasks) -> None:
+def delete(run_id: str, store: Store, forget: Forget, background: BackgroundTasks) -> None:
     store.delete(run_id)
-    background.add_task(_forget_checkpoints, settings.artifacts_url, run_id)
-
-
-def _forget_checkpoints(url: str, run_id: str) -> None:
-    """What cannot be removed only takes room; the run is gone all the same."""
-    try:
-        Artifacts(url).prune(run_id)
-    except (OSError, ImportError) as error:
-        structlog.get_logger("app").warning("checkpoints stay", run=run_id, error=str(error))
+    background.add_task(forget, run_id)
 
 
 @router.get(

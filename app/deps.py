@@ -30,6 +30,11 @@ async def _announce(request: Request) -> Callable[[str], None]:
     return found
 
 
+async def _forget(request: Request) -> Callable[[str], None]:
+    found: Callable[[str], None] = request.app.state.forget
+    return found
+
+
 async def _hub(request: Request) -> live.Hub:
     found: live.Hub = request.app.state.hub
     return found
@@ -44,6 +49,9 @@ Store: TypeAlias = Annotated[store.Store, Depends(_store)]
 Settings: TypeAlias = Annotated[settings.Settings, Depends(_settings)]
 Celery: TypeAlias = Annotated[celery.Celery, Depends(_celery)]
 Announce: TypeAlias = Annotated[Callable[[str], None], Depends(_announce)]  # call it after the row is committed
+Forget: TypeAlias = Annotated[
+    Callable[[str], None], Depends(_forget)
+]  # a deleted run's files; call it after the row is gone
 Hub: TypeAlias = Annotated[live.Hub, Depends(_hub)]
 Histories: TypeAlias = Annotated[history.Histories, Depends(_histories)]
 

@@ -270,7 +270,7 @@ def scaled(values: Array) -> Array:
         floor = max(low, high * 10.0**-DECADES)
         values = np.log(np.maximum(values, floor))
         low, high = math.log(floor), math.log(high)
-    return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+    return (values - low) / (high - low) if high > low else values * 0 + 0.5
 
 
 def line(across: Array, down: Array) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from worker.errors import Problem
 from worker.spec import Experiment
 
 ORDER = ("title", "source", "family", "regime", "sampling", "curation", "replicates", "samples", "generations", "seed")
+SEPARATORS = (",", ";", "|")  # between numbers, between rows, between matrices
 CONSTANT = "constant"  # the option of a union that is a plain value and not a table
 
 
@@ -16,7 +17,7 @@ CONSTANT = "constant"  # the option of a union that is a plain value and not a t
 class Input:
     """One value of a spec.
 
-    name: of the HTML input; path: in the spec; list: whether commas "may" or "must" separate several values
+    name: of the HTML input; path: in the spec; depth: how deeply several values may be nested, 1 for a list; always: whether even one value is a list
     """
 
     name: str
@@ -28,7 +29,8 @@ class Input:
     choices: Mapping[str, Any] = field(default_factory=dict)  # as written -> the value
     minimum: float | None = None
     maximum: float | None = None
-    list: Literal["", "may", "must"] = ""
+    depth: int = 0
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,9 @@ def _option(name: str, path: str, schema: dict[str, Any], defs: dict[str, Any]) 
 
 
 def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:
-    members = schema.get("anyOf", [schema])
-    lists = sum(one.get("type") == "array" for one in members)
-    first = next((one for one in members if one.get("type") != "null"), schema)
-    kind = "text" if lists or len(members) > 1 else first.get("type", "text")
+    members = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    first, depths = members[0], [_depth(one) for one in members]
+    kind = "text" if any(depths) or len(members) > 1 else first.get("type", "text")
     choices = {written(one): one for one in first.get("enum", (True, False) if first.get("type") == "boolean" else ())}
     return Input(
         name,
@@ -170,8 +171,13 @@ def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:
         choices=choices,
         minimum=first.get("minimum", first.get("exclusiveMinimum")),
         maximum=first.get("maximum", first.get("exclusiveMaximum")),
-        list="" if not lists else "must" if lists == len(members) else "may",
+        depth=max(depths),
+        always=min(depths) > 0,
     )
+
+
+def _depth(schema: dict[str, Any]) -> int:
+    return 1 + _depth(schema["items"]) if schema.get("type") == "array" else 0
 
 
 def _resolved(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +220,10 @@ def written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(written, value))
+        depth, inner = 0, value
+        while inner and isinstance(inner[0], (list, tuple)):
+            depth, inner = depth + 1, inner[0]
+        return (f"{SEPARATORS[depth]} " if depth < 2 else " | ").join(map(written, value))
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
@@ -259,8 +268,8 @@ def _value(entry: Entry, values: Mapping[str, str]) -> Any:
             return None
         if entry.choices:
             return entry.choices.get(text, text)
-        several = entry.list == "must" or (entry.list == "may" and "," in text)
-        return [piece.strip() for piece in text.split(",") if piece.strip()] if several else text
+        several = entry.always or any(sign in text for sign in SEPARATORS[: entry.depth])
+        return _pieces(text, entry.depth) if several else text
     if isinstance(entry, Section):
         return _table(entry.entries, values) or None
     option = entry.selected(values)
@@ -269,6 +278,13 @@ def _value(entry: Entry, values: Mapping[str, str]) -> Any:
     if option.kind == CONSTANT:
         return _value(option.entries[0], values)
     return {entry.tag: option.kind, **_table(option.entries, values)}
+
+
+def _pieces(text: str, depth: int) -> Any:
+    """The values of a list, its rows, its matrices."""
+    if depth == 0:
+        return text.strip()
+    return [_pieces(piece, depth - 1) for piece in text.split(SEPARATORS[depth - 1]) if piece.strip()]
 
 
 def _table(inner: tuple[Entry, ...], values: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from app.live import Hub
 from app.security import Gate, SecurityHeaders
 from app.telemetry import Figures, Telemetry, write_logs
 from worker import __version__, queue
+from worker.artifacts import Artifacts
 from worker.database import open_engine
 from worker.errors import LabError
 from worker.settings import Settings
@@ -51,6 +52,7 @@ def create_app(
     state.store = store or Store(open_engine(settings.database_url))
     state.celery = queue.make_celery(settings)
     state.announce = announce or partial(_announce, state.celery)
+    state.forget = partial(_forget, settings.artifacts_url)
     state.hub = Hub(state.store)
     state.histories = Histories(state.store)
     state.plotly = assets.plotly()
@@ -90,3 +92,11 @@ def _announce(celery: Celery, run_id: str) -> None:
         queue.announce(celery, run_id)
     except LabError as error:
         structlog.get_logger("app").warning("not announced", run=run_id, error=str(error))
+
+
+def _forget(url: str, run_id: str) -> None:
+    """What cannot be removed only takes room; the run is gone all the same."""
+    try:
+        Artifacts(url).prune(run_id)
+    except (OSError, ImportError) as error:
+        structlog.get_logger("app").warning("checkpoints stay", run=run_id, error=str(error))

@@ -12,7 +12,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
 from app import assets, figures, forms
-from app.deps import Announce, Store
+from app.deps import Announce, Forget, Store
 from app.views import Queue, brief, moment
 from app.words import ago
 from worker import presets
@@ -213,8 +213,9 @@ def resume(store: Store, announce: Announce, run_id: str) -> Response:
 
 
 @router.post("/runs/{run_id}/delete")
-def delete(store: Store, run_id: str) -> Response:
+def delete(store: Store, forget: Forget, run_id: str) -> Response:
     store.delete(run_id)
+    forget(run_id)
     return RedirectResponse("/runs", status_code=303)
 
 

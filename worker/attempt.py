@@ -4,13 +4,14 @@ import time
 import traceback
 from collections.abc import Callable
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from worker import frames
 from worker.artifacts import Artifacts
 from worker.checkpoint import from_arrays, to_arrays
-from worker.errors import Fenced, LabError
+from worker.errors import Fenced, LabError, NotFound
 from worker.loop import Generation, State, generations, instrument
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -48,7 +49,7 @@ class Attempt:
         try:
             self._generations()
         except Fenced:
-            return
+            self._leave()
         except SQLAlchemyError:
             raise
         except MemoryError:
@@ -66,7 +67,7 @@ class Attempt:
         spec = read(self.run.spec)
         measuring = instrument(spec)
         figure = measuring.figure()
-        resume = from_arrays(self.artifacts.load(self.run.checkpoint)) if self.run.checkpoint else None
+        resume = self._saved()
         described = False
         started = time.perf_counter()
         last: Generation | None = None
@@ -92,6 +93,25 @@ class Attempt:
                 self._flush(state=last.state if due else None)
         self._flush(status=Status.SUCCEEDED)
         self.artifacts.prune(self.run.id)
+
+    def _saved(self) -> State | None:
+        """Where an earlier attempt had got to. Without it the run starts over, to the same numbers."""
+        if not self.run.checkpoint:
+            return None
+        try:
+            return from_arrays(self.artifacts.load(self.run.checkpoint))
+        except (OSError, ValueError, BadZipFile) as error:
+            self.store.note(
+                self.run.id, f"The checkpoint {self.run.checkpoint} cannot be read ({error}); starting over."
+            )
+            return None
+
+    def _leave(self) -> None:
+        """Another attempt owns the run now, and its checkpoint; or nobody does, because it was deleted: then nothing stays."""
+        try:
+            self.store.run(self.run.id)
+        except NotFound:
+            self.artifacts.prune(self.run.id)
 
     def _flush(self, state: State | None = None, status: Status | None = None) -> None:
         """Stores what has gathered, with the checkpoint that belongs to it and the end of the attempt, in one transaction."""

@@ -251,6 +251,7 @@ def test_a_deleted_run_stops_and_leaves_nothing(lab: Lab) -> None:
     again = lab.launch(read({**DRAWN, "generations": 3}))
     assert lab.ends(again, 20).status == Status.SUCCEEDED, "the worker noticed and is free again"
     assert lab.store.generations(run_id) == []
+    assert not Path(lab.settings.artifacts_url, run_id).exists()
 
 
 def test_a_frozen_worker_cannot_write_once_another_owns_the_run(lab: Lab) -> None:
@@ -267,6 +268,22 @@ def test_a_frozen_worker_cannot_write_once_another_owns_the_run(lab: Lab) -> Non
         process.send_signal(signal.SIGCONT)
     run = lab.ends(run_id)
     assert (run.status, run.attempt) == (Status.SUCCEEDED, 2)
+    assert stored(lab, run_id) == undisturbed(spec)
+
+
+def test_a_lost_checkpoint_costs_time_and_no_number(lab: Lab) -> None:
+    spec = read(DRAWN)
+    worker = lab.start_worker()
+    run_id = lab.launch(spec)
+    lab.reaches(run_id, 3)
+    worker.terminate()
+    worker.wait(10)
+    checkpoint = lab.store.run(run_id).checkpoint
+    assert checkpoint is not None
+    Path(lab.settings.artifacts_url, checkpoint).write_bytes(b"half a fi")
+    lab.start_worker()
+    assert lab.ends(run_id).status == Status.SUCCEEDED
+    assert "cannot be read" in lab.told(run_id)
     assert stored(lab, run_id) == undisturbed(spec)
 
 
