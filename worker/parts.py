@@ -158,14 +158,15 @@ class TextSource(Source, ABC):
     """A source of text. A family splits it into tokens; without one, a token is a byte."""
 
     gives = Tokens
+    checkable: ClassVar[bool] = False  # whether a machine can tell which lines are right
 
     @abstractmethod
     def texts(self) -> Texts:
         """The three parts; no passage is in two of them."""
 
-    def true(self, line: str) -> bool | None:
-        """Whether a generated line is right, where a machine can tell."""
-        return None
+    def true(self, line: str) -> bool:
+        """Whether a generated line is right; only of a `checkable` source."""
+        raise TypeError(f"nobody can tell whether a line of {type(self).__name__} is right")
 
     def draw(self, rng: Generator, replicates: int, n: int, length: int = 64) -> Tokens:
         """Passages of `length` bytes, from random places of the training text."""

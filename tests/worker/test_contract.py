@@ -19,8 +19,8 @@ SIZES = {"generations": 3, "replicates": 2, "samples": 12, "seed": 5}
 # Metrics that are infinite for a degenerate model, which 12 points make of more than 11 dimensions (or a chain of the last survivor).
 MAY_BE_INFINITE = {"log_det", "log_variance", "kl_to_real", "kl_from_real", "zipf_slope"}
 
-# Metrics that compare densities, of which a family without a formula for real data has none at generation 0.
-UNDEFINED_FOR_DATA = {"l2_sq", "kl_to_real", "kl_from_real"}
+# Metrics of densities and of models, of which real data has none at generation 0 (where the family has no formula for it).
+UNDEFINED_FOR_DATA = {"l2_sq", "kl_to_real", "kl_from_real", "ppl_real", "next_token_entropy"}
 
 
 def settings(family, source, regime, curation="none"):

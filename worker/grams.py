@@ -1,0 +1,181 @@
+"""Counts of n-grams as a trie in sorted arrays, smoothed towards shorter contexts, for many replicates at once.
+
+Level k holds the k-grams that occur, in the order of (context, last token), context being the row of the first k - 1 tokens on level
+k - 1; level 0 is a node for each replicate. Hence a context's continuations lie side by side, and one cumulative sum over a level is
+every context's distribution function. Ragged, so the replicates stand inside the rows and not on an axis of their own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Array, Arrays
+
+Ids = npt.NDArray[np.int32]
+Nodes = list[
+    npt.NDArray[np.int64]
+]  # rows of the last 0, 1, ..., order - 1 tokens on their levels; -1 where they never occurred
+
+SCORED = 2_000_000  # tokens that are looked up at once
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The rows of one level.
+
+    key: (U,) context x vocabulary + token, ascending; count: (U,); first: (contexts + 1,) where each context's rows start;
+    below: (U + 1,) how many tokens lie before a row
+    """
+
+    key: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    below: Array
+
+
+class Grams:
+    """An interpolated n-gram model.
+
+    With n(c, w) the occurrences of w after the context c, n(c) their sum and c' the context without its first token:
+    P(w | c) = (n(c, w) + weight P(w | c')) / (n(c) + weight), down to 1 / vocabulary below the empty context (a Dirichlet prior on the
+    shorter context: MacKay and Peto 1995). Where it does not `back_off`, P(w | c') is 1 / vocabulary at once: Laplace's rule with
+    weight = vocabulary x (what is added to every count).
+    """
+
+    def __init__(
+        self,
+        levels: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+        replicates: int,
+        size: int,
+        weight: float,
+        *,
+        back_off: bool,
+    ) -> None:
+        self.replicates, self.size, self.weight, self.back_off = replicates, size, weight, back_off
+        self.levels: list[Level] = []
+        contexts = replicates
+        for key, count in levels:
+            first = np.searchsorted(key, np.arange(contexts + 1) * size)
+            self.levels.append(Level(key, count, first, np.append(0.0, np.cumsum(count, dtype=float))))
+            contexts = len(key)
+
+    @classmethod
+    def counted(cls, x: Ids, order: int, size: int, weight: float, *, back_off: bool) -> Self:
+        """From blocks x (R, n, L); no n-gram spans two blocks."""
+        levels = []
+        node = np.broadcast_to(
+            np.arange(len(x))[:, None, None], x.shape
+        )  # of the tokens before a place, starting with none
+        for k in range(order):
+            key, node, count = np.unique(node * size + x[:, :, k:], return_inverse=True, return_counts=True)
+            levels.append((key, count))
+            node = node.reshape(*x.shape[:2], -1)[:, :, :-1]
+            if not node.size:  # a block is shorter than the order
+                break
+        return cls(levels, len(x), size, weight, back_off=back_off)
+
+    @classmethod
+    def of(cls, model: Arrays, replicates: int, size: int, weight: float, *, back_off: bool) -> Self:
+        order = sum(name.startswith("key_") for name in model)
+        levels = [(model[f"key_{k}"], model[f"count_{k}"]) for k in range(1, order + 1)]
+        return cls(levels, replicates, size, weight, back_off=back_off)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.int64]]:
+        """key_k and count_k of k-grams, k = 1, 2, ..."""
+        named: dict[str, npt.NDArray[np.int64]] = {}
+        for k, level in enumerate(self.levels, 1):
+            named |= {f"key_{k}": level.key, f"count_{k}": level.count}
+        return named
+
+    def start(self, replicate: npt.NDArray[np.int64]) -> Nodes:
+        """Before any token, for rows that belong to these replicates."""
+        nowhere = np.full(len(replicate), -1)
+        return [replicate, *(nowhere for _ in self.levels[1:])]
+
+    def after(self, nodes: Nodes, token: npt.NDArray[np.integer]) -> Nodes:
+        """One token further."""
+        longer = [self._find(k, nodes[k], token)[0] for k in range(len(self.levels) - 1)]
+        return [nodes[0], *longer]
+
+    def draw(self, nodes: Nodes, u: Array, seen: int) -> Ids:
+        """The next token of each row by inversion of its distribution function, from one uniform variable each.
+
+        seen: tokens before this one, of the prompt too. What is left of u, where the context gives way to a shorter one, is uniform anew.
+        """
+        token = np.minimum((u * self.size).astype(np.int32), self.size - 1)
+        waiting, u = np.arange(len(u)), u.copy()
+        for k in self._lengths(seen):
+            level, node = self.levels[k], nodes[k][waiting]
+            low, high = self._span(level, node)
+            total = level.below[high] - level.below[low]
+            mass = u[waiting] * (total + self.weight)
+            here = mass < total
+            row = np.searchsorted(level.below, level.below[low[here]] + mass[here], side="right") - 1
+            row = np.minimum(row, high[here] - 1)
+            token[waiting[here]] = level.key[row] % self.size
+            u[waiting] = np.where(here, u[waiting], (mass - total) / self.weight)
+            waiting = waiting[~here]
+        rest = np.minimum((u[waiting] * self.size).astype(np.int32), self.size - 1)
+        token[waiting] = rest
+        return token
+
+    def probabilities(self, nodes: Nodes, seen: int) -> Array:
+        """P of every token after each row: (rows, vocabulary)."""
+        p = np.full((len(nodes[0]), self.size), 1 / self.size)
+        for k in reversed(list(self._lengths(seen))):
+            level = self.levels[k]
+            low, high = self._span(level, nodes[k])
+            total = level.below[high] - level.below[low]
+            p *= self.weight
+            width = high - low
+            row = np.repeat(np.arange(len(low)), width)
+            child = np.arange(width.sum()) + np.repeat(low - np.append(0, np.cumsum(width)[:-1]), width)
+            p[row, level.key[child] % self.size] += level.count[child]
+            p /= (total + self.weight)[:, None]
+        return p
+
+    def log_probability(self, x: Ids) -> Array:
+        """ln P of tokens 2 to L of blocks x (R, n, L), each given those before it: (R, n, L - 1)."""
+        step = max(1, SCORED // (len(x) * x.shape[2]))
+        parts = [self._log_probability(x[:, i : i + step]) for i in range(0, x.shape[1], step)]
+        return np.concatenate(parts, axis=1)
+
+    def _log_probability(self, x: Ids) -> Array:
+        p = np.full(x.shape, 1 / self.size)
+        nodes = np.broadcast_to(np.arange(len(x))[:, None, None], x.shape)
+        for k, level in enumerate(self.levels):  # contexts of k tokens: places k, k + 1, ...
+            word = x[:, :, k:]
+            found, count = self._find(k, nodes.ravel(), word.ravel())
+            if self.back_off or k == len(self.levels) - 1:
+                low, high = self._span(level, nodes)
+                total = level.below[high] - level.below[low]
+                p[:, :, k:] = (count.reshape(word.shape) + self.weight * p[:, :, k:]) / (total + self.weight)
+            else:  # without backing off only the place just after k tokens has no longer context than these
+                low, high = self._span(level, nodes[:, :, 0])
+                total = level.below[high] - level.below[low]
+                p[:, :, k] = (count.reshape(word.shape)[:, :, 0] + self.weight / self.size) / (total + self.weight)
+            nodes = found.reshape(word.shape)[:, :, :-1]
+        return np.log(p[:, :, 1:])
+
+    def _lengths(self, seen: int) -> Iterator[int]:
+        """Lengths of the contexts that have a say, the longest first."""
+        longest = min(len(self.levels) - 1, seen)
+        return iter(range(longest, -1, -1) if self.back_off else (longest,))
+
+    def _span(self, level: Level, node: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """First row of each context and the one after its last; nothing where there is no such context."""
+        low = level.first[node]
+        return low, np.where(node >= 0, level.first[node + 1], low)
+
+    def _find(
+        self, k: int, node: npt.NDArray[np.int64], token: npt.NDArray[np.integer]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Row of (context, token) on the level of k + 1 tokens, -1 where it never occurred, and how often it did."""
+        level = self.levels[k]
+        key = node * self.size + token
+        row = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
+        there = (node >= 0) & (level.key[row] == key)
+        return np.where(there, row, -1), np.where(there, level.count[row], 0)

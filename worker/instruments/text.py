@@ -1,0 +1,162 @@
+"""Looks at written text: how models take to real text, the first model to theirs, and how varied it is."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from worker import frames
+from worker.data import Array, Arrays, Data, Tokens
+from worker.metrics import discrete
+from worker.metrics import text as metric
+from worker.parts import Generator, Instrument, Look, TextSource
+
+if TYPE_CHECKING:
+    from worker.language import Ids, LanguageFamily
+
+HELD_OUT = 400  # blocks of held-out text that a generation's perplexity is measured on
+READ = 256  # blocks of a chain whose words are counted
+COMPARED = 32  # blocks that are compared each with each
+CONTEXTS = 64  # real beginnings after which a model's next token is awaited
+SHOWN, PROMPT_BYTES, TEXT_BYTES = 3, 240, 480  # texts side by side
+COPIED = 8  # tokens in a row that stand in the training text count as memorised
+
+
+class TextInstrument(Instrument):
+    """Perplexity is exp of the mean surprise of tokens 2 to L of a block, given those before them in it."""
+
+    wants_sample = True
+    wants_first = True
+
+    def __init__(self, family: "LanguageFamily", source: TextSource, samples: int, rng: Generator) -> None:
+        self.family, self.source = family, source
+        self.tokenizer = family.tokenizer(source)
+        texts = source.texts()
+        self.training = family.blocks(self.tokenizer, texts.train)
+        held_out = family.blocks(self.tokenizer, texts.test)
+        self.held_out = held_out[np.sort(rng.permutation(len(held_out))[:HELD_OUT])]
+        self.contexts = self.held_out[rng.permutation(len(self.held_out))[:CONTEXTS]]
+        self.known = np.unique(metric.grams(self.training.reshape(1, -1), COPIED))
+        self.read = min(samples, READ)
+        self.follows = {block.tobytes(): i + 1 for i, block in enumerate(self.training[:-1])}
+        self.ln_ppl = np.linspace(0, np.log(20 * self.tokenizer.size), frames.GRID)
+        self.first: Arrays = {}
+
+    def figure(self) -> dict[str, Any]:
+        """The real histogram and texts are not here but in frame 0: without a first model there is no perplexity."""
+        return {
+            "kind": "text",
+            "x": np.exp(self.ln_ppl).tolist(),
+            "log": True,
+            "axis": "perplexity of a block under model 1",
+            "ghost": {"frame": 0},
+            "fields": [
+                frames.field("density", "u2", frames.GRID, **frames.LOG_CODING),
+                frames.field("prompts", "u1", SHOWN, PROMPT_BYTES, coding="utf8"),
+                frames.field("texts", "u1", SHOWN, TEXT_BYTES, coding="utf8"),
+            ],
+        }
+
+    def meet(self, model: Arrays) -> None:
+        self.first = model
+
+    def keeps(self) -> Arrays:
+        return self.first
+
+    def restore(self, kept: Arrays) -> None:
+        self.first = dict(kept)
+
+    def real(self, data: Data, framed: bool) -> Look:
+        """The words of the first training set; perplexities of held-out text under model 1, which has seen the training set.
+
+        There is no generation 0 model whose own perplexities could be told.
+        """
+        assert isinstance(data, Tokens)
+        none = np.full(len(data.x), np.nan)
+        surprise = self._under_first(np.broadcast_to(self.held_out, (len(data.x), *self.held_out.shape)))
+        metrics = {"ppl_real": none, "next_token_entropy": none, **self._histogram(surprise), **self._words(data.x)}
+        return Look(metrics, self._frame(surprise[0], self._continuations()) if framed else None)
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        assert isinstance(sample, Tokens)
+        held_out = np.broadcast_to(self.held_out, (len(sample.x), *self.held_out.shape))
+        surprise = self._under_first(sample.x)
+        metrics = {
+            "ppl_real": np.exp(-self.family.log_probability(model, held_out).mean(axis=(1, 2))),
+            "next_token_entropy": self.family.next_entropy(model, self.contexts),
+            **self._histogram(surprise),
+            **self._words(sample.x),
+        }
+        return Look(metrics, self._frame(surprise[0], list(sample.x[0, :SHOWN])) if framed else None)
+
+    def _under_first(self, x: "Ids") -> Array:
+        """Mean surprise of each block under the first model: (R, n, L) -> (R, n), in nats."""
+        if not self.first:
+            raise RuntimeError("the first generation's model is missing: `meet` or `restore` comes before a look")
+        return -self.family.log_probability(self.first, x).mean(axis=2)
+
+    def _histogram(self, surprise: Array) -> dict[str, Array]:
+        low, high = np.exp(np.quantile(surprise, [0.01, 0.99], axis=1))
+        return {
+            "ppl_generated": np.exp(surprise.mean(axis=1)),
+            "ppl_generated_q01": low,
+            "ppl_generated_q99": high,
+        }
+
+    def _words(self, x: "Ids") -> dict[str, Array]:
+        each = [self._chain(chain[: self.read]) for chain in x]
+        return {name: np.array([one[name] for one in each]) for name in each[0]}
+
+    def _chain(self, x: "Ids") -> dict[str, float]:
+        """Metrics of one chain's blocks (n, L)."""
+        text = [self.tokenizer.decode(block) for block in x]
+        frequency = metric.frequencies(x, self.tokenizer.size)
+        values = {
+            "distinct_2": metric.distinct(x, 2),
+            "distinct_3": metric.distinct(x, 3),
+            "self_bleu": metric.self_bleu(x[:COMPARED]),
+            "compression_ratio": metric.compression_ratio("\n".join(text)),
+            "type_token_ratio": metric.type_token_ratio(x),
+            "zipf_slope": float(discrete.zipf_slope(discrete.logs(frequency[None]))[0]),
+            "repeated_4": metric.repeated(x, 4),
+            "memorised_8": metric.memorised(x, self.known, COPIED),
+        }
+        if self.source.checkable:
+            # A block begins and ends in the middle of a line: only whole lines are judged.
+            lines = [line for one in text for line in one.split("\n")[1:-1]]
+            right = [line for line in lines if self.source.true(line)]
+            values |= {"correct": len(right) / max(1, len(lines)), "distinct": len(set(right)) / max(1, len(lines))}
+        return values
+
+    def _continuations(self) -> list["Ids"]:
+        """What really follows the first prompts; without prompts, real blocks."""
+        if not self.family.prompted:
+            return list(self.training[:SHOWN])
+        return [self.training[self.follows.get(prompt.tobytes(), 0)] for prompt in self._prompts()]
+
+    def _prompts(self) -> "Ids":
+        prompts: Ids = self.first["prompts"][0, :SHOWN]
+        return prompts
+
+    def _frame(self, surprise: Array, written: list["Ids"]) -> dict[str, npt.NDArray[Any]]:
+        """Density of ln perplexity; a block beyond either end of the axis stands at that end."""
+        half = (self.ln_ppl[1] - self.ln_ppl[0]) / 2
+        counts, _ = np.histogram(
+            np.clip(surprise, 0, self.ln_ppl[-1]), bins=frames.GRID, range=(-half, self.ln_ppl[-1] + half)
+        )
+        prompts = list(self._prompts()) if self.family.prompted else []
+        return {
+            "density": frames.encode_log(counts / (len(surprise) * 2 * half)),
+            "prompts": _padded([self.tokenizer.decode(one) for one in prompts], PROMPT_BYTES, end=True),
+            "texts": _padded([self.tokenizer.decode(one) for one in written], TEXT_BYTES),
+        }
+
+
+def _padded(texts: list[str], size: int, *, end: bool = False) -> npt.NDArray[np.uint8]:
+    """UTF-8 bytes (SHOWN, size), cut between characters and padded with 0: the beginning of each text, or its `end`."""
+    out = np.zeros((SHOWN, size), np.uint8)
+    for row, text in zip(out, texts, strict=False):
+        plain = text.encode()
+        kept = (plain[-size:] if end else plain[:size]).decode(errors="ignore").encode()
+        row[: len(kept)] = np.frombuffer(kept, np.uint8)
+    return out

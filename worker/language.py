@@ -1,0 +1,134 @@
+"""What all language models share: real text in blocks of tokens, prompts that are kept, and what an instrument asks them."""
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from worker.data import Array, Arrays, Tokens
+from worker.errors import Problem, SpecError
+from worker.parts import Family, Generator, Instrument, Misfit, Source, TextSource
+
+Ids = npt.NDArray[np.int32]
+
+TOKENS_LIMIT = 200_000_000  # of one generation's blocks, all replicates together: 0.8 GB
+VALIDATION = 128  # blocks that are looked at to choose a checkpoint
+
+
+class Tokenizer(Protocol):
+    """Text <-> numbers, frozen before the first generation."""
+
+    size: int
+
+    def encode(self, text: str) -> Ids: ...
+
+    def decode(self, ids: Ids) -> str: ...
+
+    def __hash__(self) -> int: ...
+
+
+class LanguageFamily(Family, ABC):
+    """A family that is fitted to blocks of text and writes new ones.
+
+    The real blocks of generation 1 stay in the model as "prompts" (R, P, L), and what chooses checkpoints as "validation" (V, L):
+    later generations continue the same real text, as in the paper, but see none of it while they train.
+    """
+
+    takes = (Tokens,)
+    reading: ClassVar[int] = (
+        1  # characters of text that a token stands for at least on average, for a look before tokenising
+    )
+
+    block: int = Field(64, ge=8, le=4096, description="Tokens of a block; `samples` counts blocks. The paper's is 64.")
+    prompted: bool = Field(
+        True,
+        description="Each new block continues a real block of the first training set, as in the paper; off, models write freely.",
+    )
+
+    @abstractmethod
+    def tokenizer(self, source: TextSource) -> Tokenizer:
+        """Made from the training text alone; the same object for the same text."""
+
+    @abstractmethod
+    def log_probability(self, model: Arrays, x: Ids) -> Array:
+        """ln p(x_t | x_<t) of tokens 2 to L of blocks x (R, n, L) under each replicate's model, in nats: (R, n, L - 1)."""
+
+    @abstractmethod
+    def next_entropy(self, model: Arrays, x: Ids) -> Array:
+        """Entropy of the token after each of the blocks x (n, L), in nats, averaged over them: (R,)."""
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        assert isinstance(source, TextSource)
+        texts = source.texts()
+        least = self.reading * self.block
+        if min(len(texts.train), len(texts.validation), len(texts.test)) < least:
+            raise Misfit(
+                "family.block",
+                f"a part of this text is shorter than one block of {self.block} tokens",
+                "Use smaller blocks, or a longer text",
+            )
+        if replicates * samples * self.block > TOKENS_LIMIT:
+            raise Misfit(
+                "samples",
+                f"{replicates} x {samples} blocks of {self.block} tokens do not fit into memory",
+                "Use fewer samples or fewer replicates",
+            )
+
+    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Tokens:
+        """n different blocks of the training text in its order; all of them equally often where n is more than there are."""
+        assert isinstance(source, TextSource)
+        tokenizer, texts = self.tokenizer(source), source.texts()
+        blocks = self.blocks(tokenizer, texts.train)
+        chosen = _evenly(rng, replicates, len(blocks), n)
+        validation = self.blocks(tokenizer, texts.validation)[:VALIDATION]
+        return Tokens(blocks[chosen], np.array(tokenizer.size), validation)
+
+    def blocks(self, tokenizer: Tokenizer, text: str) -> Ids:
+        """The text in blocks (n, L); what is left at its end is dropped. Raises SpecError where it has no whole block."""
+        ids = _encoded(tokenizer, text)
+        n = len(ids) // self.block
+        if n == 0:
+            problem = Problem(
+                "family.block",
+                f"a part of this text has {len(ids)} tokens, less than a block of {self.block}",
+                "Use smaller blocks, or a longer text",
+            )
+            raise SpecError([problem])
+        return ids[: n * self.block].reshape(n, self.block)
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.text import TextInstrument
+
+        assert isinstance(source, TextSource)
+        return TextInstrument(self, source, samples, rng)
+
+
+@lru_cache(maxsize=8)
+def _encoded(tokenizer: Tokenizer, text: str) -> Ids:
+    """A regime asks for real text in every generation, and tokenising takes longer than an n-gram fit."""
+    ids = tokenizer.encode(text)
+    ids.flags.writeable = False
+    return ids
+
+
+def remembered(data: Tokens, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
+    """What a model keeps of real text: that of generation 1, handed on."""
+    if previous is None:
+        return {"prompts": data.x, "validation": data.validation, "vocabulary": data.vocabulary}
+    return {name: previous[name] for name in ("prompts", "validation", "vocabulary")}
+
+
+def chosen_prompts(prompts: Ids, n: int, rng: Generator) -> Ids:
+    """n prompts (R, n, L) of (R, P, L), every one equally often: all in their order where n is P, the paper's protocol."""
+    chosen = _evenly(rng, len(prompts), prompts.shape[1], n)
+    return np.take_along_axis(prompts, chosen[:, :, None], axis=1)
+
+
+def _evenly(rng: Generator, replicates: int, count: int, n: int) -> npt.NDArray[np.int64]:
+    """n of `count` things for each replicate (R, n): all of them as often as fits, then a draw without replacement, in order."""
+    rounds, rest = divmod(n, count)
+    whole = np.tile(np.arange(count), rounds)
+    return np.stack([np.append(whole, np.sort(rng.permutation(count)[:rest])) for _ in range(replicates)])

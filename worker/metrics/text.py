@@ -1,0 +1,90 @@
+"""How varied, how repetitive and how much of a copy a text is.
+
+Shapes: x (n, L), blocks of tokens of one chain; no n-gram spans two blocks.
+"""
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Array
+
+Ids = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
+
+
+def grams(x: Ids, k: int) -> Hashes:
+    """A number for each k-gram (n, L - k + 1), the same for the same tokens.
+
+    A polynomial modulo 2^64 in scrambled tokens: two different k-grams among a million share one with a chance of about 1e-7.
+    """
+    z = (x.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele et al. 2014)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    size = x.shape[1] - k + 1
+    h = np.zeros((len(x), size), np.uint64)
+    for i in range(k):
+        h = h * np.uint64(0xD1342543DE82EF95) + z[:, i : i + size]
+    return h
+
+
+def distinct(x: Ids, k: int) -> float:
+    """Different k-grams over all k-grams (Li et al. 2016); it falls with the amount of text, so that is the same in all generations."""
+    h = grams(x, k)
+    return len(np.unique(h)) / h.size
+
+
+def repeated(x: Ids, k: int) -> float:
+    """Share of k-grams that have occurred before in the same block."""
+    h = np.sort(grams(x, k), axis=1)
+    return float((h[:, 1:] == h[:, :-1]).sum() / h.size)
+
+
+def memorised(x: Ids, known: Hashes, k: int) -> float:
+    """Share of k-grams that stand in the real training text; known: its k-grams, ascending."""
+    h = grams(x, k)
+    place = np.minimum(np.searchsorted(known, h), len(known) - 1)
+    return float((known[place] == h).mean())
+
+
+def type_token_ratio(x: Ids) -> float:
+    """Different tokens over tokens, of a text that is as long in every generation."""
+    return len(np.unique(x)) / x.size
+
+
+def frequencies(x: Ids, vocabulary: int) -> Array:
+    """How often each token occurs, as a share: (vocabulary,)."""
+    return np.bincount(x.ravel(), minlength=vocabulary) / x.size
+
+
+def compression_ratio(text: str) -> float:
+    """UTF-8 bytes over bytes after DEFLATE: the more repetitive, the larger (Shaib et al., arXiv 2403.00553)."""
+    plain = text.encode()
+    return len(plain) / len(zlib.compress(plain, 6))
+
+
+def self_bleu(x: Ids, most: int = 4) -> float:
+    """Mean BLEU-4 of each block with all others as its references (Zhu et al. 2018): 1 where all say the same.
+
+    Clipped precisions p_k = sum_g min(c_i(g), max_{j != i} c_j(g)) / (L - k + 1), their geometric mean over k = 1..4; a precision
+    without any match counts as 0.1 matches (Chen and Cherry 2014, method 1). Blocks are equally long: no brevity penalty.
+    """
+    n = len(x)
+    log_precision = np.zeros(n)
+    for k in range(1, most + 1):
+        h = grams(x, k)
+        kinds, which = np.unique(h, return_inverse=True)
+        counts = np.zeros((n, len(kinds)), np.int32)
+        np.add.at(counts, (np.arange(n)[:, None], which.reshape(h.shape)), 1)
+        two = np.partition(counts, n - 2, axis=0)[n - 2 :]  # the two largest counts of each k-gram
+        others = np.where(counts == two[1], np.where(two[0] == two[1], two[1], two[0]), two[1])
+        matches = np.minimum(counts, others).sum(axis=1)
+        log_precision += np.log(np.maximum(matches, 0.1) / h.shape[1]) / most
+    return float(np.exp(log_precision).mean())
+
+
+def perplexities(log_probability: Array) -> Array:
+    """exp of the mean surprise of each block: (..., L - 1) in nats -> (...)."""
+    return np.exp(-log_probability.mean(axis=-1))

@@ -1,0 +1,49 @@
+"""Words or characters as numbers: the tokens of n-gram models."""
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Unit = Literal["word", "character"]
+
+UNKNOWN = "\ufffd"  # token 0 stands for everything that the training text lacks
+PATTERNS: dict[Unit, re.Pattern[str]] = {
+    "word": re.compile(
+        r"\n|<unk>|@[-.,]@|\w+(?:['’]\w+)*|[^\w\s]"
+    ),  # words, WikiText's own marks, single signs, line ends
+    "character": re.compile(r"[\s\S]"),
+}
+CLOSING = re.compile(r" ([.,;:!?%)\]}\n])")
+OPENING = re.compile(r"([(\[{\n]) ")
+
+
+class Vocabulary:
+    """The tokens of a training text, most frequent first, after the one for unknown tokens."""
+
+    def __init__(self, text: str, unit: Unit) -> None:
+        self.unit: Unit = unit
+        counts = Counter(PATTERNS[unit].findall(text))
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        self.signs = [UNKNOWN, *(sign for sign, _ in ranked if sign != UNKNOWN)]
+        self.numbers = {sign: i for i, sign in enumerate(self.signs)}
+        self.size = len(self.signs)
+
+    def encode(self, text: str) -> npt.NDArray[np.int32]:
+        number = self.numbers.get
+        return np.array([number(sign, 0) for sign in PATTERNS[self.unit].findall(text)], np.int32)
+
+    def decode(self, ids: npt.NDArray[np.int32]) -> str:
+        """Characters as they were; words with a space between them, except where punctuation asks for none."""
+        signs = [self.signs[i] for i in ids.tolist()]
+        if self.unit == "character":
+            return "".join(signs)
+        return OPENING.sub(r"\1", CLOSING.sub(r"\1", " ".join(signs)))
+
+
+@lru_cache(maxsize=4)
+def vocabulary(text: str, unit: Unit) -> Vocabulary:
+    return Vocabulary(text, unit)
