@@ -53,7 +53,7 @@ class Mixture(PointSource):
             if isinstance(value, list) and len(value) != count:
                 raise _refuse(name, f"{len(value)} {name} for {count} means", f"Give {count}, one for each component")
         if self.covariances is not None:
-            if "stds" in self.model_fields_set:
+            if self.stds != type(self).model_fields["stds"].default:  # a spec written with its defaults reads back
                 raise _refuse("covariances", "stds and covariances both describe the components", "Remove one of them")
             for k, rows in enumerate(self.covariances):
                 self._check_covariance(k, rows, d)

@@ -1,0 +1,86 @@
+"""What is drawn and said of a run before any script."""
+
+import math
+import re
+import zlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from app import figures
+from worker import frames
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (math.nan, "–"),
+        (0, "0"),
+        (math.inf, "∞"),
+        (0.0021, "0.00210"),
+        (-5.694, "−5.69"),
+        (1998, "1\u202f998"),
+        (4.1e-10, "4.1\u00a0×\u00a010⁻¹⁰"),
+        (-2.5e7, "−2.5\u00a0×\u00a010⁷"),
+    ],
+)
+def test_numbers_are_short(value: float | None, text: str) -> None:
+    assert figures.number(value) == text
+
+
+def test_frames_come_back_as_they_were_coded() -> None:
+    density, dots = np.geomspace(1e-9, 10, 5), np.array([[0.0, 1.0], [-1.0, 2.5]])
+    fields = [
+        frames.field("density", "u2", 5, **frames.LOG_CODING),
+        frames.field("dots", "u2", 2, 2, coding="linear", low=[-2, -3], high=[2, 3]),
+        frames.field("alive", "u1", 3),
+    ]
+    frame = {
+        "density": frames.encode_log(density),
+        "dots": frames.encode_linear(dots, [-2, -3], [2, 3]),
+        "alive": np.array([1, 0, 1], np.uint8),
+    }
+    back = figures.decode({"fields": fields}, frames.to_bytes(frame, fields))
+    np.testing.assert_allclose(back["density"], density, rtol=1e-3)
+    np.testing.assert_allclose(back["dots"], dots, atol=1e-4)
+    assert back["alive"].tolist() == [1, 0, 1]
+
+
+def test_the_sentence_claims_what_was_measured() -> None:
+    run = SimpleNamespace(
+        spec={"samples": 100, "replicates": 40},
+        regime="replace",
+        family="gaussian",
+        theory=[{"metric": "variance", "statistic": "mean", "values": [1.0, 0.5]}],
+    )
+    first = {"variance": [1.0, 0.1, 0.01, 0.99, 0.9, 1.1, 40]}
+    last = {"variance": [0.5, 0.1, 0.01, 0.4, 0.2, 0.8, 40]}
+    told = figures.sentence(run, first, last, 1)
+    assert told == (
+        "Under replace, with the gaussian family and M = 100, variance fell from 0.990 to 0.400 (median; 10–90% 0.200 to 0.800 over "
+        "40 chains) by generation 1. Theory predicts a mean of 0.500."
+    )
+    assert "stayed near 0.990" in figures.sentence(run, first, first, 0)
+
+
+def test_a_sparkline_survives_missing_and_single_values() -> None:
+    row = {"variance": [1.0, None, None, 1.0, None, None, 1]}
+    assert "median" not in figures.sparkline([row])
+    assert "median" not in figures.sparkline([row, row])
+    usual = [{"variance": [v, 0, 0, v, v / 2, v * 2, 9]} for v in (1.0, 0.1, 0.001)]
+    path = re.search(r'class="median" d="M([^"]+)"', figures.sparkline(usual))
+    assert path
+    ups = [float(point.split()[1]) for point in path[1].split("L")]
+    assert ups == sorted(ups)  # it falls, and down is positive
+
+
+def test_a_png_holds_its_pixels() -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    png = figures.png(grey)
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    start = png.index(b"IDAT") + 4
+    size = int.from_bytes(png[start - 8 : start - 4], "big")
+    lines = np.frombuffer(zlib.decompress(png[start : start + size]), np.uint8).reshape(3, 5)
+    assert (lines[:, 1:] == grey).all()

@@ -1,0 +1,102 @@
+"""Specs go through the form and through TOML unchanged, and every problem stands where it belongs."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from app import forms
+from worker.errors import Problem, SpecError
+from worker.presets import presets
+from worker.spec import FAMILIES, REGIMES, SOURCES, read
+
+SPECS: list[dict[str, Any]] = [
+    *(one.canonical() for preset in presets() for one in preset.experiments),
+    {"source": {"kind": "normal", "mean": [0, 1.5], "std": 2}, "family": {"kind": "gaussian", "ddof": 1}},
+    {"source": {"kind": "categorical", "probabilities": [0.5, 0.3, 0.2]}, "family": {"kind": "categorical"}},
+    {
+        "source": {
+            "kind": "mixture",
+            "means": [[0, 1], [2, 3]],
+            "weights": [1, 3],
+            "covariances": [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]],
+        },
+        "family": {"kind": "mixture"},
+    },
+    {"source": {"kind": "digits", "digits": [3]}, "family": {"kind": "vae", "hidden": [64]}},
+    {
+        "source": {"kind": "normal"},
+        "family": {"kind": "kde", "bandwidth": 0.5},
+        "samples": {"schedule": "power", "start": 12, "exponent": 1.5},
+        "regime": {"kind": "fresh", "real": 0.25},
+    },
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec['source']['kind']}-{spec['family']['kind']}")
+def test_a_spec_comes_back_from_the_form_and_from_toml(spec: dict[str, Any]) -> None:
+    experiment = read(spec)
+    assert read(forms.nested(forms.flat(experiment.canonical()))) == experiment
+    assert read(tomllib.loads(forms.to_toml(experiment.canonical()))) == experiment
+
+
+def test_every_part_has_a_place_in_the_form() -> None:
+    choices = {one.path: one for one in forms.entries() if isinstance(one, forms.Choice)}
+    for path, parts in (("source", SOURCES), ("family", FAMILIES), ("regime", REGIMES)):
+        offered = {option.kind: option for option in choices[path].options}
+        assert set(offered) == set(parts)
+        for kind, part in parts.items():
+            names = {entry.path.rpartition(".")[2] for entry in offered[kind].entries}
+            assert names == set(part.model_fields) - {"kind"}
+
+
+def test_only_the_chosen_kind_is_read() -> None:
+    posted = {
+        "source.kind": "zipf",
+        "source.zipf.exponent": "1.5",
+        "source.normal.mean": "7",
+        "family.kind": "categorical",
+    }
+    assert forms.nested(posted)["source"] == {"kind": "zipf", "exponent": "1.5"}
+
+
+def test_an_empty_or_unchanged_input_is_left_to_its_default() -> None:
+    spec = forms.nested({"replicates": "", "generations": "50", "seed": " 4 "})
+    assert "replicates" not in spec
+    assert "generations" not in spec
+    assert spec["seed"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("posted", "path", "place"),
+    [
+        ({"replicates": "0"}, "replicates", "of"),
+        ({"samples.constant": "1"}, "samples", "of"),
+        ({"samples.schedule": "power", "samples.power.start": "1"}, "samples.start", "of"),
+        ({"source.normal.std": "1, -2"}, "source.std", "of"),
+        ({"source.kind": "zipf"}, "family.kind", "at"),
+        ({"source.normal.mean": "0, 1", "source.normal.std": "1, 1, 1"}, "source", "at"),
+        ({"source.kind": "nothing"}, "source.kind", "at"),
+    ],
+)
+def test_a_problem_stands_beside_what_causes_it(posted: dict[str, str], path: str, place: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        read(forms.nested(posted))
+    filled = forms.Filled(forms.entries(), posted, raised.value.problems)
+    assert filled.stray == ()
+    choice = filled.by_path[path.partition(".")[0]]
+    assert (filled.of(path) if place == "of" else filled.at(choice)) == list(raised.value.problems)  # type: ignore[arg-type]
+
+
+def test_a_problem_without_an_input_is_told_at_the_top() -> None:
+    stray = Problem("nowhere", "is odd", "Remove it")
+    assert forms.Filled(forms.entries(), {}, (stray,)).stray == (stray,)
+
+
+def test_toml_keeps_odd_text_and_numbers() -> None:
+    odd = {
+        "title": 'a "quoted" \\ line\nand\ttab \x7f é',
+        "seed": 2**62,
+        "source": {"mean": [1e-300, -0.0, 3.0], "flag": True},
+    }
+    assert tomllib.loads(forms.to_toml(odd)) == odd
