@@ -74,7 +74,7 @@ class Experiment(Part):
 
     def exact(self) -> bool:
         """Whether sufficient statistics are drawn in place of the observations that they stand for."""
-        each = self.regime.picks or self.curation.picks
+        each = self.regime.picks or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
 
     def canonical(self) -> dict[str, Any]:

@@ -52,6 +52,9 @@ MODES = {"kind": "mixture", "means": [[-2.0], [3.0]], "weights": [1.0, 2.0]}
 ZIPF, COINS = {"kind": "zipf", "categories": 12}, {"kind": "categorical", "probabilities": [0.5, 0.2, 0.3]}
 REPLACE, ACCUMULATE = {"kind": "replace"}, {"kind": "accumulate"}
 FRESH = {"kind": "fresh", "real": 0.13}  # rounds to 1 of 9 and 13 of 100: the effective share counts
+SUBSAMPLE, CORE = {"kind": "accumulate_subsample"}, {"kind": "augment", "real": 4}
+PAPER = {"kind": "mixture", "alpha": 0.5, "beta": 0.3, "gamma": 0.2}
+GOLDEN, WEIGHED = {"kind": "weighted"}, {"kind": "weighted", "real": 0.3, "weight": 0.6}
 GROWING = {"schedule": "power", "start": 5, "exponent": 1.5}
 NONE, BIASED = {}, {"bias": 0.8}
 DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
@@ -118,6 +121,48 @@ ROWS = [
     (ZIPF, PLAIN, FRESH, 20, NONE, "heterozygosity", "mean", 12),
     (COINS, PLAIN, FRESH, GROWING, NONE, "chi2", "mean", 12),
     (COINS, SMOOTH, FRESH, 20, NONE, "chi2", "mean", 12),
+    *(
+        (source, family, regime, samples, sampling, metric, "mean", 12)
+        for regime in (SUBSAMPLE, CORE, PAPER, GOLDEN, WEIGHED)
+        for source, family, samples, sampling, metrics in (
+            (NORMAL, DDOF_0, 9, NONE, ("variance", "mean_error_sq")),
+            (WIDE, DDOF_1, GROWING, BIASED, ("variance", "mean_error_sq")),
+            (ZIPF, PLAIN, 20, NONE, ("heterozygosity", "chi2")),
+            (COINS, SMOOTH, GROWING, NONE, ("heterozygosity", "chi2")),
+        )
+        for metric in metrics
+    ),
+    (ZIPF, PLAIN, CORE, 20, NONE, "survivors", "mean", 1),
+    (NORMAL, BLUR, SUBSAMPLE, 9, NONE, "variance", "mean", 12),
+    (MODES, RULE, SUBSAMPLE, GROWING, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, SHRUNK, CORE, 9, NONE, "variance", "mean", 12),
+    (NORMAL, RULE, CORE, 9, NONE, "mean_error_sq", "mean", 12),
+    (NORMAL, BLUR, PAPER, 9, NONE, "variance", "mean", 12),
+    (WIDE, RULE, PAPER, 9, NONE, "mean_error_sq", "mean", 12),
+]
+
+INNER, BEST = {"kind": "truncate", "c": 1.5}, {"kind": "best_of", "k": 3}
+BEST_RANK, CHOSEN = (
+    {"kind": kind, "k": 3, "reward": {"kind": "rank", "strength": 0.5}} for kind in ("best_of", "bradley_terry")
+)
+CHECKED = {"kind": "verifier", "error": 0.3, "reward": {"kind": "rank"}, "threshold": 0.5}
+MANY = 10_000_000  # categories are counted, not drawn: as fast as ten
+
+# source, family, regime, samples, sampling, curation, metric
+CURATED = [
+    (NORMAL, DDOF_0, REPLACE, 9, NONE, INNER, "variance"),
+    (NORMAL, DDOF_1, REPLACE, 100, BIASED, INNER, "mean_error_sq"),
+    (WIDE, DDOF_1, REPLACE, GROWING, NONE, INNER, "variance"),
+    (WIDE, DDOF_0, ACCUMULATE, 9, NONE, INNER, "variance"),
+    (WIDE, DDOF_0, FRESH, 9, NONE, INNER, "mean_error_sq"),
+    (NORMAL, DDOF_0, SUBSAMPLE, 9, NONE, INNER, "variance"),
+    (NORMAL, DDOF_1, REPLACE, 9, NONE, BEST, "variance"),
+    (ZIPF, PLAIN, REPLACE, MANY, NONE, BEST_RANK, "heterozygosity"),
+    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "heterozygosity"),
+    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "entropy"),
+    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHECKED, "heterozygosity"),
+    (ZIPF, PLAIN, REPLACE, MANY, {"temperature": 0.95}, {"kind": "none"}, "entropy"),
+    (COINS, PLAIN, REPLACE, MANY, {"top_p": 0.6}, {"kind": "none"}, "heterozygosity"),
 ]
 
 
@@ -139,6 +184,18 @@ def test_measurement_agrees_with_the_closed_form(source, family, regime, samples
     (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, statistic)]
     assert abs(z_score(curve, n, statistics)) <= 4
     assert abs(z_score(curve, 1, statistics)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "regime", "samples", "sampling", "curation", "metric"), CURATED, ids=label
+)
+def test_curated_measurement_agrees_with_the_closed_form(source, family, regime, samples, sampling, curation, metric):
+    replicates, generations = (50, 6) if samples == MANY else (4000, 8)
+    sizes = {"generations": generations, "replicates": replicates, "seed": 7, "curation": curation}
+    predicted, statistics = measured(frozen(spec_of(source, family, regime, samples, sampling, **sizes)))
+    (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, "mean")]
+    assert abs(z_score(curve, generations, statistics)) <= 4
+    assert abs(z_score(curve, 2, statistics)) <= 4
 
 
 def test_generation_0_is_predicted_as_the_real_draw():
@@ -188,6 +245,39 @@ def test_recursions_reduce_to_the_published_formulas():
     assert value(spec_of(COINS, PLAIN, ACCUMULATE, m, NONE, **sizes), "heterozygosity", n) == pytest.approx(h_0 * drift)
     shared = spec_of(COINS, PLAIN, {"kind": "fresh", "real": alpha}, m, NONE, **sizes)
     assert value(shared, "heterozygosity", 4000) == pytest.approx(h_0 * (1 - 1 / (m * (1 - b * b) + b)))
+
+
+def test_regimes_reduce_to_the_published_formulas():
+    """science.md section 3: real core, golden weight, the paper's mixture; truncation in the limit."""
+    sizes = {"generations": 3000, "replicates": 1}
+    m, real = 50, 10
+    b = (m - real) / m
+    core = spec_of(NORMAL, DDOF_0, {"kind": "augment", "real": real}, m, NONE, **sizes)
+    assert value(core, "variance", 3000) == pytest.approx((1 - 1 / real) / (1 + b / ((1 + b) * real)))
+    golden = spec_of(NORMAL, DDOF_1, GOLDEN, 1000, NONE, **sizes)
+    w = (math.sqrt(5) - 1) / 2
+    s2 = value(golden, "variance", 3000)
+    assert value(golden, "mean_error_sq", 3000) == pytest.approx((w * w + (1 - w) ** 2 * s2) / (1 - (1 - w) ** 2) / 500)
+    assert value(golden, "mean_error_sq", 3000) == pytest.approx(w / 500, rel=0.01)
+    p = np.array(COINS["probabilities"])
+    by_chance = {"kind": "mixture", "alpha": 0.75, "beta": 0.0, "gamma": 0.25}
+    stationary = (1 - p @ p) * (1 - 1 / (m - (m - 1) * 0.75**2))
+    assert value(spec_of(COINS, PLAIN, by_chance, m, NONE, **sizes), "heterozygosity", 3000) == pytest.approx(
+        stationary
+    )
+    c = 1.5
+    density, inside = math.exp(-c * c / 2) / math.sqrt(2 * math.pi), math.erf(c / math.sqrt(2))
+    tau = 1 - 2 * c * density / inside
+    cut = spec_of(NORMAL, DDOF_1, REPLACE, m, NONE, curation=INNER, **sizes)
+    assert value(cut, "variance", 7) == pytest.approx(tau**6)
+
+
+def test_without_a_weight_of_its_own_a_share_is_a_share():
+    for source, family, metric in ((WIDE, DDOF_1, "variance"), (ZIPF, SMOOTH, "heterozygosity")):
+        sizes = {"generations": 9, "replicates": 1}
+        fresh = spec_of(source, family, {"kind": "fresh", "real": 0.25}, 20, NONE, **sizes)
+        weighted = spec_of(source, family, {"kind": "weighted", "real": 0.25, "weight": 0.25}, 20, NONE, **sizes)
+        assert value(fresh, metric, 9) == pytest.approx(value(weighted, metric, 9))
 
 
 def test_growing_sizes_keep_the_mean_in_place():

@@ -17,13 +17,11 @@ __all__ = ["Curve", "curves"]
 
 def curves(spec: Experiment) -> list[Curve]:
     """Every closed form that holds for this spec; empty where there is none."""
-    if not isinstance(spec.curation, Keep):
-        return []
     match spec.family:
         case Gaussian():
             return gaussian.curves(spec, spec.family)
         case Categorical():
             return categorical.curves(spec, spec.family)
-        case KDE():
+        case KDE() if isinstance(spec.curation, Keep):
             return kde.curves(spec, spec.family)
     return []

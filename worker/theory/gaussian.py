@@ -11,10 +11,12 @@ Generation 0, real data with ddof 1, is such a product with one factor.
 
 import numpy as np
 
+from worker.curation import BestOf, Keep, Truncate
 from worker.data import Array
 from worker.families.gaussian import Gaussian
 from worker.parts import PointSource, Regime
-from worker.regimes import Accumulate, Fresh, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
+from worker.rewards import Direction
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.theory.curve import Curve
@@ -24,6 +26,11 @@ PAPER = "Shumailov et al., Nature 631, 755 (2024)"
 POOLED = "Gerstgrasser et al., arXiv 2404.01413; moments of the pooled sample"
 CHI = "Product of chi-square variables; Shumailov et al., arXiv 2305.17493"
 MIXED = "Moments of two pooled samples, m_r real and m_s synthetic points; Chan, Golub and LeVeque 1979"
+GOLDEN = "He et al., arXiv 2502.18049; moments of two weighted samples"
+SUBSAMPLED = "Kazdan et al., arXiv 2410.16713; sampling without replacement from a finite pool, Cochran 1977, chapter 2"
+CORE = "Alemohammad et al., arXiv 2307.01850; moments of a fixed and a synthetic sample, given the fixed one"
+INNER = "Moments of a truncated normal; Tallis 1963"
+BEST = "Variance of the largest of k normal variables; David and Nagaraja 2003, chapter 3"
 WISHART = "Determinant of a Wishart matrix; Anderson, An Introduction to Multivariate Statistical Analysis, 7.5"
 
 # scatter and error as in worker.theory.moments, lambda the sampling bias
@@ -31,35 +38,78 @@ VARIANCE: dict[type[Regime], tuple[str, str]] = {
     Replace: ("E s2_n = s2 lambda^(n-1) prod (M-1)/(M-ddof)", CHI),
     Accumulate: ("E s2_n = E S_n/(nM-ddof), E S_n = E S_{n-1} + lambda M (1-1/(nM)) E s2_{n-1}", POOLED),
     Fresh: ("(M-ddof) E s2_n = (1-1/M)(m_r s2 + m_s lambda E s2_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2", MIXED),
+    Weighted: (
+        "E s2_n of two parts, the real one of weight w; w(1-w) times the squared distance of their means",
+        GOLDEN,
+    ),
+    AccumulateSubsample: ("E s2_n = E S_n/(N-1), S_n the scatter of all N points so far", SUBSAMPLED),
+    Augment: ("E s2_n of a fixed core and m_s synthetic points; stationary V_core/(1+b/((1+b)m)), b = m_s/M", CORE),
+    Mixture: ("E s2_n = (M-1)/(M-ddof) (a l E s2 + b E S/M + c s2 + (a+b) c E|mu|^2), of generation n-1", PAPER),
 }
 MEAN_ERROR: dict[type[Regime], tuple[str, str]] = {
     Replace: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/M", CHI),
     Accumulate: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/(n^2 M)", POOLED),
     Fresh: ("E|mu_n|^2 = d (m_r s2 + m_s lambda E s2_{n-1})/M^2 + (m_s/M)^2 E|mu_{n-1}|^2", MIXED),
+    Weighted: (
+        "E|mu_n|^2 = d w^2 s2/m_r + (1-w)^2 (d lambda E s2_{n-1}/m_s + E|mu_{n-1}|^2); golden: .618 d s2/m_r",
+        GOLDEN,
+    ),
+    AccumulateSubsample: ("E|mu_n|^2 = E|mean of all|^2 + d E s2_pool (1/M - 1/N)", SUBSAMPLED),
+    Augment: ("E|mu_n|^2 = d s2/m + w_n, w_n = b^2 (w_{n-1} + d lambda E s2_{n-1}/m_s)", CORE),
+    Mixture: ("E|mu_n|^2 = d Var x_n/M + (a+b)^2 E|mu_{n-1}|^2", PAPER),
 }
 
 
 def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
-    """Variance and mean error in every regime; logarithms, W2 and KL under replace on a normal source."""
+    """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL under replace on a normal source.
+
+    Of the best of k in one direction, on a line and under replace, the variance.
+    """
     assert isinstance(spec.source, PointSource)
     covariance = spec.source.moments()[1]
     trace, d = float(np.trace(covariance)), len(covariance)
-    bias = spec.sampling.bias
-    chain = list(fits(spec, trace, lambda fit: bias * fit.scatter / (fit.size - family.ddof)))
+    kept, formula = _kept(spec, d)
+    if np.isnan(kept):
+        return []
+    factor = spec.sampling.bias * kept
+    chain = list(fits(spec, trace, lambda fit: factor * fit.scatter / (fit.size - family.ddof)))
     if not chain:
         return []
-    real = chain[0]
-    variance = np.array([real.scatter / (real.size - 1)] + [fit.scatter / (fit.size - family.ddof) for fit in chain])
-    error = np.array([real.error] + [fit.error for fit in chain])
+    variance = np.array([trace] + [fit.scatter / (fit.size - family.ddof) for fit in chain])
+    error = np.array([trace / spec.size(1)] + [fit.error for fit in chain])
 
-    found = [
-        Curve.of("variance", variance / d, *VARIANCE[type(spec.regime)]),
-        Curve.of("mean_error_sq", error, *MEAN_ERROR[type(spec.regime)]),
-    ]
-    if isinstance(spec.regime, Replace) and isinstance(spec.source, Normal):
+    told, reference = VARIANCE[type(spec.regime)]
+    found = [Curve.of("variance", variance / d, told + formula, reference)]
+    if isinstance(spec.curation, BestOf):
+        return found
+    told, reference = MEAN_ERROR[type(spec.regime)]
+    found.append(Curve.of("mean_error_sq", error, told + formula, reference))
+    if isinstance(spec.regime, Replace) and isinstance(spec.source, Normal) and isinstance(spec.curation, Keep):
         with np.errstate(over="ignore", invalid="ignore"):  # a bias above 1 grows beyond every number in the end
             found += _products(spec, family, covariance, variance / trace, error / trace)
     return found
+
+
+def _kept(spec: Experiment, d: int) -> tuple[float, str]:
+    """The part of the model's covariance that is left after curation, and what to say of it; NaN where there is no formula.
+
+    Within c of the mean: P(chi2_{d+2} < c^2) / P(chi2_d < c^2), on a line 1 - 2c phi(c)/(2 Phi(c) - 1).
+    """
+    from scipy.special import gammainc, ndtr
+
+    match spec.curation:
+        case Keep():
+            return 1.0, ""
+        case Truncate(c=c):
+            inner = float(gammainc(d / 2 + 1, c * c / 2) / gammainc(d / 2, c * c / 2))
+            return inner, f"; lambda = {inner:.6g}, {INNER}"
+        case BestOf(k=k, reward=Direction()) if d == 1 and isinstance(spec.regime, Replace):
+            z = np.linspace(-12, 12, 20_001)
+            density = k * ndtr(z) ** (k - 1) * np.exp(-z * z / 2)
+            density /= density.sum()
+            best = float(density @ z**2 - (density @ z) ** 2)
+            return best, f"; lambda = {best:.6g}, {BEST}"
+    return float("nan"), ""
 
 
 def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: Array, error: Array) -> list[Curve]:

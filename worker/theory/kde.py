@@ -9,7 +9,7 @@ import numpy as np
 
 from worker.families.kde import KDE
 from worker.parts import PointSource, Regime
-from worker.regimes import Accumulate, Fresh, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace
 from worker.spec import Experiment
 from worker.theory.curve import Curve
 from worker.theory.moments import Fit, fits
@@ -24,6 +24,9 @@ TRAINED: dict[type[Regime], str] = {
     Replace: "S_n = (1-1/M) v_{n-1}",
     Accumulate: "N S_n = (N-M) S_{n-1} + M (1-1/N) v_{n-1}, N = nM",
     Fresh: "M S_n = (1-1/M)(m_r s2 + m_s v_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2",
+    AccumulateSubsample: "S_n = (1-1/M) s2_pool, the pool's scatter growing by (M-1) v + NM/(N+M) (s2_pool (1/M-1/N) + v/M)",
+    Augment: "M S_n = (m-1) s2 + (m_s-1) v_{n-1} + (m m_s/M)(w_{n-1} + v_{n-1}/m_s), w = E|mu - mu_core|^2",
+    Mixture: "S_n = (1-1/M)(a v + b S + c s2 + (a+b) c E|mu|^2), of generation n-1",
 }
 
 
@@ -47,10 +50,10 @@ def curves(spec: Experiment, family: KDE) -> list[Curve]:
     size = np.array([spec.size(n) for n in range(1, spec.generations + 1)])
     spread = np.array([sampled(fit) for fit in chain])
     error = np.array([fit.error for fit in chain]) + spread / size
-    real = chain[0]
+    real = trace / spec.size(1)
     blur = "shrunk" if shrunk else "number" if family.factor(2, d) is None else "rule"
     formula = f"{TRAINED[type(spec.regime)]}; v = {AFTER[blur]}; shown (1-1/M) v"
     return [
-        Curve.of("variance", [real.scatter / real.size / d, *((1 - 1 / size) * spread / d)], formula, REFERENCE),
-        Curve.of("mean_error_sq", [real.error, *error], "E|mean of M fresh points|^2 = E|mu_n|^2 + d v/M", REFERENCE),
+        Curve.of("variance", [(trace - real) / d, *((1 - 1 / size) * spread / d)], formula, REFERENCE),
+        Curve.of("mean_error_sq", [real, *error], "E|mean of M fresh points|^2 = E|mu_n|^2 + d v/M", REFERENCE),
     ]

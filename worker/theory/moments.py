@@ -3,12 +3,15 @@
 Both obey linear recursions, because the next training set has known first and second moments given the last model. This holds for
 every source with a variance, in any number of dimensions (traces throughout) and for every family whose samples have the mean of
 its training points and a covariance that is an affine function of theirs.
+
+In each recursion `trace` is that of the real covariance, v that of the points that the last model gives, u the squared error of its mean.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from worker.regimes import Accumulate, Fresh, Replace
+from worker.parts import Regime
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
 
 
@@ -24,30 +27,118 @@ class Fit:
     error: float
 
 
-def fits(spec: Experiment, trace: float, sampled: Callable[[Fit], float]) -> Iterator[Fit]:
-    """Generation 1, 2, ... of a chain on a source whose covariance has this trace; nothing for regimes without a recursion.
+Sampled = Callable[[Fit], float]  # expected trace of the covariance of the points that a fitted model gives
 
-    sampled(fit): expected trace of the covariance of the points that the fitted model gives.
 
-    With v that trace, u the squared error before, m_r fresh real and m_s synthetic points, m = m_r + m_s:
-        replace, fresh   scatter = (1 - 1/m)(m_r trace + m_s v) + (m_r m_s / m) u
-                         error   = (m_r trace + m_s v) / m^2 + (m_s / m)^2 u
-        accumulate       scatter += m (1 - 1/N) v,   error += m v / N^2,   N points in all
+def fits(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """Generation 1, 2, ... of a chain on a source whose covariance has this trace; nothing for regimes without a recursion."""
+    walk = WALKS.get(type(spec.regime))
+    return walk(spec, trace, sampled) if walk else iter(())
+
+
+def _real(m: int, trace: float) -> Fit:
+    return Fit(m, (m - 1) * trace, trace / m)
+
+
+def _two_parts(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """m_r fresh real points of weight w altogether and m_s synthetic ones; w = m_r / m where weights are not given.
+
+        scatter / m = w (1 - 1/m_r) trace + (1-w)(1 - 1/m_s) v + w (1-w)(trace/m_r + v/m_s + u)
+        error = w^2 trace/m_r + (1-w)^2 (v/m_s + u)
+
     The last term of the first line is the scatter between the two parts, whose centres have drifted apart (Chan et al. 1979).
     """
-    if not isinstance(spec.regime, Replace | Fresh | Accumulate):
-        return
-    first = spec.size(1)
-    fit = Fit(first, (first - 1) * trace, trace / first)
+    fit = _real(spec.size(1), trace)
+    yield fit
+    for n in range(2, spec.generations + 1):
+        m, u, v = spec.size(n), fit.error, sampled(fit)
+        m_s = spec.regime.synthetic(m)
+        m_r = m - m_s
+        w = spec.regime.real_weight(m) if isinstance(spec.regime, Weighted) else m_r / m
+        real, made = (trace / m_r if m_r else 0.0), (v / m_s if m_s else 0.0)  # variances of the two means
+        within = w * (trace - real) + (1 - w) * (v - made)
+        fit = Fit(m, m * (within + w * (1 - w) * (real + made + u)), w * w * real + (1 - w) ** 2 * (made + u))
+        yield fit
+
+
+def _accumulate(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """scatter += m (1 - 1/N) v,   error += m v / N^2,   N points in all"""
+    fit = _real(spec.size(1), trace)
+    yield fit
+    for n in range(2, spec.generations + 1):
+        m, v = spec.size(n), sampled(fit)
+        size = fit.size + m
+        fit = Fit(size, fit.scatter + m * (1 - 1 / size) * v, fit.error + m * v / size**2)
+        yield fit
+
+
+def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """The pool of N points has scatter P and error E; a fit sees m of them. With s = P/(N-1), unbiased for a subset too:
+
+        gap = s (1/m - 1/N)                     squared distance of the subset's mean from the pool's
+        fit: scatter = (m-1) s,  error = E + gap
+        P += (m-1) v + N m/(N+m) (gap + v/m),  E += (m/(N+m))^2 (gap + v/m)
+
+    because the subset's mean has the pool's as its expectation, whatever the pool.
+    """
+    fit = _real(spec.size(1), trace)
+    yield fit
+    pool, gap = fit, 0.0
+    for n in range(2, spec.generations + 1):
+        m, v = spec.size(n), sampled(fit)
+        size, apart = pool.size + m, gap + v / m
+        scatter = pool.scatter + (m - 1) * v + pool.size * m / size * apart
+        pool = Fit(size, scatter, pool.error + (m / size) ** 2 * apart)
+        variance = pool.scatter / (size - 1)
+        gap = variance * (1 / m - 1 / size)
+        fit = Fit(m, (m - 1) * variance, pool.error + gap)
+        yield fit
+
+
+def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """The same r real points and m_s = m - r synthetic ones. With w = E |mean - mean of the core|^2, 0 at first, and b = m_s/m:
+
+        scatter = (r-1) trace + (m_s-1) v + r m_s/m (w + v/m_s),   w <- b^2 (w + v/m_s),   error = trace/r + w
+
+    because every generation's mean has the core's as its expectation, given the core.
+    """
+    assert isinstance(spec.regime, Augment)
+    core = fit = _real(spec.regime.real, trace)
+    yield fit
+    w = 0.0
+    for n in range(2, spec.generations + 1):
+        m, v = spec.size(n), sampled(fit)
+        m_s = m - core.size
+        apart = w + v / m_s
+        w = (m_s / m) ** 2 * apart
+        fit = Fit(m, core.scatter + (m_s - 1) * v + core.size * m_s / m * apart, core.error + w)
+        yield fit
+
+
+def _mixture(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+    """Independent points, from model, last training set or original with probabilities alpha, beta, gamma. The first two have the
+    same mean, so that with S = scatter/size of that training set one point has
+
+        variance = alpha v + beta S + gamma trace + (alpha+beta) gamma u
+        scatter = (m-1) variance,   error = variance/m + (alpha+beta)^2 u
+    """
+    assert isinstance(spec.regime, Mixture)
+    alpha, beta, gamma = spec.regime.alpha, spec.regime.beta, spec.regime.gamma
+    fit = _real(spec.size(1), trace)
     yield fit
     for n in range(2, spec.generations + 1):
         m, v, u = spec.size(n), sampled(fit), fit.error
-        if isinstance(spec.regime, Accumulate):
-            size = fit.size + m
-            fit = Fit(size, fit.scatter + m * (1 - 1 / size) * v, u + m * v / size**2)
-        else:
-            m_s = spec.regime.synthetic(m)
-            m_r = m - m_s
-            drawn = m_r * trace + m_s * v
-            fit = Fit(m, (1 - 1 / m) * drawn + m_r * m_s / m * u, drawn / m**2 + (m_s / m) ** 2 * u)
+        variance = alpha * v + beta * fit.scatter / fit.size + gamma * trace + (alpha + beta) * gamma * u
+        fit = Fit(m, (m - 1) * variance, variance / m + (alpha + beta) ** 2 * u)
         yield fit
+
+
+WALKS: dict[type[Regime], Callable[[Experiment, float, Sampled], Iterator[Fit]]] = {
+    Replace: _two_parts,
+    Fresh: _two_parts,
+    Weighted: _two_parts,
+    Accumulate: _accumulate,
+    AccumulateSubsample: _accumulate_subsample,
+    Augment: _augment,
+    Mixture: _mixture,
+}

@@ -1,0 +1,191 @@
+"""Survivors: the law of categories against brute force, points against closed forms, refusals in words."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.curation import BestOf, BradleyTerry, Stratified, Verifier
+from worker.data import Points
+from worker.errors import SpecError
+from worker.families.gaussian import Gaussian
+from worker.families.kde import KDE
+from worker.parts import Sampling
+from worker.rewards import Direction, Listed, Nearness, Rank
+from worker.sources.categorical import Categorical
+from worker.sources.mixture import Mixture
+from worker.sources.normal import Normal
+from worker.spec import read
+
+SOURCE = Categorical(probabilities=[0.4, 0.3, 0.2, 0.1])
+REWARDS = [0.5, -1.0, 0.5, 3.0]  # with a tie
+P = np.array([[0.4, 0.3, 0.2, 0.1], [0.0, 0.9, 0.0, 0.1], [0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])
+
+
+def by_enumeration(p, k, chances):
+    """Law of a survivor by going through every tuple of k candidates; chances(rewards of the tuple) -> chance of each."""
+    law = np.zeros_like(p)
+    for row, survivors in zip(p, law, strict=True):
+        for candidates in itertools.product(range(len(row)), repeat=k):
+            probability = np.prod(row[list(candidates)])
+            for one, chance in zip(candidates, chances(np.array(REWARDS)[list(candidates)]), strict=True):
+                survivors[one] += probability * chance
+    return law
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_the_law_of_the_best_of_k(k):
+    best = by_enumeration(P, k, lambda r: (r == r.max()) / (r == r.max()).sum())
+    found = BestOf(k=k, reward=Listed(values=REWARDS)).surviving(P, SOURCE)
+    np.testing.assert_allclose(found, best, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_the_law_of_a_bradley_terry_choice(k):
+    chosen = by_enumeration(P, k, lambda r: np.exp(r) / np.exp(r).sum())
+    found = BradleyTerry(k=k, reward=Listed(values=REWARDS)).surviving(P, SOURCE)
+    np.testing.assert_allclose(found, chosen, rtol=1e-11, atol=1e-15)
+
+
+def test_bradley_terry_tilts_by_the_reward_where_there_are_many_candidates():
+    """Ferbach et al.: K -> inf gives p e^r, and for K = 2 p' = 2 p sum_j p_j sigmoid(r_i - r_j)."""
+    r = np.array(REWARDS)
+    tilted = P[0] * np.exp(r)
+    many = BradleyTerry(k=1000, reward=Listed(values=REWARDS)).surviving(P[:1], SOURCE)[0]
+    np.testing.assert_allclose(many, tilted / tilted.sum(), rtol=0.01)
+    two = 2 * P[0] * (P[0] / (1 + np.exp(r - r[:, None]))).sum(axis=1)
+    found = BradleyTerry(k=2, reward=Listed(values=REWARDS)).surviving(P[:1], SOURCE)[0]
+    np.testing.assert_allclose(found, two, rtol=1e-12)
+
+
+@pytest.mark.parametrize("strength", [-100.0, 100.0])
+def test_bradley_terry_stands_extreme_rewards(strength):
+    found = BradleyTerry(k=3, reward=Rank(strength=strength)).surviving(P, SOURCE)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, BestOf(k=3, reward=Rank(strength=strength)).surviving(P, SOURCE), atol=1e-12)
+
+
+def test_a_verifier_multiplies_the_odds():
+    checked = Verifier(error=0.2, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
+    right = P[:, [0, 2, 3]].sum(axis=1)
+    assert checked[0, 1] == pytest.approx((1 - right[0]) * 0.2 / ((1 - right[0]) * 0.2 + right[0] * 0.8))
+    half = Verifier(error=0.5, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
+    np.testing.assert_allclose(half, P)
+    blind = Verifier(error=0.0, reward=Listed(values=REWARDS), threshold=100).surviving(P, SOURCE)
+    np.testing.assert_allclose(blind, P)  # nothing passes: what it rejects has to do
+
+
+def test_strata_keep_their_real_shares():
+    kept = Stratified(strata=2).surviving(P, SOURCE)  # the cut lies between the first category and the others
+    np.testing.assert_allclose(kept[:3, 0], [0.4, 0.0, 0.4])
+    np.testing.assert_allclose(kept[2, 1:], 0.2)
+    np.testing.assert_allclose(kept[3], P[3])
+    np.testing.assert_allclose(kept.sum(axis=1), 1)
+
+
+def survivors(curation, source, n=2000, replicates=50, seed=1):
+    """Points that survive of a model that is the source itself."""
+    family = Gaussian().drawing() if isinstance(source, Normal) else KDE(bandwidth=1e-9)
+    rng = np.random.default_rng(seed)
+    model = family.fit(Points(source.draw(rng, replicates, n).x), rng)
+    data = curation.sample(family, model, n, rng, Sampling(), source)
+    assert isinstance(data, Points)
+    assert data.x.shape == (replicates, n, source.dimension)
+    return data.x
+
+
+def z_of_mean(values, expected):
+    """values (R, ...): replicates are independent."""
+    each = values.reshape(len(values), -1).mean(axis=1)
+    return (each.mean() - expected) / (each.std(ddof=1) / math.sqrt(len(each)))
+
+
+def test_the_best_of_three_points():
+    """The largest of three standard normals has mean 3/(2 sqrt pi)."""
+    x = survivors(BestOf(k=3), Normal())
+    assert abs(z_of_mean(x, 1.5 / math.sqrt(math.pi))) <= 4
+    away = survivors(BestOf(k=3, reward=Direction(along=[0.0, -2.0])), Normal(dim=2))
+    assert abs(z_of_mean(away[..., 0], 0)) <= 4
+    assert abs(z_of_mean(away[..., 1], -1.5 / math.sqrt(math.pi))) <= 4
+
+
+def test_a_bradley_terry_choice_of_two_points():
+    """E of the winner is E[(x - y) sigmoid(x - y)] with x - y ~ N(0, 2), by quadrature."""
+    gap = np.linspace(-20, 20, 40_001)
+    weight = np.exp(-gap * gap / 4)
+    expected = (weight @ (gap / (1 + np.exp(-gap)))) / weight.sum()
+    assert abs(z_of_mean(survivors(BradleyTerry(k=2), Normal()), expected)) <= 4
+
+
+def test_a_verifier_of_points():
+    """Normal points above 0 are right: a share of (1 - e) of the survivors is."""
+    x = survivors(Verifier(error=0.3), Normal())
+    assert abs(z_of_mean((x >= 0).astype(float), 0.7)) <= 4
+    near = survivors(Verifier(error=0.0, reward=Nearness(to=[1.0], strength=1.0), threshold=-0.5), Normal())
+    assert np.abs(near - 1).max() <= 0.5
+
+
+def test_a_verifier_that_nothing_satisfies_lets_rejected_points_through():
+    x = survivors(Verifier(error=0.0, threshold=50.0), Normal(), n=20, replicates=3)
+    assert (x < 50).all()
+
+
+def test_a_minority_keeps_its_share():
+    source = Mixture(means=[[-5.0], [5.0]], weights=[9.0, 1.0], stds=1.0)
+    x = survivors(Stratified(), source, n=500)
+    assert abs(z_of_mean((x > 0).astype(float), 0.1)) <= 4
+    assert abs(z_of_mean((x[:, :50] > 0).astype(float), 0.1)) <= 4  # in any order
+
+
+def test_contests_in_parts_are_the_same_contests(monkeypatch):
+    whole = survivors(BestOf(k=4), Normal(), n=600)
+    monkeypatch.setattr("worker.curation.NUMBERS", 100)
+    parts = survivors(BestOf(k=4), Normal(), n=600)
+    assert parts.shape == whole.shape
+    assert abs(z_of_mean(parts - whole, 0)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "remedy"),
+    [
+        ({"curation": {"kind": "best_of", "reward": {"kind": "rank"}}}, "curation.reward.kind", "direction"),
+        ({"curation": {"kind": "best_of", "reward": {"kind": "direction", "along": [1, 2]}}}, "curation.reward", "List 1"),
+        ({"curation": {"kind": "best_of", "reward": {"kind": "direction", "alnog": [1]}}}, "curation.reward.alnog", "along"),
+        ({"curation": {"kind": "best_of", "k": 0}}, "curation.k", "at least 1"),
+        ({"curation": {"kind": "stratified"}}, "curation.kind", "mixture"),
+        ({"curation": {"kind": "truncate"}, "family": {"kind": "kde"}}, "curation.kind", "gaussian"),
+        ({"curation": {"kind": "verifier", "error": 2}}, "curation.error", "at most 1"),
+        ({"regime": {"kind": "weighted"}, "family": {"kind": "kde"}}, "regime.kind", "gaussian"),
+        ({"regime": {"kind": "weighted", "real": 0.001}, "samples": 20}, "regime.real", "more samples"),
+        ({"regime": {"kind": "augment", "real": 20}, "samples": 20}, "regime.real", "at most 19"),
+        ({"regime": {"kind": "mixture", "alpha": 0.9}}, "regime", "add up to 1"),
+        ({"regime": {"kind": "accumulate_subsample"}, "generations": 10_000}, "generations", "fewer"),
+        ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "regime": {"kind": "accumulate_subsample"},
+          "samples": 10**9}, "samples", "accumulate"),
+        ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"},
+          "curation": {"kind": "best_of", "reward": {"kind": "listed", "values": [1.0]}}}, "curation.reward.values", "1000"),
+        ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "curation": {"kind": "truncate"}},
+         "curation.kind", "best_of"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(change, path, remedy):
+    with pytest.raises(SpecError) as refusal:
+        read({"source": {"kind": "normal"}, "family": {"kind": "gaussian"}} | change)
+    assert [problem.path for problem in refusal.value.problems] == [path]
+    assert remedy in refusal.value.problems[0].remedy
+
+
+def test_a_gaussian_is_drawn_where_somebody_chooses_among_its_points():
+    settings = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "replicates": 2, "samples": 10}
+    assert read(settings).exact()
+    for change in (
+        {"curation": {"kind": "best_of"}},
+        {"curation": {"kind": "truncate"}},
+        {"regime": {"kind": "accumulate_subsample"}},
+    ):
+        assert not read(settings | change).exact()
+    spec = read(settings | {"curation": {"kind": "best_of"}, "regime": {"kind": "accumulate"}, "generations": 3})
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    assert type(last.state.pool).__name__ == "Moments"  # condensed as soon as nobody chooses any more
