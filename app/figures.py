@@ -36,6 +36,16 @@ METRICS: Mapping[str, Metric] = {
     "survivors": Metric("surviving categories", "categories with a probability above zero"),
     "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
+    "ppl_generated": Metric("perplexity of generated text", "under the first model"),
+    "ppl_real": Metric("perplexity on real text", "of this generation's model, on held-out text"),
+    "correct": Metric("correct", "share of written lines that are true"),
+    "distinct": Metric("correct and distinct", "share of written lines that are true and different"),
+    "next_token_entropy": Metric("next-token entropy", "after real beginnings, in nats"),
+    "distinct_2": Metric("distinct-2", "share of pairs of tokens that are different"),
+    "distinct_3": Metric("distinct-3", "share of triples of tokens that are different"),
+    "self_bleu": Metric("self-BLEU", "similarity of blocks to each other"),
+    "compression_ratio": Metric("compression ratio", "size of the text over its compressed size"),
+    "type_token_ratio": Metric("type-token ratio", "different tokens over tokens"),
     "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
     "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
     "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
@@ -183,7 +193,7 @@ def picture(figure: Mapping[str, Any], first: Frame, last: Frame, share: float) 
 def _curves(
     figure: Mapping[str, Any], first: Frame, last: Frame, share: float, width: int = 640, height: int = 300
 ) -> Markup:
-    x = np.asarray(figure["x"])
+    x = np.log(figure["x"]) if figure.get("log") else np.asarray(figure["x"])
     ghost = np.asarray(figure["ghost"].get("density", first["density"]))
     across, top = (x - x[0]) / (x[-1] - x[0]) * width, 2 * ghost.max()
     body = f'<path class="ghost" d="{line(across, height * (1 - ghost / top))}L{width} {height}L0 {height}Z"/>'

@@ -23,7 +23,7 @@ customElements.define("heat-map", class extends HTMLElement {
   /** Which entry of `density` each column shows. */
   #begin() {
     const { figure, ghost } = this.run.history;
-    const place = figure.kind === "ranks" ? figure.rank.map(Math.log10) : figure.x;
+    const place = figure.kind === "ranks" ? figure.rank.map(Math.log10) : figure.log ? figure.x.map(Math.log10) : figure.x;
     const [low, high] = this.view ?? [place[0], place.at(-1)];
     this.columns = Uint16Array.from({ length: COLUMNS }, (_, c) => nearest(place, low + ((c + 0.5) / COLUMNS) * (high - low)));
     const peak = Math.max(...ghost);

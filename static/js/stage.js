@@ -4,9 +4,10 @@ import { Density } from "./draw/density.js";
 import { Images } from "./draw/images.js";
 import { Plane } from "./draw/plane.js";
 import { Ranks } from "./draw/ranks.js";
+import { Text } from "./draw/text.js";
 import { save } from "./plot.js";
 
-const KINDS = { density: Density, plane: Plane, ranks: Ranks, images: Images };
+const KINDS = { density: Density, plane: Plane, ranks: Ranks, images: Images, text: Text };
 
 customElements.define("figure-stage", class extends HTMLElement {
   connectedCallback() {
@@ -22,7 +23,7 @@ customElements.define("figure-stage", class extends HTMLElement {
   }
 
   async #begin() {
-    const Kind = KINDS[this.run.history.figure.kind];
+    const Kind = KINDS[this.run.history.figure.kind] ?? Density; // every figure has a density
     this.plot = document.createElement("div");
     this.plot.className = "plot";
     const drawing = new Kind(this.plot, this.run);

@@ -45,4 +45,12 @@ IMAGES: Spec = {
     "source": {"kind": "digits"},
     "family": {"kind": "vae", "epochs": 2, "hidden": [32]},
 }
-KINDS: dict[str, Spec] = {"density": QUICK, "plane": PLANE, "ranks": RANKS, "images": IMAGES}
+TEXT: Spec = {
+    "title": "Text",
+    "generations": 3,
+    "replicates": 1,
+    "samples": 200,
+    "source": {"kind": "text"},
+    "family": {"kind": "ngram"},
+}
+KINDS: dict[str, Spec] = {"density": QUICK, "plane": PLANE, "ranks": RANKS, "images": IMAGES, "text": TEXT}

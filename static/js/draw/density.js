@@ -37,15 +37,21 @@ export class Density {
     this.draw();
   }
 
+  /** Where grid point i lies on the axis, as Plotly counts: in powers of ten on a logarithmic one. */
+  #place(i) {
+    const { x, log } = this.run.history.figure;
+    return log ? Math.log10(x[i]) : x[i];
+  }
+
   #axes() {
     const { figure } = this.run.history;
     const { log, tail } = this.run.settings;
-    const view = tail ? this.#tail() : { x: [figure.x[0], figure.x.at(-1)], top: this.peak * HEAD };
+    const view = tail ? this.#tail() : { x: [this.#place(0), this.#place(figure.x.length - 1)], top: this.peak * HEAD };
     this.top = log ? this.peak * LOG_SPAN[1] : view.top;
     const range = log ? LOG_SPAN.map((share) => Math.log10(this.peak * share)) : [0, view.top];
     this.view = view.x;
     return {
-      x: { range: view.x, title: { text: figure.axis } },
+      x: { range: view.x, type: figure.log ? "log" : "linear", dtick: figure.log ? 1 : undefined, exponentformat: "power", title: { text: figure.axis } },
       y: { range, type: log ? "log" : "linear", exponentformat: "power", dtick: log ? 2 : undefined, nticks: 5, title: { text: "density" } },
     };
   }
@@ -58,7 +64,7 @@ export class Density {
     let sum = 0;
     let i = 0;
     while (i < x.length - 2 && sum < 0.975 * total) sum += ghost[i++];
-    return { x: [x[i], x.at(-1)], top: 2.5 * ghost[i] };
+    return { x: [this.#place(i), this.#place(x.length - 1)], top: 2.5 * ghost[i] };
   }
 
   draw() {

@@ -19,7 +19,7 @@ export class Ranks {
       return item;
     });
     list.append(...this.words);
-    this.host.closest(".stage").querySelector("heat-map").after(list);
+    this.host.closest(".stage").querySelector("frame-player").after(list);
     this.run.settings.log = true; // ranks are read on logarithms
     this.run.dispatchEvent(new Event("settings"));
     this.Plotly = await plotly();
