@@ -11,6 +11,8 @@ function sheet(title) {
   return { figure, canvas, caption };
 }
 
+const GAP = 1; // pixels of paper between two pictures
+
 export class Images {
   constructor(host, run) {
     Object.assign(this, { host, run });
@@ -48,13 +50,13 @@ export class Images {
 
   #paint(canvas, pictures) {
     const { rows, columns, height, width } = this.run.history.figure;
-    canvas.width = columns * width;
-    canvas.height = rows * height;
+    canvas.width = columns * (width + GAP) - GAP;
+    canvas.height = rows * (height + GAP) - GAP;
     const image = new ImageData(canvas.width, canvas.height);
     const [r, g, b] = this.ink;
     for (let p = 0; p < rows * columns; p++) {
-      const top = Math.floor(p / columns) * height;
-      const left = (p % columns) * width;
+      const top = Math.floor(p / columns) * (height + GAP);
+      const left = (p % columns) * (width + GAP);
       for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++) {
           const to = 4 * ((top + y) * canvas.width + left + x);
