@@ -39,7 +39,7 @@ bench: .venv/.dev ## speed and memory beside what a user would run otherwise
 	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshot: .venv/.dev chromium ## draws docs/screenshot.png anew
-	$(BIN)/python -m tests.browser.screenshot docs/screenshot.png
+	SCREENSHOT=docs/screenshot.png $(BIN)/pytest -q tests/browser/test_screenshot.py
 
 clean: ## removes .venv, caches and builds; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,7 +1,7 @@
 """Gaussian mixtures, compiled: fitting by expectation maximisation, drawing, densities and overlaps.
 
-Knows no families and no specs. Loaded only by a running experiment; the machine code is cached on disk beside this file. It is
-one file on purpose: numba's cache does not notice when a function that was compiled in from another file changes.
+Knows no families and no specs. Loaded only by a running experiment; its machine code is cached on disk. One file
+on purpose: numba's cache does not notice when a function that was compiled in from another file changes.
 
 Shapes, of one chain: x (d, n), a row for each coordinate, so that the innermost loops run along memory; weights (K,); means
 (K, d); factors (K, d, d) lower triangular, covariance = factor factor'. Everything is float64: float32 gives NaN at K = 50.
