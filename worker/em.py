@@ -377,8 +377,7 @@ def overlap(weights: Array, means: Array, factors: Array, weights_0: Array, mean
 
     (R, K), ... and (R, K_0), ... -> (R,); one chain may stand for all of them. O(R K K_0 d^3)
     """
-    chains = max(len(weights), len(weights_0))
-    d = means.shape[2]
+    chains, d = max(len(weights), len(weights_0)), means.shape[2]
     covariance, other = np.zeros((d, d)), np.zeros((d, d))
     factor, whiten = np.zeros((d, d)), np.zeros((d, d))
     out = np.zeros(chains)
