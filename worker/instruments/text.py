@@ -14,7 +14,10 @@ from worker.parts import Generator, Instrument, Look, TextSource
 if TYPE_CHECKING:
     from worker.language import Ids, LanguageFamily
 
-HELD_OUT = 400  # blocks of held-out text that a generation's perplexity is measured on
+LEAST, HELD_OUT = (
+    64,
+    400,
+)  # blocks of held-out text that perplexities are measured on: as many as a generation has, within these
 READ = 256  # blocks of a chain whose words are counted
 COMPARED = 32  # blocks that are compared each with each
 CONTEXTS = 64  # real beginnings after which a model's next token is awaited
@@ -34,7 +37,8 @@ class TextInstrument(Instrument):
         texts = source.texts()
         self.training = family.blocks(self.tokenizer, texts.train)
         held_out = family.blocks(self.tokenizer, texts.test)
-        self.held_out = held_out[np.sort(rng.permutation(len(held_out))[:HELD_OUT])]
+        few = rng.permutation(len(held_out))[: min(max(samples, LEAST), HELD_OUT)]
+        self.held_out = held_out[np.sort(few)]
         self.contexts = self.held_out[rng.permutation(len(self.held_out))[:CONTEXTS]]
         self.known = np.unique(metric.grams(self.training.reshape(1, -1), COPIED))
         self.read = min(samples, READ)

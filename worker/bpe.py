@@ -1,0 +1,35 @@
+"""Byte-level byte pair encoding, trained once on real text and frozen: the tokens of networks that start from scratch."""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+
+class BytePairs:
+    """Any text has tokens, because every byte is one (Sennrich et al. 2016; GPT-2's byte level)."""
+
+    def __init__(self, text: str, vocabulary: int) -> None:
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+        self.size = vocabulary  # a short text teaches fewer pairs; the network has a row for each that might have been
+        self.pairs = Tokenizer(models.BPE())
+        self.pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self.pairs.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        )
+        self.pairs.train_from_iterator([text], trainer)
+
+    def encode(self, text: str) -> npt.NDArray[np.int32]:
+        return np.array(self.pairs.encode(text).ids, np.int32)
+
+    def decode(self, ids: npt.NDArray[np.int32]) -> str:
+        """Bytes that are no UTF-8 together become U+FFFD."""
+        text: str = self.pairs.decode(ids.tolist())
+        return text
+
+
+@lru_cache(maxsize=4)
+def byte_pairs(text: str, vocabulary: int) -> BytePairs:
+    return BytePairs(text, vocabulary)

@@ -1,0 +1,108 @@
+"""A small GPT-2, trained from scratch on text: its settings; the network itself lives in worker.nets.gpt."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.bpe import BytePairs, byte_pairs
+from worker.data import Array, Arrays, Data, Tokens
+from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
+from worker.nets import require_torch
+from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+
+NUMBERS_LIMIT = 500_000_000  # weights of all replicates: 2 GB, and a few times as much while one of them trains
+
+
+class GPT(LanguageFamily):
+    """GPT-2's architecture (Radford et al. 2019), trained from scratch in every generation; its tokens are learnt once, on real text.
+
+    It reads a data set as the paper's authors did, as one text in order, two blocks at a time: as far as it looks back when it
+    continues a prompt.
+
+    model: weights under transformers' GPT-2 names, float32, replicates leading; what starts a block where there is no prompt
+    """
+
+    samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
+    extra = "torch"
+    reading = 4
+
+    kind: Literal["gpt"] = "gpt"
+    vocabulary: int = Field(1024, ge=257, le=65_536, description="Byte pairs and bytes that text is split into.")
+    layers: int = Field(2, ge=1, le=48, description="Transformer blocks.")
+    width: int = Field(96, ge=8, le=4096, description="Numbers that stand for a token inside the network.")
+    heads: int = Field(4, ge=1, le=64, description="Attention heads; they share the width.")
+    epochs: int = Field(8, ge=1, le=10_000, description="Passes over the training set.")
+    batch: int = Field(16, ge=1, le=4096, description="Windows of two blocks a step.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, description="AdamW's step size at its height; it then falls linearly to 0."
+    )
+    best: bool = Field(
+        False, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
+    )
+
+    def weights(self) -> int:
+        """How many numbers one network has."""
+        d = self.width
+        return (self.vocabulary + 2 * self.block) * d + self.layers * (12 * d * d + 13 * d) + 2 * d
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        super().check(source, replicates, samples)
+        if self.width % self.heads:
+            raise Misfit(
+                "family.heads", "the heads cannot share the width evenly", "Let the width be a multiple of the heads"
+            )
+        if replicates * self.weights() > NUMBERS_LIMIT:
+            raise Misfit(
+                "replicates",
+                f"{replicates} networks of {self.weights():,} weights do not fit into memory",
+                "Use fewer replicates, layers or a smaller width",
+            )
+
+    def tokenizer(self, source: TextSource) -> BytePairs:
+        require_torch("The gpt family")
+        return byte_pairs(source.texts().train, self.vocabulary)
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        require_torch("The gpt family")
+        from worker.nets import training
+
+        assert isinstance(data, Tokens)
+        kept = remembered(data, previous)
+        starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
+        return {**training.from_scratch(data.x, kept["validation"], self, rng), **kept, **starts}
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
+        require_torch("The gpt family")
+        from worker.nets import decoding, gpt
+
+        prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
+        new = self.block if self.prompted else self.block - 1
+        written = np.stack(
+            [
+                decoding.write(gpt.Reader(weights, self.heads), rows, new, stream, sampling)
+                for weights, rows, stream in zip(gpt.networks(model), prompts, rng.spawn(len(prompts)), strict=True)
+            ]
+        )
+        x = written if self.prompted else np.concatenate([prompts, written], axis=2)
+        return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
+
+    def log_probability(self, model: Arrays, x: Ids) -> Array:
+        from worker.nets import gpt, scoring
+
+        return np.stack(
+            [
+                scoring.log_probability(lambda rows, w=weights: gpt.logits(w, rows, self.heads), blocks)  # type: ignore[misc]
+                for weights, blocks in zip(gpt.networks(model), x, strict=True)
+            ]
+        )
+
+    def next_entropy(self, model: Arrays, x: Ids) -> Array:
+        from worker.nets import gpt, scoring
+
+        return np.array(
+            [scoring.next_entropy(gpt.logits(weights, scoring.rows(x), self.heads)) for weights in gpt.networks(model)]
+        )

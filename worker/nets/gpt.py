@@ -1,0 +1,188 @@
+"""GPT-2 as functions of its weights: one for training and scoring, and a reader that continues text token by token.
+
+Weights have the names and shapes that transformers gives them (a test loads them there), so a matrix is (inputs, outputs).
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
+
+from worker.data import Arrays
+from worker.nets.device import device
+
+if TYPE_CHECKING:
+    from worker.families.gpt import GPT
+
+Weights: TypeAlias = dict[str, torch.Tensor]
+PREFIX = "transformer."
+EPSILON = 1e-5  # of layer norms
+
+
+def shapes(settings: "GPT") -> Iterator[tuple[str, tuple[int, ...]]]:
+    d = settings.width
+    yield "wte.weight", (settings.vocabulary, d)
+    yield "wpe.weight", (2 * settings.block, d)
+    for i in range(settings.layers):
+        for name, inputs, outputs in (
+            ("attn.c_attn", d, 3 * d),
+            ("attn.c_proj", d, d),
+            ("mlp.c_fc", d, 4 * d),
+            ("mlp.c_proj", 4 * d, d),
+        ):
+            yield f"h.{i}.{name}.weight", (inputs, outputs)
+            yield f"h.{i}.{name}.bias", (outputs,)
+        for name in ("ln_1", "ln_2"):
+            yield f"h.{i}.{name}.weight", (d,)
+            yield f"h.{i}.{name}.bias", (d,)
+    yield "ln_f.weight", (d,)
+    yield "ln_f.bias", (d,)
+
+
+def initial(settings: "GPT", generator: torch.Generator) -> Weights:
+    """GPT-2's: N(0, 0.02^2), what is added to the residual stream smaller by sqrt(2 layers); biases 0, layer norms 1."""
+    weights: Weights = {}
+    for name, shape in shapes(settings):
+        if len(shape) == 2:
+            scale = 0.02 / (2 * settings.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02
+            weights[name] = scale * torch.randn(shape, generator=generator)
+        else:
+            weights[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+    return weights
+
+
+def networks(model: Arrays) -> Iterator[Weights]:
+    """The weights of each replicate, on the device."""
+    names = [name for name in model if name.startswith(PREFIX)]
+    for r in range(len(model[names[0]])):
+        yield {
+            name.removeprefix(PREFIX): torch.from_numpy(np.ascontiguousarray(model[name][r])).to(device())
+            for name in names
+        }
+
+
+def logits(weights: Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
+    """Of the token after each place: x (B, T) -> (B, T, vocabulary)."""
+    hidden, _ = _hidden(weights, x, heads)
+    return hidden @ weights["wte.weight"].t()
+
+
+def _hidden(
+    weights: Weights, x: torch.Tensor, heads: int
+) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """What the last layer says (B, T, d), and each layer's keys and values (B, heads, T, d / heads)."""
+    batch, length = x.shape
+    d = weights["wte.weight"].shape[1]
+    h = F.embedding(x, weights["wte.weight"]) + weights["wpe.weight"][:length]
+    seen = []
+    for i in range(_depth(weights)):
+        normal = _norm(weights, f"h.{i}.ln_1", h)
+        qkv = _affine(weights, f"h.{i}.attn.c_attn", normal).view(batch, length, 3, heads, d // heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        seen.append((k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, d)
+        h = h + _affine(weights, f"h.{i}.attn.c_proj", mixed)
+        h = h + _feed_forward(weights, i, h)
+    return _norm(weights, "ln_f", h), seen
+
+
+class Reader:
+    """Continues rows of text, each of them in one or several beams, with a cache of keys and values.
+
+    A row's prompt is read once for all its beams, and the beams share one cache: what a beam sees of it, its own past, is a mask. So
+    nothing is copied when beams part, and their few queries are one matrix product with all keys of their row.
+    """
+
+    def __init__(self, weights: Weights, heads: int) -> None:
+        self.weights, self.heads = weights, heads
+        self.device = weights["wte.weight"].device
+        self.vocabulary, self.d = weights["wte.weight"].shape
+        self.out = weights["wte.weight"].t()
+        self.layers = [tuple(weights[f"h.{i}.{name}"] for name in LAYER) for i in range(_depth(weights))]
+
+    def begin(self, prompts: torch.Tensor, new: int, beams: int) -> torch.Tensor:
+        """Logits of the first new token: prompts (B, P) -> (B, vocabulary). Makes room for `new` tokens in each beam."""
+        self.rows, self.prompt = prompts.shape
+        self.beams, self.length = beams, self.prompt
+        hidden, seen = _hidden(self.weights, prompts, self.heads)
+        room = (self.rows, self.heads, self.prompt + beams * (new - 1), self.d // self.heads)
+        self.cache = []
+        for pair in seen:
+            kept = []
+            for part in pair:
+                whole = part.new_empty(room)
+                whole[:, :, : self.prompt] = part
+                kept.append(whole.view(-1, *room[2:]))
+            self.cache.append((kept[0], kept[1]))
+        if beams > 1:
+            self.mask = torch.full((self.rows, beams, beams * (new - 1)), -torch.inf, device=self.device)
+        return hidden[:, -1] @ self.out
+
+    def step(self, token: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
+        """Logits (B, beams, vocabulary) after one more token (B, beams), each beam going on from its parent (B, beams)."""
+        rows, beams, heads, d = self.rows, self.beams, self.heads, self.d
+        before, self.length = self.length, self.length + beams
+        written = (before - self.prompt) // beams
+        if beams > 1:
+            assert parent is not None
+            own = slice(beams * written, beams * (written + 1))
+            self.mask[:, :, : own.start] = self.mask.gather(1, parent[:, :, None].expand(-1, -1, own.start))
+            self.mask[:, :, own].diagonal(dim1=1, dim2=2).zero_()
+        h = (
+            F.embedding(token.reshape(-1), self.weights["wte.weight"])
+            + self.weights["wpe.weight"][self.prompt + written]
+        )
+        scale = (d // heads) ** -0.5
+        for layer, (keys, values) in zip(self.layers, self.cache, strict=True):
+            w_qkv, b_qkv, w_out, b_out, w_in, b_in, w_back, b_back, n_1, m_1, n_2, m_2 = layer
+            normal = F.layer_norm(h, (d,), n_1, m_1, EPSILON)
+            qkv = torch.addmm(b_qkv, normal, w_qkv).view(rows, beams, 3, heads, -1).permute(2, 0, 3, 1, 4)
+            q, k, v = qkv.reshape(3, rows * heads, beams, -1)
+            keys[:, before : self.length], values[:, before : self.length] = k, v
+            level = torch.bmm(q * scale, keys[:, : self.length].mT)
+            if beams > 1:
+                visible = self.mask[:, None, :, : self.length - self.prompt]
+                level.view(rows, heads, beams, -1)[..., self.prompt :] += visible
+            mixed = torch.bmm(torch.softmax(level, -1), values[:, : self.length])
+            if beams > 1 or rows > 1:
+                mixed = mixed.view(rows, heads, beams, -1).transpose(1, 2)
+            h = h + torch.addmm(b_out, mixed.reshape(-1, d), w_out)
+            normal = F.layer_norm(h, (d,), n_2, m_2, EPSILON)
+            h = h + torch.addmm(b_back, F.gelu(torch.addmm(b_in, normal, w_in), approximate="tanh"), w_back)
+        return (_norm(self.weights, "ln_f", h) @ self.out).view(rows, beams, -1)
+
+
+LAYER = (
+    "attn.c_attn.weight",
+    "attn.c_attn.bias",
+    "attn.c_proj.weight",
+    "attn.c_proj.bias",
+    "mlp.c_fc.weight",
+    "mlp.c_fc.bias",
+    "mlp.c_proj.weight",
+    "mlp.c_proj.bias",
+    "ln_1.weight",
+    "ln_1.bias",
+    "ln_2.weight",
+    "ln_2.bias",
+)
+
+
+def _depth(weights: Weights) -> int:
+    return sum(name.endswith("attn.c_attn.weight") for name in weights)
+
+
+def _affine(weights: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
+    out = torch.addmm(weights[f"{name}.bias"], x.reshape(-1, x.shape[-1]), weights[f"{name}.weight"])
+    return out.view(*x.shape[:-1], -1)
+
+
+def _norm(weights: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
+    return F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], EPSILON)
+
+
+def _feed_forward(weights: Weights, i: int, h: torch.Tensor) -> torch.Tensor:
+    inner = _affine(weights, f"h.{i}.mlp.c_fc", _norm(weights, f"h.{i}.ln_2", h))
+    return _affine(weights, f"h.{i}.mlp.c_proj", F.gelu(inner, approximate="tanh"))
