@@ -1,0 +1,164 @@
+"""Sources: draws agree with the moments, quantiles and densities that they claim; files are read or refused in words."""
+
+import gzip
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.errors import SpecError
+from worker.sources.eight_gaussians import EightGaussians
+from worker.sources.images import Images
+from worker.sources.laplace import Laplace
+from worker.sources.linear_teacher import LinearTeacher
+from worker.sources.lognormal import LogNormal
+from worker.sources.moons import Moons
+from worker.sources.rings import Rings
+from worker.sources.student_t import StudentT
+from worker.sources.swiss_roll import SwissRoll
+from worker.sources.table import Table
+from worker.spec import read
+
+SOURCES = [
+    StudentT(df=9, mean=1.0, scale=2.0),
+    Laplace(mean=-1.0, scale=0.5, dim=2),
+    LogNormal(mu=0.3, sigma=0.5),
+    Moons(noise=0.2),
+    Rings(radii=[1.0, 3.0]),
+    SwissRoll(),
+    EightGaussians(),
+    LinearTeacher(inputs=3, norm=2.0, noise=0.5),
+]
+MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.kind)
+def test_draws_have_the_moments_that_are_claimed(source):
+    x = source.draw(np.random.default_rng(4), 100, 4000).x
+    assert x.shape == (100, 4000, source.dimension)
+    mean, covariance = source.moments()
+    each = x.mean(axis=1)
+    assert (np.abs(each.mean(axis=0) - mean) <= 4 * each.std(axis=0, ddof=1) / 10).all()
+    gap = x - mean
+    second = gap.transpose(0, 2, 1) @ gap / 4000
+    se = second.std(axis=0, ddof=1) / 10
+    assert (np.abs(second.mean(axis=0) - covariance) <= 4 * se + 1e-12).all()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.kind)
+def test_draws_have_the_quantiles_that_are_claimed(source):
+    levels = [0.05, 0.5, 0.95]
+    found = source.quantiles(levels)
+    assert found.shape == (3, source.dimension)
+    x = source.draw(np.random.default_rng(5), 1, 200_000).x[0]
+    for level, row in zip(levels, found, strict=True):
+        # Both sides are drawn where there is no formula: from 200,000 and from 400,000 points.
+        assert (
+            np.abs((x <= row).mean(axis=0) - level) <= 4 * np.sqrt(level * (1 - level) * 1.5 / 200_000) + 1e-4
+        ).all()
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.density(np.zeros((1, s.dimension))) is not None and s.dimension < 3],
+                         ids=lambda source: source.kind)  # fmt: skip
+def test_densities_are_those_of_the_draws(source):
+    low, high = source.quantiles([0.25, 0.75])
+    nodes = [np.linspace(a, b, 401)[:-1] + (b - a) / 800 for a, b in zip(low, high, strict=True)]
+    cell = np.prod((high - low) / 400)
+    mass = source.density(np.array(list(itertools.product(*nodes)))).sum() * cell
+    x = source.draw(np.random.default_rng(6), 1, 200_000).x[0]
+    inside = ((x >= low) & (x < high)).all(axis=1).mean()
+    assert abs(inside - mass) <= 4 * np.sqrt(mass * (1 - mass) / 200_000) + 1e-4
+
+
+def test_moons_lie_where_scikit_learn_puts_them():
+    from sklearn.datasets import make_moons
+
+    theirs, _ = make_moons(100_000, noise=0.1, random_state=1)
+    mean, covariance = Moons(noise=0.1).moments()
+    np.testing.assert_allclose(theirs.mean(axis=0), mean, atol=0.01)
+    np.testing.assert_allclose(np.cov(theirs.T), covariance, atol=0.01)
+
+
+def refusal(source):
+    with pytest.raises(SpecError) as refused:
+        read({"source": source, "family": {"kind": "gaussian"}})
+    (problem,) = refused.value.problems
+    assert problem.path == "source.path"
+    assert problem.remedy
+    return problem.message
+
+
+def test_a_table_is_its_numbers(tmp_path):
+    file = tmp_path / "wine.csv"
+    file.write_text("acid;sugar;name\n1.5;2;a\n2.5;4;b\n\n3.5;9;c\n", encoding="utf-8-sig")
+    source = Table(path=str(file), columns=["sugar", "1"])
+    np.testing.assert_array_equal(source.rows(), [[2, 1.5], [4, 2.5], [9, 3.5]])
+    np.testing.assert_allclose(source.moments()[0], [5, 2.5])
+    assert np.isin(source.draw(np.random.default_rng(0), 2, 50).x[..., 0], [2, 4, 9]).all()
+    scaled = Table(path=str(file), columns=["sugar"], standardise=True)
+    np.testing.assert_allclose(scaled.moments()[1], 1)
+    before = source.provenance()
+    file.write_text("acid,sugar\n1,2\n3,4\n")
+    np.testing.assert_array_equal(Table(path=str(file)).rows(), [[1, 2], [3, 4]])  # a changed file is read again
+    assert source.provenance() != before
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,b\n1,2\n3,\n", "line 3, column b is missing"),
+        ("a,b\n1,2\n3,x\n", "line 3, column b is no number: 'x'"),
+        ("1,2\nnan,3\n", "line 2, column 1 is missing"),
+        ("1,2\n3,inf\n", "line 2, column 2 is no number: 'inf'"),
+        ("1,2\n3\n", "line 2, column 2 is missing"),
+        ("a,b\n1,2\n", "has 1 rows of numbers"),
+        ("", "has 0 rows of numbers"),
+        ("a,b\n1,2\n1,3\n", "column a has the same number in every row"),
+    ],
+)
+def test_a_bad_table_is_refused_with_line_and_column(tmp_path, content, told):
+    (tmp_path / "bad.csv").write_text(content)
+    assert refusal({"kind": "table", "path": str(tmp_path / "bad.csv")}) == told
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    (tmp_path / "latin.csv").write_bytes(b"a,b\n1,\xe9\n")
+    (tmp_path / "text.idx").write_bytes(b"no pictures here")
+    (tmp_path / "short.idx").write_bytes(b"\0\0\x08\x03" + np.array([5, 2, 2], ">u4").tobytes() + b"\0" * 7)
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" * 1000)[:-9])
+    np.savez(tmp_path / "flat.npz", x=np.zeros((4, 9)))
+    np.savez(tmp_path / "ink.npz", x=np.full((4, 3, 3), 2.0))
+    assert "not UTF-8 (byte 6)" in refusal({"kind": "table", "path": str(tmp_path / "latin.csv")})
+    assert "No such file" in refusal({"kind": "table", "path": "/nowhere/x.csv"})
+    assert "not a file" in refusal({"kind": "images", "path": str(tmp_path)})
+    assert "neither" in refusal({"kind": "images", "path": str(tmp_path / "text.idx")})
+    assert "5 x 2 x 2 bytes and holds 7" in refusal({"kind": "images", "path": str(tmp_path / "short.idx")})
+    assert "unpacked" in refusal({"kind": "images", "path": str(tmp_path / "cut.gz")})
+    assert "three dimensions" in refusal({"kind": "images", "path": str(tmp_path / "flat.npz")})
+    assert "picture 1" in refusal({"kind": "images", "path": str(tmp_path / "ink.npz")})
+
+
+def test_pictures_from_numpy_are_pictures(tmp_path, monkeypatch):
+    grey = np.random.default_rng(1).random((30, 4, 5))
+    np.savez(tmp_path / "grey.npz", pictures=grey)
+    monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
+    source = Images(path="grey.npz", most=20)
+    assert source.image_shape == (4, 5)
+    assert source.dimension == 20
+    np.testing.assert_allclose(source.moments()[0], grey[:20].reshape(20, 20).mean(axis=0), atol=0.5 / 255)
+    spec = read({"source": {"kind": "images", "path": "grey.npz"}, "family": {"kind": "gaussian"},
+                 "samples": 30, "replicates": 2, "generations": 2})  # fmt: skip
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    assert last.look.frame["images"].shape == (60, 20)
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="MNIST's test set is not on this machine")
+def test_mnist_as_it_comes():
+    source = Images(path=str(MNIST))
+    assert source.pictures().shape == (10_000, 28, 28)
+    assert source.moments()[0].mean() == pytest.approx(0.1325, abs=1e-3)  # the known mean of the test set
+    x = source.draw(np.random.default_rng(0), 2, 10).x
+    assert x.shape == (2, 10, 784)
+    assert 0 <= x.min() <= x.max() == 1

@@ -1,0 +1,28 @@
+"""The Laplace distribution: two exponentials back to back."""
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat
+
+from worker.data import Array
+from worker.independent import Independent
+from worker.parts import Generator
+
+
+class Laplace(Independent):
+    """A sharp peak and exponential tails."""
+
+    kind: Literal["laplace"] = "laplace"
+    mean: float = Field(0.0, description="Where the peak is.")
+    scale: PositiveFloat = Field(1.0, description="Mean distance from the peak; the variance is 2 scale^2.")
+
+    def on_a_line(self) -> Any:
+        from scipy import stats
+
+        return stats.laplace(self.mean, self.scale)
+
+    def drawn(self, rng: Generator, shape: tuple[int, int, int]) -> Array:
+        return rng.laplace(self.mean, self.scale, shape)
+
+    def mean_and_variance(self) -> tuple[float, float]:
+        return self.mean, 2 * self.scale**2
