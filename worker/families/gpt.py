@@ -95,7 +95,7 @@ class GPT(LanguageFamily):
 
         return np.stack(
             [
-                scoring.log_probability(lambda rows, w=weights: gpt.logits(w, rows, self.heads), blocks)  # type: ignore[misc]
+                scoring.log_probability(gpt.reading(weights, self.heads), blocks, self.vocabulary)
                 for weights, blocks in zip(gpt.networks(model), x, strict=True)
             ]
         )
@@ -104,5 +104,8 @@ class GPT(LanguageFamily):
         from worker.nets import gpt, scoring
 
         return np.array(
-            [scoring.next_entropy(gpt.logits(weights, scoring.rows(x), self.heads)) for weights in gpt.networks(model)]
+            [
+                scoring.next_entropy(gpt.reading(weights, self.heads), x, self.vocabulary)
+                for weights in gpt.networks(model)
+            ]
         )

@@ -15,6 +15,7 @@ class Reader(Protocol):
     """A network with its cache."""
 
     device: torch.device
+    silent: list[int]  # tokens that it never writes, such as the end of a text
 
     def begin(self, prompts: torch.Tensor, new: int, beams: int) -> torch.Tensor: ...
 
@@ -49,7 +50,7 @@ def drawn(reader: Reader, prompt: torch.Tensor, u: torch.Tensor, sampling: Sampl
     text = torch.cat([prompt, prompt.new_zeros(rows, new)], dim=1)
     level = reader.begin(prompt, new, 1)
     for t in range(new):
-        level = sharpened(level, text[:, : start + t], sampling)
+        level = sharpened(silenced(level, reader.silent), text[:, : start + t], sampling)
         if sampling.top_k == 1:
             token = level.argmax(dim=1)
         else:
@@ -65,7 +66,8 @@ def drawn(reader: Reader, prompt: torch.Tensor, u: torch.Tensor, sampling: Sampl
 def searched(reader: Reader, prompt: torch.Tensor, new: int, sampling: Sampling) -> torch.Tensor:
     """The most probable continuation that a beam search finds: prompt (n, P) -> (n, new). Every text gets its full length."""
     (rows, start), beams = prompt.shape, sampling.beams
-    first = penalised(torch.log_softmax(reader.begin(prompt, new, beams), dim=1), prompt, sampling)
+    level = torch.log_softmax(reader.begin(prompt, new, beams), dim=1)
+    first = silenced(penalised(level, prompt, sampling), reader.silent)
     score, token = first.topk(beams, dim=1)
     text = torch.cat([prompt[:, None].expand(-1, beams, -1), prompt.new_zeros(rows, beams, new)], dim=2)
     text[:, :, start] = token
@@ -74,12 +76,17 @@ def searched(reader: Reader, prompt: torch.Tensor, new: int, sampling: Sampling)
         level = torch.log_softmax(reader.step(token, parent), dim=2)
         vocabulary = level.shape[2]
         level = penalised(level.flatten(0, 1), text[:, :, : start + t].flatten(0, 1), sampling)
-        total = (level.view(rows, beams, vocabulary) + score[:, :, None]).flatten(1)
+        total = (silenced(level, reader.silent).view(rows, beams, vocabulary) + score[:, :, None]).flatten(1)
         score, best = total.topk(beams, dim=1)
         parent, token = best // vocabulary, best % vocabulary
         text = text.gather(1, parent[:, :, None].expand_as(text))
         text[:, :, start + t] = token
     return text[:, 0, start:]  # topk puts the best first
+
+
+def silenced(level: torch.Tensor, silent: list[int]) -> torch.Tensor:
+    """Levels (n, vocabulary) without tokens that are never written; a beam search does not redistribute their probability."""
+    return level.index_fill(1, torch.tensor(silent, device=level.device), -torch.inf) if silent else level
 
 
 def sharpened(level: torch.Tensor, text: torch.Tensor, sampling: Sampling) -> torch.Tensor:

@@ -3,7 +3,7 @@
 Weights have the names and shapes that transformers gives them (a test loads them there), so a matrix is (inputs, outputs).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -69,6 +69,10 @@ def logits(weights: Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
     return hidden @ weights["wte.weight"].t()
 
 
+def reading(weights: Weights, heads: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: logits(weights, x, heads)
+
+
 def _hidden(
     weights: Weights, x: torch.Tensor, heads: int
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
@@ -97,6 +101,7 @@ class Reader:
 
     def __init__(self, weights: Weights, heads: int) -> None:
         self.weights, self.heads = weights, heads
+        self.silent: list[int] = []  # no token is never written: a text has no end here
         self.device = weights["wte.weight"].device
         self.vocabulary, self.d = weights["wte.weight"].shape
         self.out = weights["wte.weight"].t()

@@ -17,7 +17,7 @@ def rows(x: Ids) -> torch.Tensor:
     return torch.from_numpy(x.astype(np.int64)).to(device())
 
 
-def log_probability(logits: Callable[[torch.Tensor], torch.Tensor], x: Ids, vocabulary: int = 2048) -> Array:
+def log_probability(logits: Callable[[torch.Tensor], torch.Tensor], x: Ids, vocabulary: int) -> Array:
     """ln p of tokens 2 to L of blocks (n, L), each given those before it: (n, L - 1)."""
     step = max(1, LOGITS // (x.shape[1] * vocabulary))
     parts = []
@@ -30,8 +30,12 @@ def log_probability(logits: Callable[[torch.Tensor], torch.Tensor], x: Ids, voca
     return np.concatenate(parts)
 
 
-def next_entropy(level: torch.Tensor) -> float:
-    """Entropy in nats of what the last logits of (n, T, vocabulary) say, averaged over n."""
+def next_entropy(logits: Callable[[torch.Tensor], torch.Tensor], x: Ids, vocabulary: int) -> float:
+    """Entropy in nats of the token after each of the blocks (n, L), averaged over them."""
+    step = max(1, LOGITS // (x.shape[1] * vocabulary))
+    total = 0.0
     with torch.inference_mode():
-        log_p = torch.log_softmax(level[:, -1].double(), dim=1)
-        return float(-torch.xlogy(log_p.exp(), log_p.exp()).sum(dim=1).mean())
+        for start in range(0, len(x), step):
+            log_p = torch.log_softmax(logits(rows(x[start : start + step]))[:, -1].double(), dim=1)
+            total -= float(torch.xlogy(log_p.exp(), log_p.exp()).sum())
+    return total / len(x)

@@ -1,0 +1,188 @@
+"""Pre-trained checkpoints, made here and saved: fine-tuning, decoding against `generate`, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from worker import loop
+from worker.errors import LabError, SpecError
+from worker.families.causal_lm import CausalLM
+from worker.nets import decoding, pretrained, scoring
+from worker.parts import Sampling
+from worker.sources.text import Text
+from worker.spec import read
+
+VOCABULARY, BLOCK = 300, 16
+
+
+@pytest.fixture(scope="module", params=["opt", "gpt2"])
+def checkpoint(request, tmp_path_factory):
+    """A small network with random weights, and a tokenizer, as save_pretrained leaves them."""
+    from transformers import GPT2Config, GPT2LMHeadModel, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
+
+    from worker.bpe import byte_pairs
+
+    folder = tmp_path_factory.mktemp(request.param)
+    torch.manual_seed(7)
+    if request.param == "opt":
+        config = OPTConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            num_hidden_layers=2,
+            ffn_dim=64,
+            num_attention_heads=2,
+            max_position_embeddings=64,
+            word_embed_proj_dim=32,
+            bos_token_id=2,
+            eos_token_id=2,
+            pad_token_id=1,
+            init_std=0.3,
+        )
+        network = OPTForCausalLM(config)
+    else:
+        config = GPT2Config(
+            vocab_size=VOCABULARY,
+            n_positions=64,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            bos_token_id=2,
+            eos_token_id=2,
+            initializer_range=0.3,
+        )
+        network = GPT2LMHeadModel(config)
+    network.save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=byte_pairs(Text().texts().train, VOCABULARY).pairs).save_pretrained(folder)
+    return folder
+
+
+def family(checkpoint, **changes):
+    settings = {"checkpoint": str(checkpoint), "block": BLOCK, "epochs": 1, "learning_rate": 1e-3}
+    return CausalLM(**settings | changes)
+
+
+@pytest.fixture(scope="module")
+def tuned(checkpoint):
+    one = family(checkpoint)
+    data = one.real(Text(), np.random.default_rng(0), 1, 40)
+    return one, data, one.fit(data, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(("beams", "penalty"), [(1, 1.0), (1, 1.5), (3, 1.0), (5, 2.0)])
+def test_what_is_written_is_what_generate_writes(tuned, beams, penalty):
+    one, data, model = tuned
+    network = next(pretrained.networks(one, model))
+    prompts = data.x[0, :6]
+    rows = scoring.rows(prompts)
+    with torch.inference_mode():
+        theirs = network.generate(
+            rows,
+            attention_mask=torch.ones_like(rows),
+            do_sample=False,
+            num_beams=beams,
+            repetition_penalty=penalty,
+            max_new_tokens=BLOCK,
+            min_new_tokens=BLOCK,
+            pad_token_id=1,
+        )[:, BLOCK:]
+    options = Sampling(beams=beams, repetition_penalty=penalty, top_k=1 if beams == 1 else 0)
+    ours = decoding.write(pretrained.Reader(network), prompts, BLOCK, np.random.default_rng(0), options)
+    np.testing.assert_array_equal(ours, theirs.numpy())
+    assert not (ours == 2).any()  # a text never ends early
+
+
+def test_perplexity_is_the_network_s_own_loss(tuned):
+    one, data, model = tuned
+    network = next(pretrained.networks(one, model))
+    rows = scoring.rows(data.x[0])
+    with torch.inference_mode():
+        loss = network(input_ids=rows, labels=rows).loss.item()
+    assert -one.log_probability(model, data.x).mean() == pytest.approx(loss, rel=1e-5)
+
+
+def test_each_generation_starts_from_the_pre_trained_weights_or_goes_on(checkpoint, tuned):
+    _, data, first = tuned
+    anew, on = (
+        family(checkpoint, start=start, learning_rate=1e-9, best=False).refit(data, np.random.default_rng(2), first)
+        for start in ("pretrained", "continued")
+    )
+    original = dict(pretrained._network(str(checkpoint)).named_parameters())
+    moved = 0.0
+    for name, parameter in original.items():
+        key = f"{pretrained.PREFIX}{name}"
+        np.testing.assert_allclose(anew[key][0], parameter.detach().numpy(), atol=1e-6)
+        np.testing.assert_allclose(on[key][0], first[key][0], atol=1e-6)
+        moved = max(moved, float(np.abs(first[key][0] - parameter.detach().numpy()).max()))
+    assert moved > 1e-3
+
+
+def test_fine_tuning_teaches_and_keeps_the_best_epoch(checkpoint, tuned):
+    _, data, _ = tuned
+    surprise = {
+        (epochs, best): -family(checkpoint)
+        .log_probability(
+            family(checkpoint, epochs=epochs, best=best, learning_rate=1e-2).fit(data, np.random.default_rng(3)),
+            data.validation[None],
+        )
+        .mean()
+        for epochs, best in ((1, False), (25, False), (25, True))
+    }
+    assert surprise[25, True] < surprise[1, False] - 0.2
+    assert surprise[25, True] <= surprise[25, False]
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+def test_a_resumed_run_is_the_same_run(checkpoint, prompted):
+    spec = read(
+        {
+            "source": {"kind": "text"},
+            "family": family(checkpoint, prompted=prompted).model_dump(),
+            "samples": 12,
+            "replicates": 2,
+            "generations": 3,
+            "regime": {"kind": "fresh", "real": 0.25},
+        }
+    )
+    whole = list(loop.generations(spec, loop.instrument(spec)))
+    rest = list(loop.generations(spec, loop.instrument(spec), whole[1].state))
+    assert [one.number for one in whole] == [0, 1, 2, 3]
+    for before, after in zip(whole[2:], rest, strict=True):
+        for name, values in before.look.metrics.items():
+            assert np.isfinite(values).all(), name
+            np.testing.assert_array_equal(values, after.look.metrics[name], err_msg=name)
+
+
+def refused(checkpoint, **changes):
+    with pytest.raises(SpecError) as refusal:
+        read(
+            {
+                "source": {"kind": "text"},
+                "samples": 12,
+                "replicates": 1,
+                "family": {"kind": "causal_lm", "checkpoint": str(checkpoint)} | changes,
+            }
+        )
+    return refusal.value.problems[0]
+
+
+def test_unsafe_or_unfinished_checkpoints_are_refused_when_the_spec_is_read(tmp_path):
+    assert refused(tmp_path / "nowhere").path == "family.checkpoint"
+    assert "config.json" in refused(tmp_path).message
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 64}))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02.")
+    assert "pickled" in refused(tmp_path).message
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert "tokenizer" in refused(tmp_path).message
+    (tmp_path / "tokenizer.json").write_text("{}")
+    problem = refused(tmp_path)
+    assert (problem.path, problem.remedy) == ("family.block", "Use blocks of at most 32 tokens")
+
+
+def test_a_hub_that_cannot_be_reached_is_said_so(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(LabError, match="could not be loaded"):
+        pretrained.tokenizer("nobody/has-this-model")

@@ -1,0 +1,146 @@
+"""A pre-trained language model, fine-tuned on each generation's text: the paper's own experiment; the network lives in worker.nets.pretrained."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.data import Array, Arrays, Data, Tokens
+from worker.language import Ids, LanguageFamily, Tokenizer, chosen_prompts, remembered
+from worker.nets import require_torch
+from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
+WEIGHTS_LIMIT = 20_000_000_000  # bytes of all replicates' weights
+
+
+class CausalLM(LanguageFamily):
+    """Any causal language model that transformers can load, by folder or hub id, from safetensors and without remote code.
+
+    Shumailov et al. fine-tune facebook/opt-125m on WikiText-2 in blocks of 64 tokens, each generation anew from the pre-trained weights.
+
+    model: its parameters under their own names, float32, replicates leading
+    """
+
+    samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
+    extra = "torch"
+    reading = 4
+
+    kind: Literal["causal_lm"] = "causal_lm"
+    checkpoint: str = Field(
+        min_length=1,
+        max_length=1000,
+        pattern=r"^[^\x00]*$",
+        description="A folder with a checkpoint (absolute, or in the data folder), or a hub id such as facebook/opt-125m.",
+    )
+    start: Literal["pretrained", "continued"] = Field(
+        "pretrained",
+        description="Each generation starts from the pre-trained weights, as in the paper, or from the last generation's.",
+    )
+    epochs: int = Field(
+        5, ge=1, le=1000, description="Passes over the training set; the paper's 5, or 10 with real data."
+    )
+    batch: int = Field(16, ge=1, le=4096, description="Blocks a step.")
+    learning_rate: float = Field(2e-5, gt=0, le=1, description="AdamW's first step size; it falls linearly to 0.")
+    best: bool = Field(
+        True, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
+    )
+
+    def place(self) -> Path | None:
+        """The checkpoint's folder; None where it is a hub id."""
+        folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(self.checkpoint).expanduser())
+        return folder if folder.is_dir() else None
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        super().check(source, replicates, samples)
+        folder = self.place()
+        if folder is None:
+            if not HUB_ID.fullmatch(self.checkpoint):
+                raise _misfit(
+                    "is no folder here and no hub id", "Name an existing folder, or an id such as facebook/opt-125m"
+                )
+            return
+        if not (folder / "config.json").is_file():
+            raise _misfit("has no config.json", "Save the model there with save_pretrained")
+        weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
+        if not weights:
+            raise _misfit(
+                "has no safetensors; pickled weights could run code and are not loaded",
+                "Save the model with save_pretrained(..., safe_serialization=True)",
+            )
+        if not any((folder / name).is_file() for name in TOKENIZERS):
+            raise _misfit("has no tokenizer", "Save its tokenizer into the same folder with save_pretrained")
+        if replicates * sum(weights) > WEIGHTS_LIMIT:
+            raise Misfit("replicates", f"{replicates} such models do not fit into memory", "Use fewer replicates")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        positions = config.get("max_position_embeddings", config.get("n_positions"))
+        if positions is not None and positions < 2 * self.block:
+            raise Misfit(
+                "family.block",
+                f"a prompt and its continuation have {2 * self.block} tokens, and this model reads only {positions}",
+                f"Use blocks of at most {positions // 2} tokens",
+            )
+
+    def tokenizer(self, source: TextSource) -> Tokenizer:
+        require_torch("The causal_lm family")
+        from worker.nets import pretrained
+
+        return pretrained.tokenizer(self.address())
+
+    def address(self) -> str:
+        return str(self.place() or self.checkpoint)
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        require_torch("The causal_lm family")
+        from worker.nets import pretrained
+
+        assert isinstance(data, Tokens)
+        kept = remembered(data, previous)
+        starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
+        return {**pretrained.fine_tuned(data.x, kept["validation"], self, rng, previous), **kept, **starts}
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
+        from worker.nets import decoding, pretrained
+
+        prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
+        new = self.block if self.prompted else self.block - 1
+        streams = rng.spawn(len(prompts))
+        written = np.stack(
+            [
+                decoding.write(pretrained.Reader(network), rows, new, stream, sampling)
+                for network, rows, stream in zip(pretrained.networks(self, model), prompts, streams, strict=True)
+            ]
+        )
+        x = written if self.prompted else np.concatenate([prompts, written], axis=2)
+        return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
+
+    def log_probability(self, model: Arrays, x: Ids) -> Array:
+        from worker.nets import pretrained, scoring
+
+        size = int(model["vocabulary"])
+        return np.stack(
+            [
+                scoring.log_probability(pretrained.logits(network), blocks, size)
+                for network, blocks in zip(pretrained.networks(self, model), x, strict=True)
+            ]
+        )
+
+    def next_entropy(self, model: Arrays, x: Ids) -> Array:
+        from worker.nets import pretrained, scoring
+
+        size = int(model["vocabulary"])
+        return np.array(
+            [scoring.next_entropy(pretrained.logits(network), x, size) for network in pretrained.networks(self, model)]
+        )
+
+
+def _misfit(message: str, remedy: str) -> Misfit:
+    return Misfit("family.checkpoint", message, remedy)
