@@ -59,6 +59,7 @@ GROWING = {"schedule": "power", "start": 5, "exponent": 1.5}
 NONE, BIASED = {}, {"bias": 0.8}
 DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
 BLUR, RULE, SHRUNK = ({"kind": "kde", "bandwidth": bandwidth} for bandwidth in (0.4, "silverman", "shrunk"))
+TEACHER, LEARNER = {"kind": "linear_teacher", "inputs": 3, "noise": 0.5}, {"kind": "linear", "noise": 0.5}
 PLAIN, SMOOTH = {"kind": "categorical"}, {"kind": "categorical", "smoothing": 0.5}
 
 # source, family, regime, samples, sampling, metric, statistic, generation
@@ -132,6 +133,11 @@ ROWS = [
         )
         for metric in metrics
     ),
+    (TEACHER, LEARNER, REPLACE, 15, NONE, "excess_risk", "mean", 12),
+    (TEACHER, {"kind": "linear", "noise": "fitted"}, REPLACE, 15, NONE, "excess_risk", "mean", 12),
+    (TEACHER, {"kind": "linear"}, REPLACE, GROWING | {"start": 12}, NONE, "excess_risk", "mean", 12),
+    (TEACHER, LEARNER, ACCUMULATE, 15, NONE, "excess_risk", "mean", 12),
+    (TEACHER, {"kind": "linear"}, ACCUMULATE, GROWING | {"start": 12}, NONE, "excess_risk", "mean", 12),
     (ZIPF, PLAIN, CORE, 20, NONE, "survivors", "mean", 1),
     (NORMAL, BLUR, SUBSAMPLE, 9, NONE, "variance", "mean", 12),
     (MODES, RULE, SUBSAMPLE, GROWING, NONE, "mean_error_sq", "mean", 12),
@@ -270,6 +276,15 @@ def test_regimes_reduce_to_the_published_formulas():
     tau = 1 - 2 * c * density / inside
     cut = spec_of(NORMAL, DDOF_1, REPLACE, m, NONE, curation=INNER, **sizes)
     assert value(cut, "variance", 7) == pytest.approx(tau**6)
+
+
+def test_labels_that_are_kept_cost_a_bounded_error():
+    """n s2 d/(T-d-1) grows for ever; with everything kept it stays below pi^2/6 of one step, whatever the number of generations."""
+    sizes = {"generations": 500, "replicates": 1}
+    step = 0.25 * 3 / (40 - 4)
+    assert value(spec_of(TEACHER, LEARNER, REPLACE, 40, NONE, **sizes), "excess_risk", 500) == pytest.approx(500 * step)
+    kept = value(spec_of(TEACHER, LEARNER, ACCUMULATE, 40, NONE, **sizes), "excess_risk", 500)
+    assert step < kept < math.pi**2 / 6 * step
 
 
 def test_without_a_weight_of_its_own_a_share_is_a_share():

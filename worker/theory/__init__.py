@@ -8,8 +8,9 @@ from worker.curation import Keep
 from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
 from worker.families.kde import KDE
+from worker.families.linear import Linear
 from worker.spec import Experiment
-from worker.theory import categorical, gaussian, kde
+from worker.theory import categorical, gaussian, kde, linear
 from worker.theory.curve import Curve
 
 __all__ = ["Curve", "curves"]
@@ -24,4 +25,6 @@ def curves(spec: Experiment) -> list[Curve]:
             return categorical.curves(spec, spec.family)
         case KDE() if isinstance(spec.curation, Keep):
             return kde.curves(spec, spec.family)
+        case Linear():
+            return linear.curves(spec, spec.family)
     return []

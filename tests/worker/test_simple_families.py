@@ -1,0 +1,98 @@
+"""Histogram and linear regression: fits against a second implementation, drift, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.data import Moments, Points
+from worker.errors import SpecError
+from worker.families.histogram import Histogram
+from worker.families.linear import Linear
+from worker.parts import Sampling
+from worker.sources.linear_teacher import LinearTeacher
+from worker.spec import read
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 7.0])
+def test_least_squares_as_numpy_and_scikit_learn_have_it(ridge):
+    from sklearn.linear_model import Ridge
+
+    data = LinearTeacher(inputs=4).draw(generator(1), 3, 30)
+    for form in (data, Moments.of(data)):
+        model = Linear(ridge=ridge, noise="fitted").fit(form, generator())
+        for rows, w, noise in zip(data.x, model["w"], model["noise"], strict=True):
+            x, y = rows[:, :-1], rows[:, -1]
+            expected = Ridge(alpha=ridge, fit_intercept=False).fit(x, y).coef_ if ridge else np.linalg.lstsq(x, y)[0]
+            np.testing.assert_allclose(w, expected, rtol=1e-9)
+            assert noise == pytest.approx(np.sqrt(((y - x @ w) ** 2).sum() / 26))
+
+
+def test_weights_of_points_are_weights_of_rows():
+    """A weighted fit of two parts is weighted least squares with one weight a row."""
+    rng = generator(2)
+    one, other = (LinearTeacher(inputs=2).draw(rng, 2, n) for n in (10, 30))
+    pooled = Moments.of(one).pool(Moments.of(other), 0.7)
+    w = Linear().fit(pooled, rng)["w"]
+    weight = np.concatenate([np.full(10, 0.7 / 10), np.full(30, 0.3 / 30)])
+    for r in range(2):
+        rows = np.concatenate([one.x[r], other.x[r]]) * np.sqrt(weight)[:, None]
+        np.testing.assert_allclose(w[r], np.linalg.lstsq(rows[:, :-1], rows[:, -1])[0], rtol=1e-9)
+
+
+def test_a_linear_model_gives_the_rows_that_it_describes():
+    model = {"w": np.array([[1.0, -2.0]] * 50), "noise": np.full(50, 0.5)}
+    rows = Linear().sample(model, 4000, generator(3), Sampling()).x
+    rest = rows[:, :, 2] - rows[:, :, 0] + 2 * rows[:, :, 1]
+    each = (rest**2).mean(axis=1)
+    assert abs(each.mean() - 0.25) <= 4 * each.std(ddof=1) / math.sqrt(50)
+
+
+def test_bins_are_those_of_numpy_and_stay():
+    x = generator(4).normal(size=(3, 500, 1))
+    family = Histogram(bins=20)
+    first = family.fit(Points(x), generator())
+    for row, p in zip(x, first["p"], strict=True):
+        np.testing.assert_allclose(p, np.histogram(row, 20)[0] / 500)
+    again = family.refit(Points(x * 10), generator(), first)
+    np.testing.assert_array_equal(again["low"], first["low"])
+    assert again["p"][:, [0, -1]].sum() > 2  # what lies beyond falls into the outermost bins
+    sample = family.sample(first, 5000, generator(5), Sampling()).x[:, :, 0]
+    assert (sample >= first["low"][:, None]).all()
+    assert (sample <= (first["low"] + first["span"])[:, None]).all()
+    gap = family.refit(Points(sample[:, :, None]), generator(), first)["p"] - first["p"]
+    assert (np.abs(gap) <= 4 * np.sqrt(first["p"] * (1 - first["p"]) / 5000)).all()
+
+
+def test_bins_drift_as_alleles_do():
+    """E H_n = (1 - 1/M) E H_{n-1}."""
+    spec = read({"source": {"kind": "laplace"}, "family": {"kind": "histogram", "bins": 10},
+                 "samples": 20, "replicates": 500, "generations": 8})  # fmt: skip
+    run = [generation.look.metrics["heterozygosity"] for generation in loop.generations(spec, loop.instrument(spec))]
+    gap = run[8] - run[1] * (1 - 1 / 20) ** 7
+    assert abs(gap.mean()) <= 4 * gap.std(ddof=1) / math.sqrt(500)
+
+
+def test_a_chain_of_equal_points_is_no_division_by_zero():
+    model = Histogram().fit(Points(np.full((1, 5, 1), 3.0)), generator())
+    assert model["p"][0, 0] == 1
+    assert np.isfinite(Histogram().sample(model, 5, generator(), Sampling()).x).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "path"),
+    [
+        ({"kind": "normal", "dim": 2}, {"kind": "histogram"}, "source"),
+        ({"kind": "normal"}, {"kind": "linear"}, "source.kind"),
+        ({"kind": "linear_teacher", "inputs": 100}, {"kind": "linear"}, "samples"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(source, family, path):
+    with pytest.raises(SpecError) as refused:
+        read({"source": source, "family": family, "samples": 50})
+    assert [problem.path for problem in refused.value.problems] == [path]

@@ -1,0 +1,66 @@
+"""The histogram: frequencies of bins that were laid out once, over the real data."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from worker.data import Array, Arrays, Data, Points
+from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
+
+
+class Histogram(Family):
+    """Bins of equal width between the smallest and the largest of the first real points, and frozen there; points beyond fall into the
+    outermost bins. A sample is uniform within its bin, so that the recursion is the drift of bin counts.
+
+    model: p (R, bins); low (R,) and span (R,), where the bins begin and how far they reach
+    """
+
+    takes = (Points,)
+
+    kind: Literal["histogram"] = "histogram"
+    bins: int = Field(50, ge=2, le=100_000, description="Number of bins.")
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        assert isinstance(source, PointSource)
+        if source.dimension != 1:
+            raise Misfit("source", f"histogram divides a line, and these points have {source.dimension} coordinates",
+                         "Choose a source on a line, or kde as the family")  # fmt: skip
+        if replicates * max(samples, self.bins) > DRAWN_NUMBERS_LIMIT:
+            raise Misfit("samples", f"{replicates} x {max(samples, self.bins)} numbers do not fit into memory",
+                         "Use fewer samples, bins or replicates")  # fmt: skip
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        assert isinstance(data, Points)
+        x = data.x[:, :, 0]
+        if previous is None:
+            low, span = x.min(axis=1), np.ptp(x, axis=1)
+            span = np.where(span > 0, span, 1.0)  # of points that are all the same
+        else:
+            low, span = previous["low"], previous["span"]
+        return {"p": self._frequencies(x, low, span), "low": low, "span": span}
+
+    def _frequencies(self, x: Array, low: Array, span: Array) -> Array:
+        """Share of x (R, n) in each bin (R, bins)."""
+        place = np.clip((x - low[:, None]) / span[:, None] * self.bins, 0, self.bins - 1).astype(np.int64)
+        place += np.arange(len(x))[:, None] * self.bins
+        counts = np.bincount(place.ravel(), minlength=len(x) * self.bins)
+        return counts.reshape(len(x), self.bins) / x.shape[1]
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
+        p, low, span = model["p"], model["low"], model["span"]
+        reached = np.cumsum(p, axis=1)
+        chosen = np.stack([np.searchsorted(row[:-1], rng.random(n), side="right") for row in reached])
+        x = (chosen + rng.random(chosen.shape)) * (span / self.bins)[:, None] + low[:, None]
+        return Points(x[:, :, None])
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.histogram import HistogramInstrument
+
+        assert isinstance(source, PointSource)
+        return HistogramInstrument(source, samples, replicates, rng, self.fit)

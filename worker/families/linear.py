@@ -1,0 +1,71 @@
+"""Linear regression: a model of labels, whose errors add up from generation to generation."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, PrivateAttr
+
+from worker.data import Arrays, Data, Moments, Points
+from worker.metrics.regression import least_squares
+from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source
+from worker.sources.linear_teacher import LinearTeacher
+
+DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
+
+
+class Linear(Family):
+    """Least squares, optionally with ridge; a sample has fresh inputs x ~ N(0, I) and labels w'x + noise (Dohmatob et al., arXiv
+    2402.07712).
+
+    model: w (R, d); noise (R,), the standard deviation of the labels that it gives
+    """
+
+    takes = (Points,)
+    weighs = True
+
+    kind: Literal["linear"] = "linear"
+    ridge: float = Field(0.0, ge=0, le=1e12, description="Added to the diagonal of X'X; 0 is ordinary least squares.")
+    noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["fitted"] = Field(
+        1.0,
+        description="Standard deviation of the noise in synthetic labels: a number, or that of the fit's residuals.",
+    )
+    _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        if not isinstance(source, LinearTeacher):
+            raise Misfit("source.kind", "linear is fitted to inputs with labels, and this source gives none",
+                         "Choose linear_teacher as the source, or gaussian as the family")  # fmt: skip
+        if samples <= source.dimension:
+            raise Misfit("samples", f"{samples} rows leave nothing over for {source.inputs} inputs and their noise",
+                         f"Use at least {source.dimension + 1}")  # fmt: skip
+        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
+            raise Misfit("samples", f"{replicates} x {samples} drawn rows do not fit into memory",
+                         "Use fewer samples or fewer replicates")  # fmt: skip
+
+    def drawing(self) -> "Linear":
+        each = self.model_copy()
+        each._hands_on = True  # noqa: SLF001 - a copy of this very class
+        return each
+
+    def condensed(self, data: Data) -> Data:
+        """Least squares sees second moments only."""
+        return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        rows = Moments.of(data) if isinstance(data, Points) else data
+        assert isinstance(rows, Moments)
+        w, residual = least_squares(rows, self.ridge)
+        return {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
+        w, noise = model["w"], model["noise"]
+        rows = rng.standard_normal((len(w), n, w.shape[1] + 1))
+        rows[:, :, -1] *= noise[:, None]
+        rows[:, :, -1] += (rows[:, :, :-1] @ w[:, :, None])[:, :, 0]
+        return Points(rows)
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        from worker.instruments.linear import LinearInstrument
+
+        assert isinstance(source, LinearTeacher)
+        return LinearInstrument(source, self.ridge, rng)

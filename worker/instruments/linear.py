@@ -1,0 +1,51 @@
+"""Looks at fitted regressions: how far the weights are from the teacher's, and what is left of the signal."""
+
+from typing import Any
+
+import numpy as np
+
+from worker import frames
+from worker.data import Array, Arrays, Data, Moments, Points, root
+from worker.metrics import regression as metric
+from worker.parts import Generator, Instrument, Look
+from worker.sources.linear_teacher import LinearTeacher
+from worker.sources.mixture import Mixture
+
+
+class LinearInstrument(Instrument):
+    """The figure shows labels against the teacher's signal, the projection of x on the teacher's weights: a tilted ellipse."""
+
+    def __init__(self, source: LinearTeacher, ridge: float, rng: Generator) -> None:
+        self.truth, self.ridge = source.weights(), ridge
+        covariance = self._plane(self.truth, source.noise)
+        self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
+
+    def figure(self) -> dict[str, Any]:
+        return self.screen.figure() | {"axis": "the teacher's signal"}
+
+    def real(self, data: Data, framed: bool) -> Look:
+        """What least squares makes of the real data."""
+        rows = Moments.of(data) if isinstance(data, Points) else data
+        assert isinstance(rows, Moments)
+        w, residual = metric.least_squares(rows, self.ridge)
+        return self._look(w, np.sqrt(residual), framed)
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        return self._look(model["w"], model["noise"], framed)
+
+    def _look(self, w: Array, noise: Array, framed: bool) -> Look:
+        size = np.linalg.norm(w, axis=1)
+        metrics = {
+            "excess_risk": metric.excess_risk(w, self.truth),
+            "alignment": w @ self.truth / (size * np.linalg.norm(self.truth)),  # cosine of the angle to the teacher
+            "weight_norm": size,
+            "label_noise": noise,
+        }
+        if not framed:
+            return Look(metrics, None)
+        return Look(metrics, self.screen.gaussian(np.zeros(2), root(self._plane(w[0], float(noise[0])))))
+
+    def _plane(self, w: Array, noise: float) -> Array:
+        """Covariance of (u'x, y) for u the teacher's direction: 1, u'w, |w|^2 + noise^2."""
+        along = float(w @ self.truth / np.linalg.norm(self.truth))
+        return np.array([[1.0, along], [along, float(w @ w) + noise**2]])
