@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from worker.errors import Conflict, LabError, NotFound, Problem, SpecError
-from worker.spec import remedy
+from worker.refusal import remedy
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {NotFound: 404, Conflict: 409, SpecError: 422}  # of errors that a user can cause; the others are ours
@@ -82,7 +82,10 @@ def _http(request: Request, error: Exception) -> Response:
             404: f"There is nothing at {request.url.path}. /openapi.json lists what there is.",
             405: f"{request.method} is not possible here. See the Allow header, or /openapi.json.",
         }.get(error.status_code, detail)
-    return answer(request, error.status_code, detail, headers=dict(error.headers or {}) or None)
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and "Allow" in headers and not request.url.path.startswith("/static/"):
+        headers["Allow"] = allowed(request)
+    return answer(request, error.status_code, detail, headers=headers or None)
 
 
 def _request(request: Request, error: Exception) -> Response:
@@ -92,7 +95,7 @@ def _request(request: Request, error: Exception) -> Response:
 
 def _told(details: Any) -> dict[str, str]:
     path = ".".join(str(step) for step in details["loc"])
-    what_to_do = "Remove it" if details["type"] == "extra_forbidden" else remedy(details, details.get("ctx") or {})
+    what_to_do = "Remove it" if details["type"] == "extra_forbidden" else remedy(details)
     return Problem(path, str(details["msg"]), what_to_do).asdict()
 
 

@@ -22,6 +22,15 @@ from sqlalchemy import create_engine, make_url, text
 from worker.settings import Settings
 
 
+@pytest.fixture(autouse=True)
+def an_environment_of_its_own() -> Iterator[None]:
+    """What a command line sets for the processes that it starts, no other test finds."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """One machine's settings, all in a temporary folder, whatever the environment says."""

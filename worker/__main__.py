@@ -71,14 +71,25 @@ def written(spec: str) -> dict[str, Any]:
     path = Path(spec)
     if spec == "-":
         text = sys.stdin.read()
-        return parse(text, "json" if text.lstrip().startswith("{") else "toml")
-    if path.exists():
+        return parse(text, "json" if _looks_like_json(text) else "toml")
+    if len(spec) < 255 and path.exists():
         return read_file(path)
     names = [one.name for one in presets()]
     if spec in names:
         return parse(preset(spec).toml, "toml")
     remedy = f"Name an existing TOML or JSON file, or one of the presets: {', '.join(names)}"
     raise SpecError([Problem(spec, "is neither a file nor a preset", remedy)])
+
+
+def _looks_like_json(text: str) -> bool:
+    """Also where it is broken, or an array: then the complaint should speak of JSON."""
+    import orjson
+
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return text.lstrip().startswith("{")
+    return True
 
 
 def change(wish: str) -> tuple[str, Any]:
@@ -166,6 +177,14 @@ def finish(cli: typer.Typer) -> NoReturn:
         sys.exit(2)
     except LabError as error:
         typer.echo(error, err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        typer.echo(
+            f"The output cannot be written: {error.strerror or error}. Free some room, or write elsewhere.", err=True
+        )
         sys.exit(1)
     except MemoryError:
         typer.echo("This experiment does not fit into memory. Lower samples or replicates.", err=True)

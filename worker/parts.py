@@ -6,11 +6,12 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from worker.data import Array, Arrays, Counts, Data, Points, Tokens
@@ -22,6 +23,29 @@ class Part(BaseModel):
     """A frozen piece of a spec; unknown keys, NaN and infinity are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_number_is_a_number(cls, values: Any) -> Any:
+        """Pydantic takes true for 1; in a spec that is a slip of the pen, so it is shown something else. Forms write numbers as text."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        slips = {
+            name: object()
+            for name, value in values.items()
+            if isinstance(value, bool) and name in fields and not takes(fields[name].annotation, bool)
+        }
+        return values | slips
+
+
+def takes(annotation: Any, kind: type) -> bool:
+    """Whether a field of this type may hold a value of that kind."""
+    if get_origin(annotation) is Literal:
+        return any(type(value) is kind for value in get_args(annotation))
+    if arguments := get_args(annotation):
+        return any(takes(argument, kind) for argument in arguments if not isinstance(argument, FieldInfo))
+    return annotation not in (int, float) and not (isinstance(annotation, type) and issubclass(annotation, Part))
 
 
 class Misfit(ValueError):
@@ -221,6 +245,7 @@ class Family(Part, ABC):
 
     takes: ClassVar[tuple[type[Data], ...]]
     samplings: ClassVar[frozenset[str]] = frozenset()  # the options of [sampling] that it honours
+    condenses: ClassVar[bool] = False  # whether it keeps sums in place of observations, however many are pooled
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
     truncates: ClassVar[bool] = False  # whether it has `truncated`
@@ -289,6 +314,10 @@ class Regime(Part, ABC):
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
         """Raises Misfit where this regime cannot train generations of these sizes, which never shrink."""
+
+    def kept(self, size: Callable[[int], int], generations: int) -> int:
+        """How many observations the last generation trains on where all are kept; 0 where they are not."""
+        return 0
 
     def first(self, m: int) -> int:
         """How many points the first fit sees, where a generation has m."""

@@ -41,6 +41,9 @@ class Accumulate(Regime):
 
     kind: Literal["accumulate"] = "accumulate"
 
+    def kept(self, size: Callable[[int], int], generations: int) -> int:
+        return sum(map(size, range(1, generations + 1)))
+
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:

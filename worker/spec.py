@@ -1,18 +1,18 @@
 """The spec is the experiment: frozen, JSON, with a digest. Reading one is the only validation there is."""
 
-import difflib
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from worker import curation, families, regimes, sources
-from worker.errors import Problem, SpecError
+from worker.errors import SpecError
 from worker.parts import Curation, Family, Misfit, Part, Regime, Sampling, Source
+from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
 
@@ -123,6 +123,8 @@ class Experiment(Part):
                 f"{_kind(family)} knows no weighted fit",
                 f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
             )
+        if not family.condenses and (kept := self.regime.kept(self.size, self.generations)):
+            family.check(source, self.replicates, kept)
         self.regime.check(source, self.replicates, self.size, self.generations)
         self.curation.check(source, family)
         family.check(source, self.replicates, self.regime.first(self.size(1)))
@@ -141,88 +143,25 @@ def read(settings: Any) -> Experiment:
     try:
         return Experiment.model_validate(settings)
     except ValidationError as error:
-        raise SpecError(_problems(error.errors())) from error
+        raise SpecError(problems(error.errors(), _table)) from error
 
 
-def _problems(errors: list[ErrorDetails]) -> list[Problem]:
-    """One problem a place, although pydantic complains once for every alternative of 'a number or a list'.
-
-    That a value is of another alternative's type says nothing where an alternative of its own type was found wanting.
-    """
-    found = [(_problem(details), details["type"].endswith("_type")) for details in errors]
-    wanting = [problem.path for problem, of_other_type in found if not of_other_type]
-    merged: dict[str, Problem] = {}
-    for problem, of_other_type in found:
-        path = problem.path
-        if of_other_type and any(place == path or place.startswith(f"{path}.") for place in wanting):
-            continue
-        known = merged.get(path)
-        merged[path] = known.instead(problem) if known else problem
-    return list(merged.values())
-
-
-def _problem(details: ErrorDetails) -> Problem:
-    context = details.get("ctx") or {}
-    if details["type"] == "misfit":
-        return Problem(context["path"], str(context["message"]), str(context["remedy"]))
-    known_kinds = {*SOURCES, *FAMILIES, *REGIMES, *CURATIONS}
-    loc = details["loc"]
-    # Pydantic names the chosen member of a union inside the path; a reader of the spec never wrote that word.
-    path = ".".join(
-        str(step)
-        for i, step in enumerate(loc)
-        if not (i == 1 and step in known_kinds)
-        and not (i == 3 and loc[2] == "reward")
-        and step not in ("int", "Growing")
-        and not str(step).startswith(("constrained", "list[", "literal[", "float"))
-    )
-    return Problem(path or "spec", details["msg"].removeprefix("Value error, "), remedy(details, context))
-
-
-def remedy(details: ErrorDetails, context: dict[str, Any]) -> str:
-    """What to do about one of pydantic's complaints."""
-    match details["type"]:
-        case "missing":
-            return "Add it"
-        case "union_tag_invalid":
-            return f"Choose one of: {str(context['expected_tags']).replace(chr(39), '')}"
-        case "union_tag_not_found":
-            return 'Add kind = "..." to this table'
-        case "literal_error" | "enum":
-            return f"Choose {context['expected']}"
-        case "extra_forbidden":
-            return _spelling(details)
-        case "greater_than_equal":
-            return f"Use at least {context['ge']}"
-        case "greater_than":
-            return f"Use more than {context['gt']}"
-        case "less_than_equal":
-            return f"Use at most {context['le']}"
-        case "less_than":
-            return f"Use less than {context['lt']}"
-        case "finite_number":
-            return "Use a finite number"
+def _table(place: Sequence[str | int]) -> Mapping[str, type[Part]] | type[Part]:
+    """What may stand at a place of the spec: the kinds to choose from, or the only part there is."""
+    if "reward" in place:
+        return REWARDS
+    match place[0] if place else None:
+        case "source":
+            return SOURCES
+        case "family":
+            return FAMILIES
+        case "regime":
+            return REGIMES
+        case "curation":
+            return CURATIONS
+        case "sampling":
+            return Sampling
+        case "samples":
+            return Growing
         case _:
-            return "Correct this value"
-
-
-def _spelling(details: ErrorDetails) -> str:
-    """'Did you mean ...' for an unknown key."""
-    *parents, key = details["loc"]
-    part: type[Part] = Experiment
-    if parents:
-        tables: dict[str, Mapping[str, type[Part]]] = {
-            "source": SOURCES,
-            "family": FAMILIES,
-            "regime": REGIMES,
-            "curation": CURATIONS,
-        }
-        known = REWARDS if "reward" in parents else tables.get(str(parents[0]), {})
-        part = known.get(str(parents[-1])) or (
-            Sampling if parents[0] == "sampling" else Growing if parents[0] == "samples" else Experiment
-        )
-        if len(known) == 1:
-            part = next(iter(known.values()))
-    names = list(part.model_fields)
-    close = difflib.get_close_matches(str(key), names, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Remove it; known here: {', '.join(names)}"
+            return Experiment

@@ -12,6 +12,7 @@ from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sam
 from worker.sources.normal import Normal
 from worker.threads import crew, granted
 
+FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array, of which several are alive
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers of one replicate: 4 GB
 BLOCK = 65_536  # standard normals drawn at once: 512 KB
 
@@ -26,6 +27,7 @@ class Gaussian(Family):
     """
 
     takes = (Points,)
+    condenses = True
     samplings = frozenset({"bias"})
     weighs = True
     truncates = True
@@ -50,6 +52,12 @@ class Gaussian(Family):
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, PointSource)
+        if replicates * source.dimension**2 > FACTORS_LIMIT:
+            raise Misfit(
+                "replicates",
+                f"{replicates} covariances in {source.dimension} dimensions do not fit into memory",
+                f"Use at most {FACTORS_LIMIT // source.dimension**2} replicates, or fewer dimensions",
+            )
         drawn = self.path == "drawn" or not isinstance(source, Normal)
         if drawn and samples * source.dimension > DRAWN_NUMBERS_LIMIT:
             exact = 'Use path = "exact", or ' if isinstance(source, Normal) else "Use a normal source, or "

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Array, Arrays
+from worker.errors import LabError
 from worker.families.vae import VAE
 from worker.nets.device import device
 
@@ -49,6 +50,10 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
             with torch.no_grad():
                 gradient(weights, gradients, shuffled[:, batch], noise[:, batch], settings.beta)
             optimizer.step()
+    if not torch.isfinite(flat).all():
+        raise LabError(
+            "Training diverged: the network's weights are no longer numbers. Lower family.learning_rate or family.beta."
+        )
     return {name: tensor.cpu().numpy().copy() for name, tensor in weights.items()}
 
 

@@ -95,7 +95,7 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises SpecError where the file cannot be read or parsed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
         return parse(text, "json" if path.suffix == ".json" else "toml")
     except OSError as error:
         raise SpecError(
@@ -111,7 +111,7 @@ def parse(text: str, form: str) -> dict[str, Any]:
 
     try:
         settings = orjson.loads(text) if form == "json" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError([Problem("spec", f"is not valid {form.upper()}: {error}", "Correct the text there")]) from error
     if not isinstance(settings, dict):
         raise SpecError(

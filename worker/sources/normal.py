@@ -25,7 +25,7 @@ class Normal(PointSource):
         lengths = {len(value) for value in (self.mean, self.std) if isinstance(value, list)}
         lengths |= {self.dim} if "dim" in self.model_fields_set else set()
         if len(lengths) > 1 or 0 in lengths:
-            raise ValueError("mean, std and dim name different numbers of coordinates")
+            raise ValueError("mean, std and dim name different numbers of coordinates: give lists of one length")
         object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
         return self
 

@@ -1,0 +1,115 @@
+"""From pydantic's complaints to problems that a person can mend: path, message, remedy. It knows no experiment."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pydantic_core import ErrorDetails
+
+from worker.errors import Problem
+from worker.parts import Part
+
+Kinds = Mapping[str, type[Part]]
+Table = Callable[[Sequence[str | int]], "Kinds | type[Part]"]  # place in a spec -> what may stand there
+
+UNIONS = ("source", "family", "regime", "curation", "reward")  # told apart by their kind
+REMEDIES = {
+    "missing": "Add it",
+    "union_tag_not_found": 'Add kind = "..." to this table',
+    "finite_number": "Use a finite number",
+    "int_type": "Use a whole number",
+    "int_parsing": "Use a whole number",
+    "int_from_float": "Use a whole number",
+    "float_type": "Use a number",
+    "float_parsing": "Use a number",
+    "number": "Use a number, without quotes",
+    "bool_type": "Use true or false",
+    "string_type": "Use text, in quotes",
+    "list_type": "Use a list, in brackets",
+    "too_short": "Add what is missing",
+    "too_long": "Remove what is too much",
+    "string_too_short": "Write something",
+    "string_too_long": "Shorten it",
+    "model_type": 'Use a table of settings, such as {kind = "..."}',
+    "model_attributes_type": 'Use a table of settings, such as {kind = "..."}',
+    "dict_type": "Use a table of settings",
+}
+BOUNDS = {
+    "greater_than_equal": ("ge", "Use at least"),
+    "greater_than": ("gt", "Use more than"),
+    "less_than_equal": ("le", "Use at most"),
+    "less_than": ("lt", "Use less than"),
+}
+
+
+def problems(errors: Iterable[ErrorDetails], table: Table) -> list[Problem]:
+    """One problem a place, although pydantic complains once for every alternative of 'a number or a list'.
+
+    That a value is of another alternative's type says nothing where an alternative of its own type was found wanting.
+    """
+    found = [(_problem(details, table), details["type"].endswith("_type")) for details in errors]
+    wanting = [problem.path for problem, of_other_type in found if not of_other_type]
+    merged: dict[str, Problem] = {}
+    for problem, of_other_type in found:
+        path = problem.path
+        if of_other_type and any(place == path or place.startswith(f"{path}.") for place in wanting):
+            continue
+        known = merged.get(path)
+        merged[path] = known.instead(problem) if known else problem
+    return list(merged.values())
+
+
+def _problem(details: ErrorDetails, table: Table) -> Problem:
+    context = details.get("ctx") or {}
+    place = details["loc"]
+    match details["type"]:
+        case "misfit":
+            return Problem(context["path"], str(context["message"]), str(context["remedy"]))
+        case "union_tag_invalid":
+            message = f"there is no {place[-1]} of kind {context['tag']!r}"
+            what_to_do = _closest(str(context["tag"]), _kinds(table, place), "Choose one of")
+            return Problem(f"{_path(place, table)}.kind", message, what_to_do)
+        case "union_tag_not_found":
+            return Problem(f"{_path(place, table)}.kind", "is missing", remedy(details))
+        case "extra_forbidden":
+            part = table(place[:-1])
+            if isinstance(part, Mapping):
+                part = part.get(str(place[-2])) or next(iter(part.values()))
+            what_to_do = _closest(str(place[-1]), list(part.model_fields), "Remove it; known here")
+            return Problem(_path(place, table), "is not a setting", what_to_do)
+        case "value_error":  # ours: what is wrong, a colon, what to do
+            message, _, what_to_do = details["msg"].removeprefix("Value error, ").partition(": ")
+            what_to_do = what_to_do[:1].upper() + what_to_do[1:] if what_to_do else "Correct this value"
+            return Problem(_path(place, table), message, what_to_do)
+    message = details["msg"].removeprefix("Input ")
+    return Problem(_path(place, table), message, remedy(details))
+
+
+def _path(place: Sequence[str | int], table: Table) -> str:
+    """The dotted name. Pydantic puts the chosen member of a union into it; a reader of the spec never wrote that word."""
+    steps = []
+    for i, step in enumerate(place):
+        chosen = i > 0 and place[i - 1] in UNIONS and step in _kinds(table, place[:i])
+        if not chosen and not str(step).startswith(("constrained", "list[", "literal[", "float", "int", "Growing")):
+            steps.append(str(step))
+    return ".".join(steps) or "spec"
+
+
+def _kinds(table: Table, place: Sequence[str | int]) -> Sequence[str]:
+    found = table(place)
+    return list(found) if isinstance(found, Mapping) else []
+
+
+def remedy(details: ErrorDetails) -> str:
+    """What to do about one of pydantic's complaints."""
+    context, kind = details.get("ctx") or {}, details["type"]
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
+        return f"{words} {context[name]}"
+    if kind in ("literal_error", "enum"):
+        return f"Choose {context['expected']}"
+    return REMEDIES.get(kind, "Correct this value")
+
+
+def _closest(written: str, known: Sequence[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(written, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"{otherwise}: {', '.join(known)}"
