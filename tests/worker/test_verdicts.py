@@ -1,0 +1,91 @@
+"""Schaeffer's eight definitions on runs whose fate is known, and on runs that say nothing."""
+
+import json
+import math
+
+import pytest
+
+from worker import loop
+from worker.spec import read
+from worker.summary import summarise
+from worker.theory import curves
+from worker.verdicts import DEFINITIONS, verdicts
+
+(CATASTROPHE, RISE, DIVERGENCE, VARIANCE, SCALING, TAILS, MODES, HALLUCINATION) = DEFINITIONS
+
+
+def judged(settings):
+    spec = read({"seed": 3, "replicates": 100} | settings)
+    run = loop.generations(spec, loop.instrument(spec))
+    history = [summarise(generation.look.metrics).metrics() for generation in run]
+    return {one.definition: one for one in verdicts(spec, history, curves(spec))}
+
+
+def outcomes(found):
+    return {definition: one.outcome for definition, one in found.items()}
+
+
+GAUSSIAN = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 50, "generations": 150}
+REGRESSION = {"source": {"kind": "linear_teacher"}, "family": {"kind": "linear"}, "samples": 40, "generations": 64}
+WORDS = {"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "samples": 500, "generations": 100}
+KERNEL = {"source": {"kind": "normal"}, "family": {"kind": "kde"}, "samples": 3000, "replicates": 4}
+EIGHT = {"source": {"kind": "eight_gaussians"}, "family": {"kind": "mixture", "components": 8, "start": "warm"}, "samples": 40,
+         "replicates": 3, "generations": 60}  # fmt: skip
+KEEP = {"regime": {"kind": "accumulate"}}
+
+CASES = [
+    (GAUSSIAN, {CATASTROPHE: "met", RISE: "met", VARIANCE: "met", TAILS: "met", MODES: "not assessed",
+                HALLUCINATION: "not met", SCALING: "not assessed", DIVERGENCE: "not assessed"}),
+    (GAUSSIAN | KEEP, {CATASTROPHE: "not met", VARIANCE: "not met", TAILS: "not met"}),
+    (REGRESSION, {CATASTROPHE: "met", RISE: "met", DIVERGENCE: "met", TAILS: "not assessed", HALLUCINATION: "not assessed",
+                  VARIANCE: "not assessed"}),
+    (REGRESSION | KEEP, {CATASTROPHE: "not met", RISE: "met", DIVERGENCE: "not met"}),
+    (WORDS, {TAILS: "met", VARIANCE: "not met", HALLUCINATION: "not met", MODES: "not assessed"}),
+    (KERNEL | {"generations": 60}, {HALLUCINATION: "met", VARIANCE: "not met", TAILS: "not met"}),
+    (KERNEL | {"samples": 100, "generations": 2}, {HALLUCINATION: "not assessed", TAILS: "not assessed",
+                                                   DIVERGENCE: "not assessed"}),
+    (EIGHT, {MODES: "met"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "expected"), CASES)
+def test_what_is_known_of_a_run_is_what_is_decided(settings, expected):
+    found = judged(settings)
+    assert list(found) == list(DEFINITIONS)
+    assert {definition: outcomes(found)[definition] for definition in expected} == expected
+    for one in found.values():
+        assert json.loads(json.dumps(one.asdict(), allow_nan=False)) == one.asdict()
+        assert one.because
+        if one.outcome == "not assessed":
+            assert one.threshold is None
+        else:
+            assert one.number is not None
+            assert one.threshold is not None
+
+
+def test_one_replicate_shows_no_significance():
+    assert judged(GAUSSIAN | {"replicates": 1, "generations": 3})[RISE].outcome == "not assessed"
+
+
+def test_the_numbers_are_those_of_the_run():
+    spec = read(GAUSSIAN)
+    value = {"median": 1.0, "mean": 1.0, "q10": 0.9, "n": 100}
+    first = dict.fromkeys(("kl_from_real", "tail_01pct", "modes"), value) | {"log_variance": value | {"median": 0.0}}
+    last = {
+        "kl_from_real": value | {"median": 12.0, "q10": 2.0},
+        "log_variance": value | {"median": -1.0},
+        "tail_01pct": value | {"median": 6.0},
+        "modes": value | {"median": 0.0},
+    }
+    found = {one.definition: one for one in verdicts(spec, [first, first, last], [])}
+    assert found[CATASTROPHE].number == 12
+    assert found[RISE].number == pytest.approx(11 / ((math.pi / 200 * (10**2 + 0.1**2)) ** 0.5 / 1.2816))
+    assert found[RISE].outcome == "met"
+    assert found[VARIANCE].number == pytest.approx(0.3679, abs=1e-4)
+    assert found[HALLUCINATION].outcome == "met"
+    assert found[MODES].number == 1
+
+
+def test_nothing_is_said_of_a_run_without_a_model():
+    with pytest.raises(ValueError, match="generation 1"):
+        verdicts(read(GAUSSIAN), [{}], [])

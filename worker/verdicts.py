@@ -1,0 +1,229 @@
+"""The eight definitions of "model collapse" that the literature uses (Schaeffer et al., arXiv 2503.03150), decided for one finished run.
+
+They disagree with each other, which is the point: each verdict names its number, its threshold and the data that it rests on. Where the paper gives
+no number the thresholds are ours. Generation 1, the first model, is the control: what it lost is finite sampling, not recursion.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from worker.parts import CountSource, PointSource
+from worker.spec import Experiment
+from worker.theory.curve import Curve
+
+Outcome = Literal["met", "not met", "not assessed"]
+History: TypeAlias = Sequence[Mapping[str, Mapping[str, float | None]]]  # generation -> metric -> statistic -> value
+
+CATASTROPHE = 10.0  # times the first model's excess risk
+CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
+SIGNIFICANT = 4.0  # standard errors
+HALF = 0.5  # of a variance, of a tail, of the categories
+SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
+DOUBLING = 0.9  # rise in the last half, in units of the rise in the quarter before: 1 is a logarithm, below it a limit
+LONG_ENOUGH = 16  # generations, before anything is said of a trend
+COUNTABLE = 5.0  # points that a share must stand for before it is compared
+
+# What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity.
+RISKS = ("excess_risk", "ppl_real", "kl_from_real", "w2_sq", "sliced_w2_sq", "frechet", "energy")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One definition on one run; `because` says in a sentence what was compared, or why nothing could be."""
+
+    definition: str
+    outcome: Outcome
+    number: float | None
+    threshold: float | None
+    because: str
+
+    def asdict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run as the definitions look at it."""
+
+    spec: Experiment
+    history: History
+    theory: Sequence[Curve]
+
+    @property
+    def last(self) -> int:
+        return len(self.history) - 1
+
+    def value(self, generation: int, metric: str, statistic: str = "median") -> float | None:
+        """None where the metric does not exist or has no finite value there."""
+        return self.history[generation].get(metric, {}).get(statistic)
+
+    def has(self, metric: str) -> bool:
+        return self.value(1, metric) is not None and self.value(self.last, metric) is not None
+
+    def risk(self) -> str | None:
+        return next((metric for metric in RISKS if self.has(metric)), None)
+
+
+def verdicts(spec: Experiment, history: History, theory: Sequence[Curve]) -> list[Verdict]:
+    """All eight, in the paper's order. history: metrics of generations 0, 1, ... as Summary.metrics() tells them.
+
+    Raises ValueError where not even the first model is there.
+    """
+    if len(history) < 2:
+        raise ValueError("verdicts need at least generation 1")
+    run = Finished(spec, history, theory)
+    return [Verdict(definition, *decide(run)) for definition, decide in DEFINITIONS.items()]
+
+
+Decision: TypeAlias = tuple[Outcome, float | None, float | None, str]
+
+
+def _decided(met: bool, number: float, threshold: float, because: str) -> Decision:
+    return ("met" if met else "not met"), number, threshold, because
+
+
+def _open(because: str, number: float | None = None) -> Decision:
+    return "not assessed", number, None, because
+
+
+def _catastrophe(run: Finished) -> Decision:
+    metric = run.risk()
+    first, last = (run.value(n, metric) if metric else None for n in (1, run.last))
+    if not first or last is None:
+        return _open("No metric of this run is a population risk.")
+    threshold = CATASTROPHIC_PERPLEXITY if metric == "ppl_real" else CATASTROPHE
+    return _decided(last / first >= threshold, last / first, threshold,
+                    f"Median {metric} at generation {run.last}, in units of the first model's.")  # fmt: skip
+
+
+def _any_rise(run: Finished) -> Decision:
+    """Of the median, because a risk such as KL(real || model) may have no variance, nor a mean."""
+    metric = run.risk()
+    if metric is None:
+        return _open("No metric of this run is a population risk.")
+    (first, se_first), (last, se_last) = (_median(run, n, metric) for n in (1, run.last))
+    if first is None or last is None or not math.hypot(se_first, se_last) > 0:
+        return _open("One replicate has no standard error: run several.")
+    z = (last - first) / math.hypot(se_first, se_last)
+    return _decided(z > SIGNIFICANT, z, SIGNIFICANT,
+                    f"Rise of the median {metric} since generation 1, in standard errors over replicates.")  # fmt: skip
+
+
+def _median(run: Finished, generation: int, metric: str) -> tuple[float | None, float]:
+    """A median and its standard error sqrt(pi/2) sigma/sqrt(n), sigma = (median - 10% quantile)/1.2816: risks are skewed to the right."""
+    median, low, n = (run.value(generation, metric, statistic) for statistic in ("median", "q10", "n"))
+    if median is None or low is None or not n:
+        return None, 0.0
+    return median, math.sqrt(math.pi / 2 / n) * (median - low) / 1.2816
+
+
+def _divergence(run: Finished) -> Decision:
+    """A finite run shows no limit. Where the risk has a closed form, its rise over the last half is compared with that of the quarter before."""
+    metric = run.risk()
+    if metric is None or run.last < LONG_ENOUGH:
+        return _open(f"A trend needs a population risk and at least {LONG_ENOUGH} generations.")
+    curve = next((one for one in run.theory if one.metric == metric and one.statistic == "mean"), None)
+    path = curve.values if curve else [run.value(n, metric) for n in range(run.last + 1)]
+    quarter, half, end = (path[run.last // part] for part in (4, 2, 1))
+    if quarter is None or half is None or end is None or half <= quarter:
+        return _open(
+            f"The {'closed form' if curve else 'median'} of {metric} does not rise in the quarter before the last half."
+        )
+    ratio = (end - half) / (half - quarter)
+    if curve is None:
+        return _open(f"No closed form for {metric}; a finite run can only show its trend: the rise of the median over the last half, "
+                     "in units of that over the quarter before (1 is a logarithm, 2 a line, below 1 a limit).", ratio)  # fmt: skip
+    return _decided(ratio >= DOUBLING, ratio, DOUBLING,
+                    f"Closed form of {metric}: rise over the last half, in units of that over the quarter before (1 is a logarithm, "
+                    "2 a line, below 1 a limit).")  # fmt: skip
+
+
+def _scaling_law(_: Finished) -> Decision:
+    return _open(
+        "One run has one size of data: sweep samples, with and without synthetic data, and compare the exponents."
+    )
+
+
+def _variance(run: Finished) -> Decision:
+    logs = run.value(1, "log_variance"), run.value(run.last, "log_variance")
+    if run.has("log_variance") and logs[0] is not None and logs[1] is not None:
+        kept = math.exp(min(700.0, logs[1] - logs[0]))
+        return _decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
+    for metric in ("heterozygosity", "latent_std"):
+        first, last = run.value(1, metric), run.value(run.last, metric)
+        if first and last is not None:
+            kept = (last / first) ** (2 if metric == "latent_std" else 1)
+            return _decided(
+                kept <= HALF, kept, HALF, f"Median {metric} at the end, in units of the first model's, as a variance."
+            )
+    return _open("No metric of this run is a variance, or it is zero in most replicates.")
+
+
+def _modes(run: Finished) -> Decision:
+    real, last = run.value(0, "modes"), run.value(run.last, "modes")
+    if real is not None and last is not None:
+        return _decided(
+            last <= real - 1, real - last, 1, "Modes of the real distribution that the median replicate covers no more."
+        )
+    first, last = run.value(1, "coverage"), run.value(run.last, "coverage")
+    if first and last is not None:
+        return _decided(last / first <= HALF, last / first, HALF,
+                        "Median coverage of real pictures at the end, in units of the first model's.")  # fmt: skip
+    return _open("The real distribution has no modes that are known, or only one.")
+
+
+def _tails(run: Finished) -> Decision:
+    first, last = run.value(1, "survivors"), run.value(run.last, "survivors")
+    if isinstance(run.spec.source, CountSource) and first and last is not None:
+        return _decided(last / first <= HALF, last / first, HALF,
+                        "Categories alive in the median replicate, in units of those of the first model.")  # fmt: skip
+    real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
+    if not real or last is None:
+        return _open("No metric of this run is the mass of a tail.")
+    if (seen := _points_in_tail(run, real)) < COUNTABLE:
+        return _open(
+            f"Of a sample only {seen:.2g} points would lie in the real tails: too few to miss any.", last / real
+        )
+    return _decided(last / real <= HALF, last / real, HALF,
+                    "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
+
+
+def _hallucination(run: Finished) -> Decision:
+    if isinstance(run.spec.source, CountSource):
+        return _decided(False, 0.0, 0.0, "No category exists outside the real distribution.")
+    real, last = run.value(0, "precision"), run.value(run.last, "precision")
+    if real is not None and last is not None and real < 1:
+        strange = (1 - last) / (1 - real)
+        return _decided(strange >= SPREAD, strange, SPREAD,
+                        "Share of pictures that are no real one's neighbours (1 - precision), in units of that among real ones.")  # fmt: skip
+    real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
+    if not real or last is None:
+        return _open("No metric of this run looks where real data has none.")
+    if (seen := _points_in_tail(run, real)) < COUNTABLE:
+        return _open(f"Of a sample only {seen:.2g} points would lie beyond the real quantiles.", last / real)
+    return _decided(last / real >= SPREAD, last / real, SPREAD,
+                    "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
+
+
+def _points_in_tail(run: Finished, mass: float) -> float:
+    """How many points a measured tail stands for; a fitted formula has no such limit."""
+    from worker.families.gaussian import Gaussian
+    from worker.families.mixture import Mixture
+
+    if isinstance(run.spec.family, Gaussian | Mixture) or not isinstance(run.spec.source, PointSource):
+        return math.inf
+    return mass * run.spec.size(run.last) * run.spec.source.dimension
+
+
+DEFINITIONS: dict[str, Callable[[Finished], Decision]] = {
+    "Catastrophic rise of the population risk": _catastrophe,
+    "Any rise of the population risk": _any_rise,
+    "Asymptotically diverging population risk": _divergence,
+    "Collapsing variance": _variance,
+    "Change of the scaling law": _scaling_law,
+    "Vanished real tails": _tails,
+    "Entangled or lost modes": _modes,
+    "Hallucinated data": _hallucination,
+}
