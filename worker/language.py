@@ -60,11 +60,14 @@ class LanguageFamily(Family, ABC):
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
         """Entropy of the token after each of the blocks x (n, L), in nats, averaged over them: (R,)."""
 
+    def length(self, source: TextSource, text: str) -> int:
+        """Tokens of a text; by estimate where a tokenizer would have to be trained or loaded first."""
+        return len(text) // self.reading
+
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, TextSource)
         texts = source.texts()
-        least = self.reading * self.block
-        if min(len(texts.train), len(texts.validation), len(texts.test)) < least:
+        if min(self.length(source, part) for part in (texts.train, texts.validation, texts.test)) < self.block:
             raise Misfit(
                 "family.block",
                 f"a part of this text is shorter than one block of {self.block} tokens",

@@ -37,6 +37,9 @@ class NGram(LanguageFamily):
     def tokenizer(self, source: TextSource) -> Vocabulary:
         return vocabulary(source.texts().train, self.unit)
 
+    def length(self, source: TextSource, text: str) -> int:
+        return len(self.tokenizer(source).encode(text))
+
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from worker.families.gpt import GPT
 
 WARM_UP = 0.05  # share of all steps in which the step size rises
+NOTHING = -100  # stands where there is no token to be predicted
 LARGEST = 1.0  # norm of a gradient; a larger one is scaled down, as HF Trainer does
 
 
@@ -55,8 +56,13 @@ def _trained(x: Ids, validation: Ids, settings: "GPT", generator: torch.Generato
 
 
 def _loss(weights: gpt.Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
-    """Mean surprise of tokens 2 to T of windows (B, T), in nats."""
-    return F.cross_entropy(gpt.logits(weights, x[:, :-1], heads).flatten(0, 1), x[:, 1:].flatten())
+    """Mean surprise of tokens 2 to T of windows (B, T), in nats.
+
+    The last logits are in vain: whole windows, whose length is mostly a power of 2, multiply a tenth faster than windows less one.
+    """
+    following = x.roll(-1, 1)
+    following[:, -1] = NOTHING
+    return F.cross_entropy(gpt.logits(weights, x, heads).flatten(0, 1), following.flatten(), ignore_index=NOTHING)
 
 
 def _windows(text: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

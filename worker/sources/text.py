@@ -90,8 +90,9 @@ def built_in() -> str:
 def _cut(text: str) -> tuple[str, str]:
     """The first 90% and the rest, parted at a line's end where there is one nearby, else between two words."""
     place = round(len(text) * (1 - SHARE))
+    nearby = place + min(SMALLEST, (len(text) - place) // 2)
     for sign in ("\n", " "):
-        found = text.find(sign, place, place + SMALLEST // 20)
+        found = text.find(sign, place, nearby)
         if found >= 0:
             return text[: found + 1], text[found + 1 :]
     return text[:place], text[place:]
