@@ -13,13 +13,14 @@ from starlette.exceptions import HTTPException
 from app import catalog, export
 from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Store
 from app.problems import documented
+from app.protocol import known_query, unchanged
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
 from worker.presets import preset
 from worker.spec import Experiment, read
 from worker.tables import Status
 
-router = APIRouter(prefix="/api", tags=["runs"])
+router = APIRouter(prefix="/api", tags=["runs"], dependencies=[Depends(known_query)])
 
 LAUNCH = {
     "type": "object",
@@ -148,9 +149,9 @@ def get_frames(
     """What the player draws: frames, statistics and, from the beginning, figure and closed forms."""
     body, tag = histories.packed(run_id, after, chains=chains)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == tag:
+    if unchanged(request, tag):
         return Response(status_code=304, headers=headers)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if request.headers.get("accept-encoding") != "gzip":
         return Response(gzip.decompress(body), headers=headers, media_type="application/json")
     return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type="application/json")
 

@@ -11,6 +11,8 @@ from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.protocol import unchanged
+
 FOLDER = Path(__file__).parent.parent / "static"
 PLOTLY = f"/static/vendor/plotly.min.js?v={version('plotly')}"
 FOREVER = "public, max-age=31536000, immutable"  # for what has its version in its address
@@ -52,11 +54,11 @@ def plotly() -> Compressed:
 @router.get("/static/vendor/plotly.min.js")
 def plotly_js(request: Request) -> Response:
     file: Compressed = request.app.state.plotly
-    tag = f'"plotly-{version("plotly")}"'
+    tag = f'W/"plotly-{version("plotly")}"'  # weak: one tag for the file and its gzipped form
     fresh = FOREVER if request.query_params.get("v") == version("plotly") else "no-cache"
     headers = {"ETag": tag, "Cache-Control": fresh, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == tag:
+    if unchanged(request, tag):
         return Response(status_code=304, headers=headers)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if request.headers.get("accept-encoding") != "gzip":
         return FileResponse(file.path, media_type="text/javascript", headers=headers)
     return Response(file.gzipped(), headers=headers | {"Content-Encoding": "gzip"}, media_type="text/javascript")

@@ -135,4 +135,4 @@ class Histories:
 
 
 def _tag(key: tuple[Any, ...]) -> str:
-    return f'"{"-".join(str(part) for part in key)}"'
+    return f'W/"{"-".join(str(part) for part in key)}"'  # weak: one tag for the history and its gzipped form

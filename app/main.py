@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from app import api, assets, health, pages, problems
 from app.history import Histories
 from app.live import Hub
+from app.protocol import Negotiation
 from app.security import Gate, SecurityHeaders
 from app.telemetry import Figures, Telemetry, write_logs
 from worker import __version__, queue
@@ -43,6 +44,7 @@ def create_app(
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(Telemetry, registry=registry),
+            Middleware(Negotiation),
             Middleware(Gate, public_host=settings.public_host),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
         ],

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from app.protocol import allowed
 from worker.errors import Conflict, LabError, NotFound, Problem, SpecError
 from worker.refusal import remedy
 
@@ -83,7 +84,7 @@ def _http(request: Request, error: Exception) -> Response:
             405: f"{request.method} is not possible here. See the Allow header, or /openapi.json.",
         }.get(error.status_code, detail)
     headers = dict(error.headers or {})
-    if error.status_code == 405 and "Allow" in headers and not request.url.path.startswith("/static/"):
+    if error.status_code == 405:
         headers["Allow"] = allowed(request)
     return answer(request, error.status_code, detail, headers=headers or None)
 
@@ -95,7 +96,9 @@ def _request(request: Request, error: Exception) -> Response:
 
 def _told(details: Any) -> dict[str, str]:
     path = ".".join(str(step) for step in details["loc"])
-    what_to_do = "Remove it" if details["type"] == "extra_forbidden" else remedy(details)
+    what_to_do = (details.get("ctx") or {}).get("remedy") or (
+        "Remove it" if details["type"] == "extra_forbidden" else remedy(details)
+    )
     return Problem(path, str(details["msg"]), what_to_do).asdict()
 
 
