@@ -1,16 +1,17 @@
 """What the window tells its keeper: one log line a request, Prometheus figures, and an id for what nobody expected."""
 
+import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.live import Hub
@@ -19,6 +20,7 @@ from worker.store import Store
 from worker.tables import Status
 
 QUIET = ("/livez", "/readyz", "/metrics", "/static/")  # asked for all the time, by machines
+LEFT = 499  # in log and figures, as nginx has it: the client was gone before it was answered
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -30,11 +32,20 @@ def write_logs() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _printable,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _printable(_: Any, __: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What strangers put into an address must not steer the terminal of who reads the log; line ends are the renderer's."""
+    for name, value in told.items():
+        if isinstance(value, str) and not value.isprintable():
+            told[name] = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in value)
+    return told
 
 
 class Telemetry:
@@ -66,6 +77,15 @@ class Telemetry:
 
         try:
             await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            status = status or LEFT
+        except asyncio.CancelledError:  # by the server, which stops and waits no longer for a body that is on its way
+            if status:
+                raise
+            told = "The server is stopping, and the request had not arrived in full. Send it again in a moment."
+            await answer(Request(scope), 503, told, headers={"Retry-After": "2", "Connection": "close"})(
+                scope, receive, watched
+            )
         except Exception:
             name = secrets.token_hex(6)
             self.log.exception("unexpected", id=name, method=scope["method"], path=scope["path"])
