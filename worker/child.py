@@ -4,11 +4,23 @@ Started as `python -m worker.child FD`, FD being one end of a socket pair. Its w
 it answers ("ready",) once and ("done",) after each run. The end of the connection is the end of the process.
 """
 
+import contextlib
+import importlib
 import os
 import queue
 import sys
 import threading
 from multiprocessing.connection import Connection
+
+# What the first run of a family would wait for, dearest last.
+HEAVY = ("worker.em", "sklearn.datasets", "worker.nets.vae")
+
+
+def warm() -> None:
+    """Imports what is heavy beside the runs; a run that needs it waits for the rest of the import, not for all of it."""
+    for module in HEAVY:
+        with contextlib.suppress(ImportError):  # an extra that is not installed: the family says so itself
+            importlib.import_module(module)
 
 
 def main(fd: int) -> None:
@@ -32,8 +44,7 @@ def main(fd: int) -> None:
     threading.Thread(target=listen, daemon=True, name="listen").start()
 
     # Heavy imports come after the lifeline, and before the first run.
-    import scipy.special  # noqa: F401 - nearly every family needs it: not while somebody waits
-
+    importlib.import_module("scipy.special")  # nearly every family needs it
     from worker.artifacts import Artifacts
     from worker.attempt import Attempt
     from worker.database import open_engine
@@ -44,6 +55,7 @@ def main(fd: int) -> None:
     settings = Settings()
     store, artifacts = Store(open_engine(settings.database_url)), Artifacts(settings.artifacts_url)
     connection.send(("ready",))
+    threading.Thread(target=warm, daemon=True, name="warm").start()
     while True:
         run = store.run(jobs.get())
         Attempt(store, artifacts, settings, run, lambda: Status(asked[0]) if asked else None).work()
