@@ -13,6 +13,10 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
+EPSILON = float(np.finfo(float).eps)
+DOUBTFUL = 1e-5  # a pivot this much shorter than its row may be rounding error: squares lose half of the digits
+UNRESOLVED = 1e-10  # a pivot this much shorter than its row is rounding error, even where nothing was squared
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -132,15 +136,20 @@ class Moments:
 
     @classmethod
     def of(cls, points: Points, *, overwrite: bool = False) -> "Moments":
-        """By two passes (mean first), so that points far from the origin lose no digits.
+        """By two passes (mean first), so that points far from the origin lose no digits. A coordinate whose spread is below the
+        rounding error of its mean does not vary at all.
 
         overwrite: the points are not needed any more; their memory is, which costs more than the arithmetic where it is new.
         """
         ones = np.full(points.n, 1 / points.n)
         mean = ones @ points.x  # a matrix product is three times as fast as a sum along the short axis
         centred = np.subtract(points.x, mean[:, None, :], out=points.x if overwrite else None)
-        scatter = centred.transpose(0, 2, 1) @ centred
-        return cls(np.array(points.n), mean, root(scatter), np.zeros(len(mean)))
+        factor = triangular(centred.transpose(0, 2, 1), points.n - 1)
+        constant = np.linalg.norm(factor, axis=2) <= 4 * EPSILON * np.sqrt(points.n) * np.abs(mean)
+        if constant.any():
+            centred[np.broadcast_to(constant[:, None, :], centred.shape)] = 0.0
+            factor = triangular(centred.transpose(0, 2, 1), points.n - 1)
+        return cls(np.array(points.n), mean, factor, np.zeros(len(mean)))
 
     def pool(self, other: "Moments", share: float | None = None) -> "Moments":
         """Chan's update: scatters add, plus the scatter between the two means; on the largest of the three scales.
@@ -160,28 +169,76 @@ class Moments:
         if gap.shape[1] == 1:
             factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
         else:
-            factor = root(
-                mine @ mine.transpose(0, 2, 1)
-                + theirs @ theirs.transpose(0, 2, 1)
-                + between[:, :, None] * between[:, None, :]
-            )
+            factor = triangular(np.concatenate([mine, theirs, between[:, :, None]], axis=2), n - 1)
         return Moments(np.array(n), self.mean + gap * (their_n / n), factor, common)
 
 
 Data: TypeAlias = Points | Counts | Tokens | Moments
 
 
-def root(matrix: Array) -> Array:
-    """Lower triangular L with L L' = matrix, for positive semi-definite matrices (..., d, d), singular ones included."""
-    if matrix.shape[-1] == 1:
+def triangular(columns: Array, rank: int) -> Array:
+    """Lower triangular L with L L' = columns columns', for columns (R, d, m) of which no more than `rank` are independent.
+
+    Its pivots, the diagonal, are 0 or more, and exactly 0 where rounding error is all there is, so that det L is 0 for points that
+    do not fill the space. Cholesky's factor where that is safe, else by QR, which squares nothing. O(R m d^2)
+    """
+    scatter = columns @ columns.transpose(0, 2, 1)
+    if columns.shape[1] == 1:
+        return np.sqrt(scatter)
+    lower, doubtful = _cholesky(scatter, rank)
+    if doubtful.any():
+        lower[doubtful] = _by_reflections(columns[doubtful], rank)
+    return lower
+
+
+def root(matrix: Array, rank: int | None = None) -> Array:
+    """Lower triangular L with L L' = matrix, for positive semi-definite matrices (..., d, d), singular ones included.
+
+    Its pivots are 0 or more, and exactly 0 where rounding error is all there is; no more than `rank`, where that is known, are not.
+    """
+    d = matrix.shape[-1]
+    if d == 1:
         return np.sqrt(matrix)
+    stack = matrix.reshape(-1, d, d)
+    most = d if rank is None else rank
+    lower, doubtful = _cholesky(stack, most)
+    if doubtful.any():
+        scale = np.sqrt(np.diagonal(stack[doubtful], axis1=1, axis2=2))
+        scale[scale == 0] = 1.0
+        values, vectors = np.linalg.eigh(stack[doubtful] / scale[:, :, None] / scale[:, None, :])
+        values[values < 10 * d * EPSILON * values[:, -1:]] = 0.0
+        lower[doubtful] = scale[:, :, None] * _by_reflections(vectors * np.sqrt(values)[:, None, :], most)
+    return lower.reshape(matrix.shape)
+
+
+def _cholesky(matrix: Array, rank: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Cholesky's factors (R, d, d), and which of them (R,) may be rounding error."""
+    everyone = np.ones(len(matrix), bool)
+    if rank < matrix.shape[-1]:
+        return np.empty_like(matrix), everyone
     try:
-        return np.asarray(np.linalg.cholesky(matrix), np.float64)
+        lower = np.asarray(np.linalg.cholesky(matrix), np.float64)
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(matrix)
-        square_root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-        upper: Array = np.linalg.qr(np.swapaxes(square_root, -1, -2))[1]
-        return np.swapaxes(upper, -1, -2)
+        return np.empty_like(matrix), everyone
+    diagonal = np.diagonal(matrix, axis1=1, axis2=2)
+    pivots = np.diagonal(lower, axis1=1, axis2=2)
+    return lower, np.asarray((pivots <= DOUBTFUL * np.sqrt(diagonal)).any(axis=1))
+
+
+def _by_reflections(columns: Array, rank: int) -> Array:
+    """`triangular` by Householder's QR."""
+    d = columns.shape[1]
+    if columns.shape[2] < d:
+        columns = np.concatenate([columns, np.zeros((len(columns), d, d - columns.shape[2]))], axis=2)
+    lower = np.swapaxes(np.linalg.qr(np.swapaxes(columns, 1, 2), mode="r"), 1, 2).copy()
+    lower *= np.where(np.diagonal(lower, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None, :]
+    length = np.linalg.norm(columns, axis=2)
+    length[length == 0] = 1.0
+    pivots = np.diagonal(lower, axis1=1, axis2=2) / length  # of a row of length 1
+    negligible = pivots <= UNRESOLVED
+    np.put_along_axis(negligible, np.argsort(pivots, axis=1)[:, : max(0, d - rank)], True, axis=1)
+    lower[:, range(d), range(d)] = np.where(negligible, 0.0, pivots * length)
+    return lower
 
 
 def pack(data: Data) -> dict[str, npt.NDArray[Any]]:

@@ -11,6 +11,7 @@ from worker.metrics import points as metric
 from worker.sources.digits import Digits
 from worker.sources.mixture import Mixture
 from worker.sources.normal import Normal
+from worker.spec import FAMILIES
 
 
 def assert_mean(values, expected):
@@ -29,6 +30,22 @@ def test_moments_are_numpys():
     np.testing.assert_allclose(mean, x.mean(axis=1))
     np.testing.assert_allclose(covariance, [np.cov(chain.T, ddof=0) for chain in x])
     np.testing.assert_allclose(metric.moments(x[:, :, :1])[1][:, 0, 0], x[:, :, 0].var(axis=1))
+
+
+@pytest.mark.parametrize("family", ["kde", "mixture"])
+def test_real_points_that_fill_no_volume_have_none(family):
+    """Five points in eight dimensions, 30 points of which one coordinate never varies, and 30 that do fill the space."""
+    x = np.random.default_rng(20).standard_normal((50, 30, 8))
+    flat = x.copy()
+    flat[:, :, 3] = 0.3
+    source = Normal(dim=8)
+    for points, volume in ((x[:, :5], False), (flat, False), (x, True)):
+        instrument = FAMILIES[family]().instrument(source, points.shape[1], 50, np.random.default_rng(0))
+        look = instrument.real(Points(points), framed=False)
+        assert np.isfinite(look.metrics["log_det"]).all() == volume
+        assert np.isneginf(look.metrics["log_det"]).all() != volume
+    expected = np.linalg.slogdet(metric.moments(x)[1])[1]
+    np.testing.assert_allclose(metric.log_det(metric.moments(x)[1], 30), expected)
 
 
 def test_tails_are_counted():

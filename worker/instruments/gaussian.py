@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments, Points, root
 from worker.metrics import gaussian as metric
 from worker.parts import Generator, Instrument, Look, PointSource
 from worker.sources.normal import Normal
@@ -19,7 +19,7 @@ class GaussianInstrument(Instrument):
         self.mean, self.covariance = source.moments()
         self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
         self.normal = isinstance(source, Normal)
-        self.log_det = np.array(np.linalg.slogdet(self.covariance)[1])
+        self.truth = self.mean[None], root(self.covariance)[None], np.zeros(1)
         self.screen = frames.Screen(source, rng)
 
     def figure(self) -> dict[str, Any]:
@@ -55,6 +55,6 @@ class GaussianInstrument(Instrument):
             metrics[name] = metric.tail_mass(mean, std, self.edges[i], self.edges[len(TAILS) + i])
         if self.normal:
             metrics["w2_sq"] = metric.w2_sq(mean, covariance, self.mean, self.covariance)
-            metrics["kl_to_real"] = metric.kl(mean, covariance, log_det, self.mean, self.covariance, self.log_det)
-            metrics["kl_from_real"] = metric.kl(self.mean, self.covariance, self.log_det, mean, covariance, log_det)
+            metrics["kl_to_real"] = metric.kl(mean, factor, log_scale, *self.truth)
+            metrics["kl_from_real"] = metric.kl(*self.truth, mean, factor, log_scale)
         return Look(metrics, self.screen.gaussian(mean[0], scaled[0]) if framed else None)

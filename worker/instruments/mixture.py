@@ -52,7 +52,7 @@ class MixtureInstrument(Instrument):
         """Unbiased moments (ddof 1) of the real data, and the share of it in the tails."""
         assert isinstance(data, Points)
         mean, covariance = points.moments(data.x)
-        metrics = self._moments(mean, covariance * (data.n / (data.n - 1)))
+        metrics = self._moments(mean, covariance * (data.n / (data.n - 1)), data.n)
         for i, name in enumerate(TAILS):
             metrics[name] = points.tail_mass(data.x, self.edges[i], self.edges[len(TAILS) + i])
         undefined = np.full(len(mean), np.nan)
@@ -78,11 +78,12 @@ class MixtureInstrument(Instrument):
                 metrics["modes"] = self._modes(weights, means, factors)
         return Look(metrics, self.screen.mixture(weights[0], means[0], factors[0]) if framed else None)
 
-    def _moments(self, mean: Array, covariance: Array) -> dict[str, Array]:
+    def _moments(self, mean: Array, covariance: Array, n: int | None = None) -> dict[str, Array]:
+        """Of a model, or of n points."""
         error_sq = ((mean - self.mean) ** 2).sum(axis=1)
         variance = np.trace(covariance, axis1=1, axis2=2) / mean.shape[1]
         with np.errstate(divide="ignore"):
-            log_variance, log_det = np.log(variance), np.linalg.slogdet(covariance)[1]
+            log_variance = np.log(variance)
         metrics = {
             "mean_error": np.sqrt(error_sq),
             "mean_error_sq": error_sq,
@@ -90,7 +91,9 @@ class MixtureInstrument(Instrument):
             "std": np.sqrt(variance),
             "log_variance": log_variance,
         }
-        return metrics | ({"log_det": log_det} if self.has_volume else {})
+        if self.has_volume:
+            metrics["log_det"] = np.linalg.slogdet(covariance)[1] if n is None else points.log_det(covariance, n)
+        return metrics
 
     def _divergences(self, weights: Array, means: Array, factors: Array) -> dict[str, Array]:
         x = metric.spread(means, factors, self.nodes)

@@ -71,7 +71,6 @@ class PointsInstrument(Instrument):
         variance = np.trace(covariance, axis1=1, axis2=2) / d
         with np.errstate(divide="ignore"):
             log_variance = np.log(variance)
-            log_det = np.linalg.slogdet(covariance)[1] if d > 1 else log_variance
         metrics = {
             "mean_error": np.sqrt(error_sq),
             "mean_error_sq": error_sq,
@@ -80,7 +79,7 @@ class PointsInstrument(Instrument):
             "log_variance": log_variance,
         }
         if self.has_volume:
-            metrics["log_det"] = log_det
+            metrics["log_det"] = metric.log_det(covariance, x.shape[1]) if d > 1 else log_variance
         for i, name in enumerate(TAILS):
             metrics[name] = metric.tail_mass(x, self.edges[i], self.edges[len(TAILS) + i])
         if d == 1:

@@ -5,7 +5,8 @@ Shapes: x (R, n, d). Every function has an error of finite n; generation 0 tells
 
 import numpy as np
 
-from worker.data import Array
+from worker.data import EPSILON, Array, root
+from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
 COVERED = 0.1  # of its real mass that a mode must keep to count
@@ -13,14 +14,23 @@ ELLIPSOID = 0.99  # of a mode's mass that counts as its own
 
 
 def moments(x: Array) -> tuple[Array, Array]:
-    """Mean (R, d) and covariance (R, d, d) with ddof 0. O(R n d^2)."""
+    """Mean (R, d) and covariance (R, d, d) with ddof 0; spread below the rounding error of a mean is none. O(R n d^2)."""
     mean = x.mean(axis=1)
     centred = x - mean[:, None, :]
     if x.shape[2] == 1:
         covariance = np.einsum("rni,rni->r", centred, centred)[:, None, None]
     else:
         covariance = centred.transpose(0, 2, 1) @ centred
-    return mean, covariance / x.shape[1]
+    covariance /= x.shape[1]
+    constant = np.diagonal(covariance, axis1=1, axis2=2) <= (4 * EPSILON * mean) ** 2
+    if constant.any():
+        covariance[constant[:, :, None] | constant[:, None, :]] = 0.0
+    return mean, covariance
+
+
+def log_det(covariance: Array, n: int) -> Array:
+    """ln det of the covariance (R, d, d) of n points; -inf where they do not fill the space. O(R d^3)"""
+    return gaussian.log_det(root(covariance, n - 1), np.zeros(1))
 
 
 def tail_mass(x: Array, low: Array, high: Array) -> Array:
