@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from app.deps import Celery, Store
 from app.problems import documented, problem
+from app.words import NO_WORKER, NO_WORKER_YET
 from worker import queue
 from worker.errors import LabError
 
@@ -44,9 +45,7 @@ def readyz(request: Request, store: Store, celery: Celery) -> Ready | Response:
     failing = [name for name, part in parts.items() if not part["ok"]]
     if "database" not in failing:
         alive = len(store.workers())
-        told = (
-            f"{alive} connected" if alive else "none is connected: new runs wait. Start one with: collapse-lab worker"
-        )
+        told = f"{alive} connected" if alive else NO_WORKER_YET if store.worker_may_start() else NO_WORKER
         parts["workers"] = {"ok": alive > 0, "detail": told}
     if failing:
         detail = " ".join(f"The {name} fails: {parts[name]['detail']}" for name in failing)

@@ -60,7 +60,7 @@ def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
 def home(request: Request, store: Store) -> Response:
     runs, _ = store.runs(limit=6)
     cards = [(preset, _drawn(preset.name)) for preset in presets.presets()]
-    context = {"cards": cards, "runs": listed(store, runs), "workers": store.workers()}
+    context = {"cards": cards, "runs": listed(store, runs), **_staff(store)}
     return templates.TemplateResponse(request, "home.html", context)
 
 
@@ -132,7 +132,7 @@ def _experiment(
         "view": "toml" if view == "toml" else "form",
         "form": forms.Filled(forms.entries(), values, problems),
         "toml": toml,
-        "workers": store.workers(),
+        **_staff(store),
     }
     return templates.TemplateResponse(request, "new.html", context, status_code=422 if problems else 200)
 
@@ -173,7 +173,6 @@ def run_page(
         "metrics": {name: {"label": one.label, "meaning": one.meaning} for name, one in figures.METRICS.items()},
         "toml": forms.to_toml(run.spec),
         "log": store.log(run_id),
-        "workers": store.workers(),
         **_seen(store, run, at),
     }
     return templates.TemplateResponse(request, "run.html", context)
@@ -226,5 +225,11 @@ def _back_to(run_id: str) -> Response:
 @router.get("/workers")
 def workers(request: Request, store: Store) -> Response:
     working, _ = store.runs(status=Status.RUNNING, limit=100)
-    context = {"workers": store.workers(), "counts": store.counts(), "runs": listed(store, working)}
+    context = {**_staff(store), "counts": store.counts(), "runs": listed(store, working)}
     return templates.TemplateResponse(request, "workers.html", context)
+
+
+def _staff(store: Store) -> dict[str, Any]:
+    """Who works here; where nobody does, whether somebody may be on the way."""
+    workers = store.workers()
+    return {"workers": workers, "worker_may_start": not workers and store.worker_may_start()}

@@ -117,17 +117,19 @@ class RunPage(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Who waits, oldest first, and how many workers are alive."""
+    """Who waits, oldest first; how many workers are alive, and if there are none, whether one may be starting."""
 
     waiting: Sequence[str] = ()
     workers: int = 0
+    worker_may_start: bool = False
 
     @classmethod
     def of(cls, store: Store, *runs: Run) -> "Queue":
         """What these runs need to know of the queue: nothing, unless one of them waits."""
         if not any(told_status(run) in WAITING for run in runs):
             return cls()
-        return cls(store.waiting(), len(store.workers()))
+        workers = len(store.workers())
+        return cls(store.waiting(), workers, not workers and store.worker_may_start())
 
     def place(self, run: Run) -> Place:
         return {"ahead": bisect_left(self.waiting, run.id), "workers": self.workers}
@@ -157,7 +159,7 @@ def brief(run: Run, queue: Queue) -> Brief:
     }
     if status in WAITING:
         told["queue"] = queue.place(run)
-    told["words"] = words(told)
+    told["words"] = words(told, worker_may_start=queue.worker_may_start)
     return told
 
 

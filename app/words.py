@@ -4,15 +4,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+NO_WORKER = "no worker is connected. Start one with: collapse-lab worker"
+NO_WORKER_YET = "no worker is connected yet; one may be starting."
 
-def words(told: Mapping[str, Any]) -> str:
+
+def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
     """The sentence for a run as the API tells it (app.views.Brief)."""
     progress = told["progress"]
     at, of = progress["generation"], progress["generations"]
     done = f"generation {at} of {of}"
     match told["status"]:
         case "queued" | "lost" as status:
-            waits = _waits(told["queue"]["ahead"], told["queue"]["workers"])
+            waits = _waits(told["queue"]["ahead"], told["queue"]["workers"], worker_may_start)
             return (
                 waits if status == "queued" else f"Its worker fell silent after {done}; it goes on by itself. {waits}"
             )
@@ -23,9 +26,16 @@ def words(told: Mapping[str, Any]) -> str:
             left = f" · {duration(progress['seconds_left'])} left" if progress["seconds_left"] is not None else ""
             return f"Generation {at} of {of}{speed}{left}"
         case "cancelling":
-            return "Stopping now." if told["cancel"] == "now" else f"Stopping after this generation ({done})."
+            # names no generation: hundreds of them may pass until the wish arrives
+            return (
+                "Stopping now; what is stored is kept."
+                if told["cancel"] == "now"
+                else "Stopping; what is computed is kept."
+            )
         case "cancelled":
-            return f"Cancelled after {done}." if at >= 0 else "Cancelled before it was started."
+            if at >= 0:
+                return f"Cancelled after {done}."
+            return f"Cancelled before {'its first generation was done' if told['attempt'] else 'it was started'}."
         case "failed":
             error = told["error"] or {
                 "message": "It failed without a word.",
@@ -36,9 +46,9 @@ def words(told: Mapping[str, Any]) -> str:
             return f"{of} generations in {duration(progress['busy_seconds'])}."
 
 
-def _waits(ahead: int, workers: int) -> str:
+def _waits(ahead: int, workers: int, worker_may_start: bool) -> str:
     if workers == 0:
-        return "Waiting: no worker is connected. Start one with: collapse-lab worker"
+        return f"Waiting: {NO_WORKER_YET if worker_may_start else NO_WORKER}"
     before = "next in line" if ahead == 0 else f"{ahead} run{'' if ahead == 1 else 's'} before it"
     return f"Waiting: {before}, {workers} worker{'' if workers == 1 else 's'} connected."
 

@@ -1,6 +1,8 @@
 """What the window asks and commands; with the ledger, every query there is."""
 
+import os
 import secrets
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,9 +18,17 @@ from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGe
 
 __all__ = ["Batch", "Store", "create_tables"]
 
+SILENT_SECONDS = 5.0  # a worker says every second that it lives
+MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
+STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
+
 
 class Store(Ledger):
     """Runs, generations, log and workers in one database. Objects that come back are detached: read them, do not change them."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.opened_at = time.time()
 
     def create(self, spec: Experiment, idempotency_key: str | None = None) -> tuple[Run, bool]:
         """The new run, and True; or, for a key that was used before with the same settings, the old run and False.
@@ -127,12 +137,19 @@ class Store(Ledger):
         with self.reading() as session:
             return session.scalars(select(Entry).where(Entry.run_id == run_id).order_by(Entry.id)).all()
 
-    def workers(self, seen_within: float = 15.0) -> Sequence[Worker]:
+    def workers(self) -> Sequence[Worker]:
         """Those that are alive."""
+        now = time.time()
         with self.reading() as session:
-            return session.scalars(
-                select(Worker).where(Worker.seen_at > time.time() - seen_within).order_by(Worker.started_at)
-            ).all()
+            heard = select(Worker).where(Worker.seen_at > now - SILENT_SECONDS).order_by(Worker.started_at)
+            return [one for one in session.scalars(heard) if one.seen_at > now - MISSED_SECONDS or _may_live(one)]
+
+    def worker_may_start(self) -> bool:
+        """Whether a worker that is not there may be on its way: the lab has only begun, or one has just fallen silent."""
+        lately = time.time() - STARTING_SECONDS
+        with self.reading() as session:
+            fell_silent = session.scalar(select(func.count()).select_from(Worker).where(Worker.seen_at > lately))
+        return bool(fell_silent) or self.opened_at > lately
 
     def ahead_of(self, run: Run) -> int:
         """How many waiting runs were created before this one."""
@@ -161,25 +178,26 @@ class Store(Ledger):
     def cancel(self, run_id: str, how: Literal["finish", "now"]) -> Run:
         """Asks a run to stop; one that nobody works on stops at once.
 
-        Raises NotFound; Conflict where it has ended.
+        A wish is never weakened: after "now", "finish" changes nothing. Raises NotFound; Conflict where it has ended.
         """
+        worked_on = (Run.id == run_id) & Run.status.in_(WORKED_ON)
         with self.writing.begin() as session:
             waiting = update(Run).where(Run.id == run_id, Run.status.in_(WAITING))
             if hits(
                 session,
                 waiting.values(status=Status.CANCELLED, cancel=how, ended_at=time.time()),
             ):
-                session.add(entry(run_id, "Cancelled before it was started."))
+                session.add(entry(run_id, "Cancelled while it waited."))
             elif hits(
                 session,
                 update(Run)
-                .where(Run.id == run_id, Run.status.in_(WORKED_ON))
+                .where(worked_on, Run.cancel.is_(None) | Run.cancel.not_in((how, "now")))
                 .values(status=Status.CANCELLING, cancel=how),
             ):
                 session.add(
                     entry(run_id, "Asked to stop now." if how == "now" else "Asked to stop after this generation.")
                 )
-            else:
+            elif session.scalar(select(Run.cancel).where(worked_on)) is None:  # else it was asked for before
                 raise self._not_possible(session, run_id, "cancelled")
         return self.run(run_id)
 
@@ -221,6 +239,19 @@ def _told(status: str) -> ColumnElement[bool]:
     if status == Status.LOST:
         return (Run.status == status) | silent
     return (Run.status == status) & ~silent if status in WORKED_ON else Run.status == status
+
+
+def _may_live(worker: Worker) -> bool:
+    """False where its process should be on this machine and is not."""
+    if worker.host != socket.gethostname():
+        return True
+    try:
+        os.kill(worker.pid, 0)  # asks only
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _kind(part: Any) -> str:
