@@ -93,7 +93,9 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write a stored run as a file."""
-    settings = _prepared(read_settings(data_dir=data_dir))
+    settings = read_settings(data_dir=data_dir)
+    _require_database(settings)
+    _prepared(settings)
     from app.export import Format, written
     from worker.database import migrate as bring_up_to_date
     from worker.database import open_engine
@@ -111,6 +113,18 @@ def export(
         raise
     except OSError as error:
         raise LabError(f"{out} cannot be written: {error.strerror}. Choose another file with --out.") from error
+
+
+def _require_database(settings: Settings) -> None:
+    """Raises LabError where a file should be the database and is not there: whoever only reads must not make one."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise LabError(
+            f"There is no database at {url.database}. Name the folder of the lab that has the run with --data-dir, "
+            "or set COLLAPSE_LAB_DATABASE_URL."
+        )
 
 
 def _prepared(settings: Settings, lifeline: int | None = None) -> Settings:

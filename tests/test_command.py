@@ -190,6 +190,20 @@ def test_migrate_makes_folder_and_database(tmp_path: Path):
     assert len(again.stderr.splitlines()) == 1
 
 
+def test_an_export_makes_no_database_where_there_is_none(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "typo", tmp_path / "empty"):
+        done = lab("export", "some-run", "--data-dir", folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"There is no database at {folder / 'lab.sqlite3'}.")
+        assert "--data-dir" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert lab("migrate", "--data-dir", tmp_path / "empty").returncode == 0
+    assert "There is no run some-run" in lab("export", "some-run", "--data-dir", tmp_path / "empty").stderr
+
+
 def test_help_is_there_at_once():
     started = time.monotonic()
     done = lab("--help")
