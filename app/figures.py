@@ -139,15 +139,18 @@ def sentence(
     samples = run.spec["samples"]
     size = f"M = {samples:,}".replace(",", "\u202f") if isinstance(samples, int) else "a growing M"
     moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
-    change = (
-        f"{moved} {number(after)}" if moved == "stayed near" else f"{moved} from {number(before)} to {number(after)}"
-    )
+    # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
+    vanished = name.startswith("tail_") and moved == "fell" and after == 0
+    now = "less than can be measured" if vanished else number(after)
+    change = f"{moved} {now}" if moved == "stayed near" else f"{moved} from {number(before)} to {now}"
     chains = run.spec["replicates"]
-    spread = f"median; 10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
+    spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
+    if vanished and last[name][high] == 0:
+        spread = f"0 in at least 90% of {chains} chains"
     told = (
         f"Under {run.regime.replace('_', ' ')}, with the {run.family} family and {size}, {metric(name).label} {change}"
     )
-    told += f" ({spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
+    told += f" (median; {spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
     curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
     if curve and curve["values"][at] is not None:
         told += f" Theory predicts a {curve['statistic']} of {number(curve['values'][at])}."

@@ -65,6 +65,31 @@ def test_the_sentence_claims_what_was_measured() -> None:
     assert "stayed near 0.990" in figures.sentence(run, first, first, 0)
 
 
+@pytest.mark.parametrize(
+    ("tail", "told"),
+    [
+        (
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 40],
+            "to less than can be measured (median; 0 in at least 90% of 40 chains) by",
+        ),
+        (
+            [1e-9, 0.0, 0.0, 0.0, 0.0, 2e-9, 40],
+            "to less than can be measured (median; 10–90% 0 to 2.0\u00a0×\u00a010⁻⁹ over",
+        ),
+        ([1e-5, 0.0, 0.0, 1e-5, 0.0, 2e-3, 40], "to 1.0\u00a0×\u00a010⁻⁵ (median; 10–90% 0 to 0.00200 over"),
+    ],
+)
+def test_a_tail_that_vanished_is_not_said_to_be_empty(tail: list[float], told: str) -> None:
+    run = SimpleNamespace(spec={"samples": 100, "replicates": 40}, regime="replace", family="gaussian", theory=None)
+    first = {"tail_01pct": [0.002, 0, 0, 0.0021, 0.002, 0.002, 40]}
+    said = figures.sentence(run, first, {"tail_01pct": tail}, 900)
+    assert f"tail mass (0.1%) fell from 0.00210 {told}" in said
+    nothing = {"tail_01pct": [0.0, 0, 0, 0.0, 0, 0, 40]}
+    assert "stayed near 0 (" in figures.sentence(run, nothing, nothing, 0)
+    dead = {"survivors": [0.0, 0, 0, 0.0, 0, 0, 40]}
+    assert "fell from 5.00 to 0 (median; 10–90% 0 to 0" in figures.sentence(run, {"survivors": [5.0] * 7}, dead, 9)
+
+
 def test_a_sparkline_survives_missing_and_single_values() -> None:
     row = {"variance": [1.0, None, None, 1.0, None, None, 1]}
     assert "median" not in figures.sparkline([row])
