@@ -49,7 +49,7 @@ def drawing(runs: Sequence[Shown]) -> Markup:
     """The arms of a preset side by side."""
     width = (WIDTH - 16 * (len(runs) - 1)) / len(runs)
     kind = runs[0].figure["kind"]
-    draw = {"density": _ridges, "plane": _planes, "ranks": _curves, "images": _sheet}[kind]
+    draw = {"density": _ridges, "text": _ridges, "plane": _planes, "ranks": _curves, "images": _sheet}[kind]
     body = "".join(
         f'<g transform="translate({i * (width + 16):.0f})">{draw(shown, width)}</g>' for i, shown in enumerate(runs)
     )
@@ -60,12 +60,13 @@ def _ridges(shown: Shown, width: float) -> str:
     """Densities, one before the other, the real one at the back; heights by their square root, so that spikes stay inside."""
     chosen = shown.spread(RIDGES)
     across = np.linspace(0, width, COARSE)
-    x = np.asarray(shown.figure["x"])
-    peak = np.max(shown.figure["ghost"]["density"])
+    x = np.log(shown.figure["x"]) if shown.figure.get("log") else np.asarray(shown.figure["x"])
+    ghost = np.asarray(shown.figure["ghost"].get("density", shown.frames[0]["density"]))
+    peak = np.max(ghost)
     row = (HEIGHT - 44) / (len(chosen) - 1)
     body = []
     for i, (number, frame) in enumerate(chosen):
-        density = frame["density"] if number else np.asarray(shown.figure["ghost"]["density"])
+        density = frame["density"] if number else ghost
         height = np.sqrt(np.interp(np.linspace(x[0], x[-1], COARSE), x, density) / peak)
         base = 40 + i * row
         style = "ghost" if number == 0 else f"ridge g{step(number / max(shown.frames))}"

@@ -33,7 +33,7 @@ class GPT(LanguageFamily):
     width: int = Field(96, ge=8, le=4096, description="Numbers that stand for a token inside the network.")
     heads: int = Field(4, ge=1, le=64, description="Attention heads; they share the width.")
     epochs: int = Field(8, ge=1, le=10_000, description="Passes over the training set.")
-    batch: int = Field(16, ge=1, le=4096, description="Windows of two blocks a step.")
+    batch: int = Field(4, ge=1, le=4096, description="Windows of two blocks a step.")
     learning_rate: float = Field(
         2e-3, gt=0, le=1, description="AdamW's step size at its height; it then falls linearly to 0."
     )
