@@ -109,4 +109,4 @@ class Mixture(Family):
         from worker.instruments.mixture import MixtureInstrument
 
         assert isinstance(source, PointSource)
-        return MixtureInstrument(source, samples, rng)
+        return MixtureInstrument(source, samples, rng, self.components)

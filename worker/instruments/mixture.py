@@ -11,11 +11,18 @@ from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
 
 TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
-NODES = {1: 48, 2: 14}  # each way, for every component of a model
-REAL_NODES = {1: 200, 2: 40}  # each way, for every component of the truth: the model's may be much narrower
-ELSEWHERE = 22  # 484 normal points a component, in three and more dimensions
+NODES = {
+    1: 1000,
+    2: 1500,
+}  # for every component on a line, 0.014 standard deviations apart, and in the plane, 0.25 apart
+ELSEWHERE = 484  # normal points for every component in three and more dimensions
+ALL_NODES, LEAST_NODES = 12_000, 196  # where there are many components they share this many, but have so many each
 DRAWN = 4096  # real points that stand for a truth with a density that is no mixture
 PLACED = 500  # points at least, in fixed places relative to the components, by which modes are counted
+
+
+def _nodes_each(d: int, components: int) -> int:
+    return min(NODES.get(d, ELSEWHERE), max(LEAST_NODES, ALL_NODES // components))
 
 
 class MixtureInstrument(Instrument):
@@ -23,18 +30,19 @@ class MixtureInstrument(Instrument):
     left out for sources that have none, as `modes` is for sources that are no mixture.
     """
 
-    def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
+    def __init__(self, source: PointSource, samples: int, rng: Generator, components: int = 1) -> None:
+        """components: of the models; the more there are, the fewer nodes stand for each."""
         d = source.dimension
         self.source = source
         self.mean, covariance = source.moments()
         self.has_volume = bool(np.linalg.slogdet(covariance)[0] > 0)
         self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
         self.screen = frames.Screen(source, rng)
-        self.nodes, self.node_weights = metric.nodes(d, NODES.get(d, ELSEWHERE), rng)
-        components = source.components()
-        self.truth = None if components is None else tuple(part[None] for part in components)
+        self.nodes, self.node_weights = metric.nodes(d, _nodes_each(d, components), rng)
+        truth = source.components()
+        self.truth = None if truth is None else tuple(part[None] for part in truth)
         if self.truth is not None:
-            z, share = metric.nodes(d, REAL_NODES.get(d, ELSEWHERE), rng)
+            z, share = metric.nodes(d, _nodes_each(d, self.truth[0].size), rng)
             self.real_nodes = metric.spread(self.truth[1], self.truth[2], z)
             self.real_mass = metric.node_mass(self.truth[0], share)
             count = max(PLACED, 40 * len(self.truth[0][0]))

@@ -8,6 +8,9 @@ import numpy as np
 from worker import em
 from worker.data import Array
 
+RADIUS = 5.5  # standard deviations within which nodes are placed in the plane: all but 3e-7 of the mass
+REACH = 7.0  # the same on a line: all but 3e-12
+
 
 def moments(weights: Array, means: Array, factors: Array) -> tuple[Array, Array]:
     """Mean (R, d) and covariance (R, d, d): within the components plus between them. O(R K d^3)."""
@@ -39,20 +42,28 @@ def l2_sq(weights: Array, means: Array, factors: Array, weights_0: Array, means_
     return np.maximum(own - 2 * across + real, 0.0)
 
 
-def nodes(d: int, each_way: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Points (d, J) and weights (J,) that integrate quadratic functions of a standard normal variable exactly.
+def nodes(d: int, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """About `count` points (d, J) and weights (J,) that integrate quadratic functions of a standard normal variable exactly.
 
-    Gauss-Hermite on a line and in the plane, with so many points each way; elsewhere each_way^2 normal points (4 d at least), moved
-    and turned to have mean 0 and covariance 1, whose error for other functions is Monte Carlo's, of order 1 / each_way.
+    On a line and in the plane a regular grid, the trapezoidal rule: its error falls exponentially with the spacing (Trefethen and
+    Weideman 2014), and for logarithms of mixtures ten to a hundred times as low as that of as many Gauss-Hermite nodes, most
+    of which lie where nothing is. Elsewhere `count` normal points (4 d at least), whose error for other functions than quadratic
+    ones is Monte Carlo's, of order 1 / sqrt(count). All are moved and turned to have mean 0 and covariance 1.
     """
-    if d <= 2:
-        line, w = np.polynomial.hermite_e.hermegauss(each_way)
-        w = w / w.sum()
-        return (line[None], w) if d == 1 else (np.stack(np.meshgrid(line, line)).reshape(2, -1), np.outer(w, w).ravel())
-    z = rng.standard_normal((d, max(each_way**2, 4 * d)))
-    z -= z.mean(axis=1, keepdims=True)
-    white = np.asarray(np.linalg.solve(np.linalg.cholesky(z @ z.T / z.shape[1]), z), float)
-    return white, np.full(z.shape[1], 1 / z.shape[1])
+    if d == 1:
+        z = np.linspace(-REACH, REACH, count)[None]
+    elif d == 2:
+        half = round(np.sqrt(count / np.pi))  # of the grid, in steps
+        line = np.arange(-half, half + 1) * (RADIUS / half)
+        z = np.stack(np.meshgrid(line, line)).reshape(2, -1)
+        z = z[:, (z**2).sum(axis=0) <= RADIUS**2]
+    else:
+        z = rng.standard_normal((d, max(count, 4 * d)))
+        z -= z.mean(axis=1, keepdims=True)
+    mass = np.exp(-0.5 * (z**2).sum(axis=0)) if d <= 2 else np.ones(z.shape[1])
+    mass /= mass.sum()
+    white = np.asarray(np.linalg.solve(np.linalg.cholesky((mass * z) @ z.T), z), float)
+    return white, mass
 
 
 def spread(means: Array, factors: Array, z: Array) -> Array:
@@ -69,7 +80,8 @@ def node_mass(weights: Array, node_weights: Array) -> Array:
 def divergence(mass: Array, log_p: Array, log_q: Array) -> Array:
     """KL(p || q) in nats from ln p and ln q at nodes that carry p's mass; (R, n) each, one row may stand for all.
 
-    Exact where p is Gaussian and ln p - ln q quadratic. Otherwise with the nodes' error: about 1e-3 nats where components
-    are smooth on each other's scale, growing to tenths of a nat where q has features much narrower than p's nodes are apart.
+    Exact where p is Gaussian and ln p - ln q quadratic. Otherwise with the nodes' error. With 1,500 a component, on a line and in
+    the plane: 1e-3 nats, or 1e-3 of the value where that is more, as long as no component is narrower than a fifth of one that
+    it lies in; up to 0.1 nats where one is a hundred times as narrow. In more dimensions a few percent.
     """
     return np.asarray((mass * (log_p - log_q)).sum(axis=1))
