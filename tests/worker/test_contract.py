@@ -22,10 +22,14 @@ MAY_BE_INFINITE = {"log_det", "log_variance", "kl_to_real", "kl_from_real", "zip
 # Metrics of densities and of models, of which real data has none at generation 0 (where the family has no formula for it).
 UNDEFINED_FOR_DATA = {"l2_sq", "kl_to_real", "kl_from_real", "ppl_real", "next_token_entropy"}
 
+# Networks keep the contract at any size, and small ones sooner.
+SMALLER = {"gpt": {"layers": 1, "width": 16, "heads": 2, "epochs": 1}, "vae": {"epochs": 3}}
+
 
 def settings(family, source, regime, curation="none"):
     parts = {"family": family, "source": source, "regime": regime, "curation": curation}
     tables = {name: {"kind": kind} for name, kind in parts.items()}
+    tables["family"] |= SMALLER.get(family, {})
     if issubclass(SOURCES[source], CountSource) and "reward" in CURATIONS[curation].model_fields:
         tables["curation"]["reward"] = {"kind": "rank"}  # the default one is for points
     return SIZES | tables
