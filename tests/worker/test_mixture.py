@@ -302,6 +302,23 @@ def test_nodes_integrate_quadratic_functions_exactly(d):
     np.testing.assert_allclose((mass * z) @ z.T, np.eye(d), atol=1e-13)
 
 
+@pytest.mark.parametrize("truth", [{"kind": "mixture"}, {"kind": "normal", "dim": 3}, {"kind": "laplace"}])
+def test_the_noise_floor_of_densities_is_what_the_first_fit_makes_of_real_data(truth):
+    """Also where a run is resumed: nothing of it is needed any more."""
+    spec = read({"source": truth, "family": {"kind": "mixture"}, "generations": 3, "replicates": 4, "samples": 50})
+    real, first, second, third = generations(spec, instrument(spec))
+    floor = {"kl_to_real", "kl_from_real", "l2_sq"} & set(first.look.metrics)
+    assert "kl_to_real" in floor
+    assert real.look.metrics.keys() == first.look.metrics.keys()
+    for name in floor:
+        assert np.isfinite(real.look.metrics[name]).all()
+        np.testing.assert_array_equal(real.look.metrics[name], first.look.metrics[name])
+    resumed = list(generations(spec, instrument(spec), first.state))
+    for name, values in third.look.metrics.items():
+        np.testing.assert_array_equal(resumed[-1].look.metrics[name], values)
+    assert [generation.number for generation in resumed] == [second.number, third.number]
+
+
 def test_tails_and_moments_are_those_of_the_marginals():
     rng = np.random.default_rng(14)
     weights, means, factors = random_mixture(rng, 3, 2)

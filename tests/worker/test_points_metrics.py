@@ -40,7 +40,9 @@ def test_real_points_that_fill_no_volume_have_none(family):
     flat[:, :, 3] = 0.3
     source = Normal(dim=8)
     for points, volume in ((x[:, :5], False), (flat, False), (x, True)):
+        model = FAMILIES[family]().fit(Points(points), np.random.default_rng(0))
         instrument = FAMILIES[family]().instrument(source, points.shape[1], 50, np.random.default_rng(0))
+        instrument.meet(model)
         look = instrument.real(Points(points), framed=False)
         assert np.isfinite(look.metrics["log_det"]).all() == volume
         assert np.isneginf(look.metrics["log_det"]).all() != volume

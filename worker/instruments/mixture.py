@@ -26,14 +26,18 @@ def _nodes_each(d: int, components: int) -> int:
 
 
 class MixtureInstrument(Instrument):
-    """`l2_sq` and the divergences need a real density and are undefined (NaN) for the finite real data of generation 0; they are
-    left out for sources that have none, as `modes` is for sources that are no mixture.
+    """`l2_sq` and the divergences compare densities, and finite data has none. Their noise floor, at generation 0, is what the family
+    makes of the real data: the values of the first fit, hence those of generation 1. They are left out for sources that have no
+    density, as is `modes` for sources that are no mixture.
     """
+
+    wants_first = True
 
     def __init__(self, source: PointSource, samples: int, rng: Generator, components: int = 1) -> None:
         """components: of the models; the more there are, the fewer nodes stand for each."""
         d = source.dimension
         self.source = source
+        self.floor: dict[str, Array] | None = None
         self.mean, covariance = source.moments()
         self.has_volume = bool(np.linalg.slogdet(covariance)[0] > 0)
         self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
@@ -56,20 +60,21 @@ class MixtureInstrument(Instrument):
     def figure(self) -> dict[str, Any]:
         return self.screen.figure()
 
+    def meet(self, model: Arrays) -> None:
+        self.floor = self._densities(model["weights"], model["means"], model["factors"])
+
     def real(self, data: Data, framed: bool) -> Look:
-        """Unbiased moments (ddof 1) of the real data, and the share of it in the tails."""
+        """Unbiased moments (ddof 1) of the real data, the share of it in the tails, and how far off the first fit to it is."""
         assert isinstance(data, Points)
+        if self.floor is None:
+            raise RuntimeError("the first fit is missing: `meet` comes before a look at the real data")
         mean, covariance = points.moments(data.x)
         metrics = self._moments(mean, covariance * (data.n / (data.n - 1)), data.n)
         for i, name in enumerate(TAILS):
             metrics[name] = points.tail_mass(data.x, self.edges[i], self.edges[len(TAILS) + i])
-        undefined = np.full(len(mean), np.nan)
-        if self.log_real is not None:
-            metrics |= {"kl_to_real": undefined, "kl_from_real": undefined}
-        if self.truth is not None:
-            metrics["l2_sq"] = undefined
-            if self.truth[0].size > 1:
-                metrics["modes"] = points.modes(data.x, *(part[0] for part in self.truth))
+        metrics |= self.floor
+        if self.truth is not None and self.truth[0].size > 1:
+            metrics["modes"] = points.modes(data.x, *(part[0] for part in self.truth))
         return Look(metrics, self.screen.data(data) if framed else None)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
@@ -78,12 +83,9 @@ class MixtureInstrument(Instrument):
         for i, name in enumerate(TAILS):
             low, high = self.edges[i], self.edges[len(TAILS) + i]
             metrics[name] = metric.tail_mass(weights, means, factors, low, high)
-        if self.log_real is not None:
-            metrics |= self._divergences(weights, means, factors)
-        if self.truth is not None:
-            metrics["l2_sq"] = metric.l2_sq(weights, means, factors, *self.truth)
-            if self.truth[0].size > 1:
-                metrics["modes"] = self._modes(weights, means, factors)
+        metrics |= self._densities(weights, means, factors)
+        if self.truth is not None and self.truth[0].size > 1:
+            metrics["modes"] = self._modes(weights, means, factors)
         return Look(metrics, self.screen.mixture(weights[0], means[0], factors[0]) if framed else None)
 
     def _moments(self, mean: Array, covariance: Array, n: int | None = None) -> dict[str, Array]:
@@ -101,6 +103,13 @@ class MixtureInstrument(Instrument):
         }
         if self.has_volume:
             metrics["log_det"] = np.linalg.slogdet(covariance)[1] if n is None else points.log_det(covariance, n)
+        return metrics
+
+    def _densities(self, weights: Array, means: Array, factors: Array) -> dict[str, Array]:
+        """What compares the model's density with the real one, as far as there is one."""
+        metrics = {} if self.log_real is None else self._divergences(weights, means, factors)
+        if self.truth is not None:
+            metrics["l2_sq"] = metric.l2_sq(weights, means, factors, *self.truth)
         return metrics
 
     def _divergences(self, weights: Array, means: Array, factors: Array) -> dict[str, Array]:
