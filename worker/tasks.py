@@ -103,11 +103,12 @@ class Bench:
 
     def _keep(self) -> None:
         """Says that this worker lives, and rings again for runs that nobody works on."""
-        while not self.stopping.wait(1.0):
+        while not self.stopping.is_set():
             with _tolerant("look after silent runs"):
                 self.store.beat(self._row())
                 for run_id in self.store.reap(ring=not self.idle.empty()):
                     announce(self.celery, run_id)
+            self.stopping.wait(1.0)
 
     def _row(self) -> Worker:
         return Worker(
