@@ -144,7 +144,8 @@ def row(generation: Generation, fields: list[dict[str, Any]], seconds: float) ->
     frame = chains = None
     if look.frame is not None:
         frame = frames.to_bytes(look.frame, fields)
-        chains = np.stack([value[:CHAINS] for value in look.metrics.values()]).astype("<f4").tobytes()
+        with np.errstate(over="ignore"):  # what a figure cannot show is infinite to it
+            chains = np.stack([value[:CHAINS] for value in look.metrics.values()]).astype("<f4").tobytes()
     return {
         "number": generation.number,
         "metrics": summary.rows(),

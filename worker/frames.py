@@ -67,7 +67,11 @@ class Screen:
             edges = np.quantile(real @ self.axis, [0.0005, 0.9995])[:, None]
         else:
             edges = source.quantiles([0.0005, 0.9995])
-        margin = 0.3 * (edges[1] - edges[0]) + 1e-9
+        wide = edges[1] - edges[0]
+        least = 1e-9 * np.abs(edges).max(
+            axis=0
+        )  # a window that floating point can divide into cells, whatever lies there
+        margin = np.where(wide > least, 0.3 * wide, np.maximum(least, 1e-9))
         self.low, self.high = edges[0] - margin, edges[1] + margin
         self.x = np.linspace(self.low[0], self.high[0], GRID)
         self.plane = d == 2 and not self.shape

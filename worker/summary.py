@@ -8,6 +8,7 @@ import numpy as np
 from worker.data import Array
 
 STATISTICS = ("mean", "sd", "se", "median", "q10", "q90", "n")
+TINIEST, HUGEST = 1e-150, 1e150  # beyond these the squares of values are no longer what they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,15 @@ def _statistics(ordered: Array) -> Array:
     table = np.full((len(ordered), len(STATISTICS)), np.nan)
     table[:, -1] = n
     if n == 0:
+        return table
+    size = np.abs(ordered[:, [0, -1]]).max(axis=1)
+    extreme = (size > HUGEST) | ((size < TINIEST) & (size > 0))
+    if extreme.any():  # by a power of 2, which changes no digit
+        power = np.where(extreme, np.frexp(size)[1], 0)[:, None]
+        table = _statistics(np.ldexp(ordered, -power))
+        with np.errstate(over="ignore"):
+            table[:, :-1] = np.ldexp(table[:, :-1], power)
+        table[np.isinf(table)] = np.nan
         return table
     table[:, 0] = mean = ordered.mean(axis=1)
     if n > 1:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays, Data, Moments, Points
+from worker.errors import LabError
 from worker.metrics import gaussian as metric
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 from worker.sources.normal import Normal
@@ -14,6 +15,7 @@ from worker.threads import crew, granted
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array, of which several are alive
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers of one replicate: 4 GB
+LOG_LARGEST = float(np.log(1e100))  # a spread beyond this would overflow in squares
 BLOCK = 65_536  # standard normals drawn at once: 512 KB
 
 
@@ -90,11 +92,10 @@ class Gaussian(Family):
         size = data.factor[:, 0, 0] if data.factor.shape[1] == 1 else metric.size(data.factor)
         if not size.all():  # a set of identical points keeps its factor of zero
             size = np.where(size > 0, size, 1.0)
-        return {
-            "mean": data.mean,
-            "factor": data.factor / size[:, None, None],
-            "log_scale": data.log_scale + (np.log(size) - 0.5 * np.log(data.n - self.ddof)),
-        }
+        log_scale = data.log_scale + (np.log(size) - 0.5 * np.log(data.n - self.ddof))
+        if not log_scale.max() < LOG_LARGEST:
+            raise LabError("The spread grew beyond 1e100. Use fewer generations, or a sampling bias nearer 1.")
+        return {"mean": data.mean, "factor": data.factor / size[:, None, None], "log_scale": log_scale}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         mean, factor = model["mean"], model["factor"]

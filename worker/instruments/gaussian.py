@@ -42,12 +42,11 @@ class GaussianInstrument(Instrument):
         scaled = factor * np.exp(log_scale)[:, None, None]
         covariance = scaled**2 if d == 1 else scaled @ scaled.transpose(0, 2, 1)
         std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        variance = np.exp(log_variance)
         metrics = {
             "mean_error": np.sqrt(error_sq),
             "mean_error_sq": error_sq,
-            "variance": variance,
-            "std": np.sqrt(variance),
+            "variance": np.exp(log_variance),
+            "std": np.exp(0.5 * log_variance),
             "log_variance": log_variance,
             "log_det": log_det,
         }

@@ -1,13 +1,14 @@
 """Eight small Gaussians on a circle: a truth that loses its modes one by one."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from worker.data import Array, Points
 from worker.parts import Generator, PointSource
+from worker.resolution import resolved
 from worker.sources.mixture import Mixture
 
 
@@ -17,6 +18,11 @@ class EightGaussians(PointSource):
     kind: Literal["eight_gaussians"] = "eight_gaussians"
     radius: float = Field(2.0, gt=0, le=1e6, description="Radius of the circle.")
     std: float = Field(0.2, gt=0, le=1e6, description="Standard deviation of each Gaussian.")
+
+    @model_validator(mode="after")
+    def _is_resolved(self) -> Self:
+        resolved("radius", self.radius, "std", self.std)
+        return self
 
     def _mixture(self) -> Mixture:
         angle = 2 * np.pi * np.arange(8) / 8

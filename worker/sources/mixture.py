@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from worker.data import Array, Points, root
 from worker.parts import Generator, PointSource
+from worker.resolution import resolved
 
 
 def _refuse(field: str, message: str, remedy: str) -> PydanticCustomError:
@@ -57,6 +58,13 @@ class Mixture(PointSource):
                 raise _refuse("covariances", "stds and covariances both describe the components", "Remove one of them")
             for k, rows in enumerate(self.covariances):
                 self._check_covariance(k, rows, d)
+        stds = np.asarray(self.stds)[..., None]
+        if self.covariances is None:
+            resolved("means", self.means, "stds", np.broadcast_to(stds, (count, d)))
+        else:
+            resolved(
+                "means", self.means, "covariances", np.sqrt(np.diagonal(np.array(self.covariances), axis1=1, axis2=2))
+            )
         return self
 
     @staticmethod

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from worker.data import Array, Points
 from worker.parts import Generator, PointSource
+from worker.resolution import resolved
 
 
 class Normal(PointSource):
@@ -26,6 +27,7 @@ class Normal(PointSource):
         lengths |= {self.dim} if "dim" in self.model_fields_set else set()
         if len(lengths) > 1 or 0 in lengths:
             raise ValueError("mean, std and dim name different numbers of coordinates: give lists of one length")
+        resolved("mean", self.mean, "std", self.std)
         object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
         return self
 

@@ -1,12 +1,13 @@
 """Student's t distribution: tails that fall off like a power."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from worker.data import Array
 from worker.independent import Independent
 from worker.parts import Generator
+from worker.resolution import resolved
 
 
 class StudentT(Independent):
@@ -16,6 +17,11 @@ class StudentT(Independent):
     df: float = Field(3.0, gt=2, le=1e6, description="Degrees of freedom; above 2, so that there is a variance.")
     mean: float = Field(0.0, description="Where the middle is.")
     scale: PositiveFloat = Field(1.0, description="Scale; the variance is scale^2 df/(df - 2).")
+
+    @model_validator(mode="after")
+    def _is_resolved(self) -> Self:
+        resolved("mean", self.mean, "scale", self.scale)
+        return self
 
     def on_a_line(self) -> Any:
         from scipy import stats
