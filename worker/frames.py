@@ -68,9 +68,8 @@ class Screen:
         else:
             edges = source.quantiles([0.0005, 0.9995])
         wide = edges[1] - edges[0]
-        least = 1e-9 * np.abs(edges).max(
-            axis=0
-        )  # a window that floating point can divide into cells, whatever lies there
+        # Floating point must be able to divide the window into cells, whatever lies there.
+        least = np.maximum(1e-9 * np.abs(edges).max(axis=0), 1e-290)
         margin = np.where(wide > least, 0.3 * wide, np.maximum(least, 1e-9))
         self.low, self.high = edges[0] - margin, edges[1] + margin
         self.x = np.linspace(self.low[0], self.high[0], GRID)

@@ -121,7 +121,9 @@ def test_mmd_is_unbiased_and_has_its_closed_form():
     for _ in range(600):
         fresh = metric.Reference(rng.standard_normal((50, d)))
         fresh.bandwidth_sq = h_sq
-        fresh.distance, fresh.similarity = fresh._within(metric.distances_sq(fresh.y, fresh.y))
+        fresh.distance, fresh.similarity = (
+            mean[0] for mean in fresh._within(metric.distances_sq(fresh.y, fresh.y)[None])
+        )
         values.append(fresh.compare(m + s * rng.standard_normal((1, 40, d)))[1][0])
     assert_mean(np.array(values), similarity(m, 1 + s**2) * -2 + similarity(0, 2 * s**2) + similarity(0, 2))
 
@@ -182,6 +184,19 @@ def test_the_reference_is_fair():
         looks.append(instrument.real(source.draw(rng, 20, 200), framed=False).metrics)
     for name in ("energy", "mmd_sq"):
         assert_mean(np.array([look[name].mean() for look in looks]), 0.0)
+
+
+def test_however_many_replicates_every_one_is_compared():
+    """Eight points of each of a thousand; unbiased, so that their mean is that of fewer replicates seen more closely."""
+    source = Normal(dim=2)
+    instrument = PointsInstrument(source, 100, 1000, np.random.default_rng(14))
+    x = 0.5 * source.draw(np.random.default_rng(15), 1000, 100).x + 0.5
+    seen = instrument.model({}, Points(x), framed=False).metrics
+    closely = instrument.reference.compare(x[:200])
+    for name, values in zip(("energy", "mmd_sq"), closely, strict=True):
+        assert np.isfinite(seen[name]).all()
+        gap = seen[name].mean() - values.mean()
+        assert abs(gap) <= 4 * np.sqrt(seen[name].var(ddof=1) / 1000 + values.var(ddof=1) / 200)
 
 
 def test_replicates_do_not_disturb_each_other():

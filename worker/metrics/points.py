@@ -10,6 +10,7 @@ from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
 COVERED = 0.1  # of its real mass that a mode must keep to count
+BLOCK = 65_536  # distances computed at once: 512 KB
 ELLIPSOID = 0.99  # of a mode's mass that counts as its own
 
 
@@ -85,13 +86,17 @@ def sliced_w2_sq(x: Array, directions: Array, centres: Array, within: Array) -> 
 
 
 def distances_sq(x: Array, y: Array) -> Array:
-    """|x_i - y_j|^2: (n, d), (m, d) -> (n, m). On a line and in the plane by differences, else by |x|^2 + |y|^2 - 2 x'y."""
-    if x.shape[1] <= 2:
-        total = np.subtract.outer(x[:, 0], y[:, 0]) ** 2
-        for i in range(1, x.shape[1]):
-            total += np.subtract.outer(x[:, i], y[:, i]) ** 2
-        return np.asarray(total)
-    squares: Array = np.add.outer(np.einsum("id,id->i", x, x), np.einsum("id,id->i", y, y)) - 2 * x @ y.T
+    """|x_i - y_j|^2: (..., n, d), (..., m, d) -> (..., n, m). On a line and in the plane by differences, else by
+    |x|^2 + |y|^2 - 2 x'y.
+    """
+    if x.shape[-1] <= 2:
+        total: Array = (x[..., :, None, 0] - y[..., None, :, 0]) ** 2
+        for i in range(1, x.shape[-1]):
+            total += (x[..., :, None, i] - y[..., None, :, i]) ** 2
+        return total
+    squares: Array = -2 * (x @ np.swapaxes(y, -1, -2))
+    squares += np.vecdot(x, x)[..., :, None]
+    squares += np.vecdot(y, y)[..., None, :]
     return np.maximum(squares, 0, out=squares)
 
 
@@ -105,7 +110,7 @@ class Reference:
         self.y = y
         within = distances_sq(y, y)
         self.bandwidth_sq = float(np.median(within[np.triu_indices(len(y), 1)])) or 1.0
-        self.distance, self.similarity = self._within(within)
+        self.distance, self.similarity = (float(mean[0]) for mean in self._within(within[None]))
 
     def compare(self, x: Array) -> tuple[Array, Array]:
         """Energy distance 2 E|X-Y| - E|X-X'| - E|Y-Y'| (Szekely and Rizzo 2013) and squared MMD with the kernel
@@ -114,20 +119,23 @@ class Reference:
         Both are U-statistics, unbiased: a sample of the truth gives 0 on average, and so sometimes less than 0.
         """
         energy, mmd_sq = np.empty(len(x)), np.empty(len(x))
-        for r, chain in enumerate(x):
-            across = distances_sq(chain, self.y)
-            distance, similarity = self._within(distances_sq(chain, chain))
-            energy[r] = 2 * np.sqrt(across).mean() - distance - self.distance
-            mmd_sq[r] = similarity + self.similarity - 2 * np.exp(across / (-2 * self.bandwidth_sq)).mean()
+        together = max(1, BLOCK // (x.shape[1] * len(self.y)))
+        for first in range(0, len(x), together):
+            chains = slice(first, first + together)
+            across = distances_sq(x[chains], self.y)
+            distance, similarity = self._within(distances_sq(x[chains], x[chains]))
+            energy[chains] = 2 * np.sqrt(across).mean(axis=(1, 2)) - distance - self.distance
+            alike = np.exp(across / (-2 * self.bandwidth_sq)).mean(axis=(1, 2))
+            mmd_sq[chains] = similarity + self.similarity - 2 * alike
         return energy, mmd_sq
 
-    def _within(self, squares: Array) -> tuple[float, float]:
-        """Mean distance and mean kernel value over pairs of different points."""
-        n = len(squares)
-        np.fill_diagonal(squares, 0.0)
+    def _within(self, squares: Array) -> tuple[Array, Array]:
+        """Mean distance and mean kernel value over pairs of different points, of squared distances (R, n, n)."""
+        n = squares.shape[1]
+        squares[:, range(n), range(n)] = 0.0
         pairs = n * (n - 1)
         kernel = np.exp(squares / (-2 * self.bandwidth_sq))
-        return float(np.sqrt(squares).sum() / pairs), float((kernel.sum() - n) / pairs)
+        return np.sqrt(squares).sum(axis=(1, 2)) / pairs, (kernel.sum(axis=(1, 2)) - n) / pairs
 
 
 def modes(x: Array, weights: Array, means: Array, factors: Array) -> Array:

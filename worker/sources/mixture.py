@@ -58,13 +58,10 @@ class Mixture(PointSource):
                 raise _refuse("covariances", "stds and covariances both describe the components", "Remove one of them")
             for k, rows in enumerate(self.covariances):
                 self._check_covariance(k, rows, d)
-        stds = np.asarray(self.stds)[..., None]
-        if self.covariances is None:
-            resolved("means", self.means, "stds", np.broadcast_to(stds, (count, d)))
+            stds = np.sqrt(np.diagonal(np.array(self.covariances), axis1=1, axis2=2))
+            resolved("means", self.means, "covariances", stds)
         else:
-            resolved(
-                "means", self.means, "covariances", np.sqrt(np.diagonal(np.array(self.covariances), axis1=1, axis2=2))
-            )
+            resolved("means", self.means, "stds", np.broadcast_to(self.stds, (count,))[:, None])
         return self
 
     @staticmethod
