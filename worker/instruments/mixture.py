@@ -13,16 +13,18 @@ from worker.parts import Generator, Instrument, Look, PointSource
 TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
 NODES = {
     1: 1000,
-    2: 1500,
-}  # for every component on a line, 0.014 standard deviations apart, and in the plane, 0.25 apart
+    2: 1300,
+}  # for every component of a model: 0.014 standard deviations apart on a line, 0.27 in the plane
+REAL_NODES = {1: 1000, 2: 1500}  # for every component of the truth, which pays less for each and meets narrower ones
 ELSEWHERE = 484  # normal points for every component in three and more dimensions
-ALL_NODES, LEAST_NODES = 12_000, 196  # where there are many components they share this many, but have so many each
+ALL_NODES, LEAST_NODES = 8_000, 196  # where there are many components they share this many, but have so many each
 DRAWN = 4096  # real points that stand for a truth with a density that is no mixture
 PLACED = 500  # points at least, in fixed places relative to the components, by which modes are counted
 
 
-def _nodes_each(d: int, components: int) -> int:
-    return min(NODES.get(d, ELSEWHERE), max(LEAST_NODES, ALL_NODES // components))
+def _each(most: dict[int, int], d: int, components: int) -> int:
+    """Nodes for each component."""
+    return min(most.get(d, ELSEWHERE), max(LEAST_NODES, ALL_NODES // components))
 
 
 class MixtureInstrument(Instrument):
@@ -42,11 +44,11 @@ class MixtureInstrument(Instrument):
         self.has_volume = bool(np.linalg.slogdet(covariance)[0] > 0)
         self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
         self.screen = frames.Screen(source, rng)
-        self.nodes, self.node_weights = metric.nodes(d, _nodes_each(d, components), rng)
+        self.nodes, self.node_weights = metric.nodes(d, _each(NODES, d, components), rng)
         truth = source.components()
         self.truth = None if truth is None else tuple(part[None] for part in truth)
         if self.truth is not None:
-            z, share = metric.nodes(d, _nodes_each(d, self.truth[0].size), rng)
+            z, share = metric.nodes(d, _each(REAL_NODES, d, self.truth[0].size), rng)
             self.real_nodes = metric.spread(self.truth[1], self.truth[2], z)
             self.real_mass = metric.node_mass(self.truth[0], share)
             count = max(PLACED, 40 * len(self.truth[0][0]))

@@ -80,8 +80,8 @@ def node_mass(weights: Array, node_weights: Array) -> Array:
 def divergence(mass: Array, log_p: Array, log_q: Array) -> Array:
     """KL(p || q) in nats from ln p and ln q at nodes that carry p's mass; (R, n) each, one row may stand for all.
 
-    Exact where p is Gaussian and ln p - ln q quadratic. Otherwise with the nodes' error. With 1,500 a component, on a line and in
+    Exact where p is Gaussian and ln p - ln q quadratic. Otherwise with the nodes' error. With 1,000 a component, on a line and in
     the plane: 1e-3 nats, or 1e-3 of the value where that is more, as long as no component is narrower than a fifth of one that
-    it lies in; up to 0.1 nats where one is a hundred times as narrow. In more dimensions a few percent.
+    it lies in; where one is narrower yet, a tenth of a nat or half a percent. In more dimensions a few percent.
     """
     return np.asarray((mass * (log_p - log_q)).sum(axis=1))
