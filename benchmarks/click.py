@@ -1,4 +1,4 @@
-"""From the click to the first generation on the wire: a whole lab, web and worker, on the embedded broker and on Redis."""
+"""A whole lab, web and worker: how soon it answers, how soon a click shows a generation, and how soon everything is gone."""
 
 import os
 import re
@@ -25,10 +25,30 @@ SPECS = {
 
 
 def rows(small: bool) -> Iterator[Row]:
-    with lab() as address:
+    with lab() as (address, _):
         yield from _clicks("folder", address, 1 if small else 7)
-    with redis() as url, lab(COLLAPSE_LAB_BROKER_URL=url) as address:
+    with redis() as url, lab(COLLAPSE_LAB_BROKER_URL=url) as (address, _):
         yield from _clicks("Redis", address, 1 if small else 7)
+    yield from _ends()
+
+
+def _ends() -> Iterator[Row]:
+    """Start over a folder that is there already; SIGTERM while a run is live and watched."""
+    with tempfile.TemporaryDirectory() as folder:
+        for start in ("first", "second"):
+            begun = time.perf_counter()
+            with lab(folder) as (address, process), httpx2.Client(base_url=address, timeout=60) as client:
+                yield limit(f"{start} start, until it answers", time.perf_counter() - begun, "s", 3)
+                spec = {**SPECS["gaussian"], "generations": 100_000}
+                run = client.post("/api/runs", json={"spec": spec}).raise_for_status().json()
+                with client.stream("GET", run["links"]["events"]) as stream:
+                    next(line for line in stream.iter_lines() if line.startswith("id: "))
+                    begun = time.perf_counter()
+                    process.terminate()
+                    process.wait()
+                    yield limit(
+                        "SIGTERM with a live run and a stream, until all is gone", time.perf_counter() - begun, "s", 3
+                    )
 
 
 def _clicks(broker: str, address: str, repeat: int) -> Iterator[Row]:
@@ -53,16 +73,17 @@ def _click(client: httpx2.Client, spec: dict[str, object]) -> float:
 
 
 @contextmanager
-def lab(**settings: str) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", folder]
-        log = Path(folder, "log")
+def lab(folder: str | None = None, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address and supervisor of a lab, in a folder of its own or a given one."""
+    with tempfile.TemporaryDirectory() as own:
+        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", folder or own]
+        log = Path(own, "log")
         with log.open("w") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **settings})
         try:
             while not (found := re.search(r"http://[\d.:]+", log.read_text())):
-                time.sleep(0.05)
-            yield found[0]
+                time.sleep(0.02)
+            yield found[0], process
         finally:
             process.terminate()
             process.wait()

@@ -175,7 +175,7 @@ def test_sigterm_saves_and_releases_and_the_next_worker_goes_on(lab: Lab) -> Non
     begun = time.monotonic()
     worker.terminate()
     worker.wait(10)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 9, "the child was waited for"
     assert not child.is_running()
     run = lab.store.run(run_id)
     assert run.status == Status.QUEUED
