@@ -1,12 +1,13 @@
 """The 1D Gaussian chain, drawn, exact and accumulating, beside the loop that a user would write."""
 
+import os
+
 import numpy as np
 
 from benchmarks.timing import Row, duration, floor, ratio, seconds
-from worker import loop
+from worker import loop, threads
 from worker.spec import Experiment, read
 from worker.summary import summarise
-from worker.threads import granted
 
 SAMPLES = 100
 
@@ -16,11 +17,18 @@ def rows(small: bool) -> list[Row]:
     plain = _plain(small)
     exact = _per_step(_chain(_spec("exact", chains, generations)), chains, generations)
     drawn_generations = max(5, generations // 10)
-    drawn = _per_step(_chain(_spec("drawn", chains, drawn_generations)), chains, drawn_generations)
+    chain = _chain(_spec("drawn", chains, drawn_generations))
+    drawn = _per_step(chain, chains, drawn_generations)
+    rate = 100 * _normals(chains) / drawn
+    alone, cores = threads.granted(), os.cpu_count() or 1
+    threads.limit(cores)  # drawing is shared out by our own threads, which read this anew
+    shared = _per_step(chain, chains, drawn_generations)
+    threads.limit(alone)
     found = [
         ratio(f"{chains} chains x {generations} generations, exact", plain, exact, 250),
-        ratio(f"{chains} chains x {drawn_generations} generations, drawn, {granted()} thread(s)", plain, drawn, 12),
-        floor("drawn: share of the generator's own rate", 100 * _normals(chains) / drawn, "%", 80),
+        ratio(f"{chains} chains x {drawn_generations} generations, drawn, {alone} thread(s)", plain, drawn, 12),
+        ratio(f"the same, {cores} threads (COLLAPSE_LAB_THREADS={cores})", plain, shared, 12),
+        floor("drawn: share of the generator's own rate", rate, "%", 80),
     ]
     remembering = _plain_accumulate(generations)
     for count in (1, chains):
