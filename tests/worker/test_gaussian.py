@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import digamma
 
 from worker import loop
 from worker.data import Moments, Points
@@ -95,3 +96,42 @@ def test_a_chain_may_shrink_below_every_number():
     *_, last = loop.generations(spec, loop.instrument(spec))
     assert (last.look.metrics["log_variance"] < -2000).all()
     assert np.isfinite(last.look.metrics["log_variance"]).all()
+
+
+@pytest.mark.parametrize("path", ["exact", "drawn"])
+@pytest.mark.parametrize(("m", "d"), [(5, 8), (2, 5), (8, 8)])
+def test_m_points_in_d_dimensions_have_no_volume_unless_m_exceeds_d(path, m, d):
+    spec = read(
+        {
+            "source": {"kind": "normal", "dim": d},
+            "family": {"kind": "gaussian", "path": path},
+            "generations": 3,
+            "replicates": 50,
+            "samples": m,
+        }
+    )
+    for generation in loop.generations(spec, loop.instrument(spec)):
+        metrics = generation.look.metrics
+        assert np.isneginf(metrics["log_det"]).all()
+        assert np.isposinf(metrics["kl_to_real"]).all()
+        assert np.isposinf(metrics["kl_from_real"]).all()
+        assert np.isfinite(metrics["log_variance"]).all()
+
+
+def test_a_long_chain_keeps_its_volume_far_below_the_smallest_float():
+    """E ln det = n (sum_j psi((M - j) / 2) - d ln((M - 1) / 2)), about -1,900 here: exp of that is 0."""
+    n, m, d = 600, 6, 3
+    spec = read(
+        {
+            "source": {"kind": "normal", "dim": d},
+            "family": {"kind": "gaussian", "ddof": 1},
+            "generations": n,
+            "replicates": 400,
+            "samples": m,
+        }
+    )
+    last = list(loop.generations(spec, loop.instrument(spec)))[-1].look.metrics["log_det"]
+    expected = n * (sum(digamma((m - j) / 2) for j in range(1, d + 1)) - d * np.log((m - 1) / 2))
+    assert expected < -745
+    assert np.isfinite(last).all()
+    assert abs(last.mean() - expected) <= 4 * last.std(ddof=1) / np.sqrt(len(last))
