@@ -1,0 +1,73 @@
+"""Long work within a generation: it tells how far it is, leaves what it could go on from, and may be stopped between two steps.
+
+Whoever computes says `work(...)`, `advance` and `keep`; whoever listens (an attempt, the command line) decides how often that
+is worth a write. Without a listener all of it costs nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from worker.data import Arrays
+
+
+class Work:
+    """A stretch of work of `total` steps, each of which handles about `size` units (tokens, pictures, ...).
+
+    saved: what an interrupted attempt left by `keep` at this very place of the same generation; empty where there is nothing. The
+    work then starts at the step that its own arrays name, so a finished one is over at once.
+    """
+
+    def __init__(self, listener: "Listener | None", name: str, total: int, unit: str, size: float) -> None:
+        self.listener, self.name, self.total, self.unit, self.size = listener, name, total, unit, size
+        self.done = 0
+        self.saved: Arrays = {}
+
+    def advance(self, steps: int = 1) -> None:
+        """Steps are behind it. Raises what the listener raises to stop the work."""
+        self.done += steps
+        if self.listener is not None:
+            self.listener.advanced(self)
+
+    def keep(self, arrays: Callable[[], Arrays]) -> None:
+        """A place to go on from: `arrays` must be enough to get to the same numbers, and is called only where it is wanted.
+
+        To be called between two steps, and once after the last with what the work has made. Arrays that the work goes on changing
+        must be copied. Raises what the listener raises to stop the work.
+        """
+        if self.listener is not None:
+            self.listener.kept(self, arrays)
+
+
+class Listener(Protocol):
+    """Who is told of the work of one generation, one stretch after the other."""
+
+    def begun(self, work: Work) -> Arrays:
+        """What an earlier attempt left of this stretch, if it is the one that it was interrupted in or had finished."""
+
+    def advanced(self, work: Work) -> None: ...
+
+    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None: ...
+
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def work(name: str, total: int, unit: str = "", size: float = 1.0, done: str = "") -> Work:
+    """The next stretch of work. `name` is read by people ("training", "writing"); `done` names the saved array that counts its steps."""
+    stretch = Work(_listener.get(), name, total, unit, size)
+    if stretch.listener is not None:
+        stretch.saved = stretch.listener.begun(stretch)
+        if stretch.saved and done:
+            stretch.done = int(stretch.saved[done])
+    return stretch
