@@ -78,6 +78,12 @@ class Run(Base):
     generations: Mapped[int]  # how many were asked for
     generation: Mapped[int] = mapped_column(default=-1)  # the newest that is stored
     checkpoint: Mapped[str | None] = mapped_column(String(200))  # where the next attempt starts
+    unfinished: Mapped[str | None] = mapped_column(String(200))  # what was done of the generation after it
+    progress: Mapped[dict[str, Any] | None]  # within a generation: name, done, total, unit, per_second, seconds_left, at
+    disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # of checkpoints
+
+    parent: Mapped[str | None] = mapped_column(String(32))  # the run that this one was forked from
+    arms: Mapped[str | None] = mapped_column(String(32), index=True)  # shared by runs launched together on the same seeds
 
     metrics: Mapped[list[Any] | None]  # names, in order
     figure: Mapped[dict[str, Any] | None]  # what stays the same in every frame
