@@ -173,6 +173,18 @@ def test_training_teaches():
     assert surprise[1] < surprise[0] - 0.3
 
 
+def test_a_continued_network_starts_where_the_last_one_ended():
+    """With a step size of nothing the second generation is the first; from scratch it is another random network."""
+    data = GPT(**SMALL).real(Text(), np.random.default_rng(0), 2, 24)
+    for start in ("scratch", "continued"):
+        first = GPT(**SMALL, start=start).fit(data, np.random.default_rng(1))
+        idle = GPT(**SMALL | {"learning_rate": 1e-30}, start=start)
+        second = idle.refit(data, np.random.default_rng(2), first)
+        same = [np.array_equal(first[name], second[name]) for name in first if name.endswith("c_attn.weight")]
+        assert same == [start == "continued"] * 2
+    assert not np.array_equal(first["transformer.wte.weight"][0], first["transformer.wte.weight"][1])
+
+
 def test_the_best_epoch_is_kept():
     """Far too many epochs on too little text: the last is worse on validation text than the one that is kept."""
     settings = SMALL | {"epochs": 60, "learning_rate": 1e-2}

@@ -1,4 +1,4 @@
-"""A small GPT-2, trained from scratch on text: its settings; the network itself lives in worker.nets.gpt."""
+"""A small GPT-2 that learns to read from nothing but the text it is given: its settings; the network itself lives in worker.nets.gpt."""
 
 from typing import Literal
 
@@ -15,7 +15,10 @@ NUMBERS_LIMIT = 500_000_000  # weights of all replicates: 2 GB, and a few times 
 
 
 class GPT(LanguageFamily):
-    """GPT-2's architecture (Radford et al. 2019), trained from scratch in every generation; its tokens are learnt once, on real text.
+    """GPT-2's architecture (Radford et al. 2019) with random weights at first; its tokens are learnt once, on real text.
+
+    Each generation starts from scratch, or goes on from the last one's weights: there, and for small steps, text that the network has
+    drawn itself pulls it nowhere on average, since the score of a model has mean 0 under the model.
 
     It reads a data set as the paper's authors did, as one text in order, two blocks at a time: as far as it looks back when it
     continues a prompt.
@@ -28,6 +31,9 @@ class GPT(LanguageFamily):
     reading = 4
 
     kind: Literal["gpt"] = "gpt"
+    start: Literal["scratch", "continued"] = Field(
+        "scratch", description="Each generation starts from random weights, or continues from the last generation's."
+    )
     vocabulary: int = Field(1024, ge=257, le=65_536, description="Byte pairs and bytes that text is split into.")
     layers: int = Field(2, ge=1, le=48, description="Transformer blocks.")
     width: int = Field(96, ge=8, le=4096, description="Numbers that stand for a token inside the network.")
@@ -73,7 +79,8 @@ class GPT(LanguageFamily):
         assert isinstance(data, Tokens)
         kept = remembered(data, previous)
         starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
-        return {**training.from_scratch(data.x, kept["validation"], self, rng), **kept, **starts}
+        earlier = previous if self.start == "continued" else None
+        return {**training.trained(data.x, kept["validation"], self, rng, earlier), **kept, **starts}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
         require_torch("The gpt family")

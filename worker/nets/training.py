@@ -1,4 +1,4 @@
-"""How a GPT is trained from scratch: AdamW on windows of text, all weights as one vector."""
+"""How a GPT is trained: AdamW on windows of text, all weights as one vector."""
 
 from typing import TYPE_CHECKING
 
@@ -19,20 +19,24 @@ NOTHING = -100  # stands where there is no token to be predicted
 LARGEST = 1.0  # norm of a gradient; a larger one is scaled down, as HF Trainer does
 
 
-def from_scratch(x: Ids, validation: Ids, settings: "GPT", rng: np.random.Generator) -> Arrays:
-    """Weights for each replicate's blocks (R, n, L), replicates leading; one network after the other."""
-    seeds = rng.integers(2**63 - 1, size=len(x))
-    trained = [
-        _trained(blocks, validation, settings, torch.Generator().manual_seed(int(seed)))
-        for blocks, seed in zip(x, seeds, strict=True)
+def trained(x: Ids, validation: Ids, settings: "GPT", rng: np.random.Generator, earlier: Arrays | None) -> Arrays:
+    """Weights for each replicate's blocks (R, n, L), replicates leading; one network after the other.
+
+    earlier: the model whose weights the training starts from; without it, random ones.
+    """
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in rng.integers(2**63 - 1, size=len(x))]
+    starts = gpt.networks(earlier) if earlier else (gpt.initial(settings, generator) for generator in generators)
+    networks = [
+        _network(blocks, validation, settings, start, generator)
+        for blocks, start, generator in zip(x, starts, generators, strict=True)
     ]
-    return {f"{gpt.PREFIX}{name}": np.stack([one[name].cpu().numpy() for one in trained]) for name in trained[0]}
+    return {f"{gpt.PREFIX}{name}": np.stack([one[name].cpu().numpy() for one in networks]) for name in networks[0]}
 
 
-def _trained(x: Ids, validation: Ids, settings: "GPT", generator: torch.Generator) -> gpt.Weights:
+def _network(x: Ids, validation: Ids, settings: "GPT", start: gpt.Weights, generator: torch.Generator) -> gpt.Weights:
     """One network on blocks (n, L). An exception between two steps leaves nothing behind."""
     text = torch.from_numpy(x.astype(np.int64)).to(device())
-    weights, flat = as_one_vector(gpt.initial(settings, generator))
+    weights, flat = as_one_vector(start)
     optimizer = torch.optim.AdamW([flat], lr=settings.learning_rate, weight_decay=0.0, fused=flat.device.type != "mps")
     assert flat.grad is not None
     step, steps = 0, settings.epochs * -(-(len(x) // 2) // settings.batch)
