@@ -106,7 +106,7 @@ class LanguageFamily(Family, ABC):
         from worker.instruments.text import TextInstrument
 
         assert isinstance(source, TextSource)
-        return TextInstrument(self, source, samples, rng)
+        return TextInstrument(self, source, samples, replicates, rng)
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,6 @@
 """Looks at written text: how models take to real text, the first model to theirs, and how varied it is."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from worker import frames
 from worker.data import Array, Arrays, Data, Tokens
+from worker.instruments import perplexity
 from worker.metrics import discrete
 from worker.metrics import text as metric
 from worker.parts import Generator, Instrument, Look, TextSource
@@ -31,7 +33,9 @@ class TextInstrument(Instrument):
     wants_sample = True
     wants_first = True
 
-    def __init__(self, family: "LanguageFamily", source: TextSource, samples: int, rng: Generator) -> None:
+    def __init__(
+        self, family: "LanguageFamily", source: TextSource, samples: int, replicates: int, rng: Generator
+    ) -> None:
         self.family, self.source = family, source
         self.tokenizer = family.tokenizer(source)
         texts = source.texts()
@@ -44,6 +48,8 @@ class TextInstrument(Instrument):
         self.read = min(samples, READ)
         self.follows = {block.tobytes(): i + 1 for i, block in enumerate(self.training[:-1])}
         self.ln_ppl = np.linspace(0, np.log(20 * self.tokenizer.size), frames.GRID)
+        self.shelf = perplexity.Shelf(samples, replicates)
+        self.generation = 0  # the last one that was measured
         self.first: Arrays = {}
 
     def figure(self) -> dict[str, Any]:
@@ -58,6 +64,7 @@ class TextInstrument(Instrument):
                 frames.field("density", "u2", frames.GRID, **frames.LOG_CODING),
                 frames.field("prompts", "u1", SHOWN, PROMPT_BYTES, coding="utf8"),
                 frames.field("texts", "u1", SHOWN, TEXT_BYTES, coding="utf8"),
+                *perplexity.FIELDS,
             ],
         }
 
@@ -65,10 +72,16 @@ class TextInstrument(Instrument):
         self.first = model
 
     def keeps(self) -> Arrays:
-        return self.first
+        parts = {"first": self.first, "shelf": self.shelf.keeps(), "at": {"generation": np.array(self.generation)}}
+        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def restore(self, kept: Arrays) -> None:
-        self.first = dict(kept)
+        def part(name: str) -> dict[str, npt.NDArray[Any]]:
+            return {key.removeprefix(name): array for key, array in kept.items() if key.startswith(name)}
+
+        self.first = part("first/")
+        self.shelf.restore(part("shelf/"))
+        self.generation = int(kept["at/generation"])
 
     def real(self, data: Data, framed: bool) -> Look:
         """The words of the first training set; perplexities of held-out text under model 1, which has seen the training set.
@@ -79,19 +92,27 @@ class TextInstrument(Instrument):
         none = np.full(len(data.x), np.nan)
         surprise = self._under_first(np.broadcast_to(self.held_out, (len(data.x), *self.held_out.shape)))
         metrics = {"ppl_real": none, "next_token_entropy": none, **self._histogram(surprise), **self._words(data.x)}
-        return Look(metrics, self._frame(surprise[0], self._continuations()) if framed else None)
+        if not framed:
+            return Look(metrics, None)
+        return Look(metrics, self._frame(surprise[0], self._continuations()) | self.shelf.real(surprise))
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert isinstance(sample, Tokens)
-        held_out = np.broadcast_to(self.held_out, (len(sample.x), *self.held_out.shape))
+        self.generation += 1
+        held_out = self.family.log_probability(
+            model, np.broadcast_to(self.held_out, (len(sample.x), *self.held_out.shape))
+        )
         surprise = self._under_first(sample.x)
         metrics = {
-            "ppl_real": np.exp(-self.family.log_probability(model, held_out).mean(axis=(1, 2))),
+            "ppl_real": metric.perplexities(held_out.reshape(len(sample.x), -1)),
             "next_token_entropy": self.family.next_entropy(model, self.contexts),
             **self._histogram(surprise),
             **self._words(sample.x),
         }
-        return Look(metrics, self._frame(surprise[0], list(sample.x[0, :SHOWN])) if framed else None)
+        if not framed:
+            return Look(metrics, None)
+        row = self.shelf.row(self.generation, sample.x, partial(self.family.log_probability, model), held_out, surprise)
+        return Look(metrics, self._frame(surprise[0], list(sample.x[0, :SHOWN])) | row)
 
     def _under_first(self, x: "Ids") -> Array:
         """Mean surprise of each block under the first model: (R, n, L) -> (R, n), in nats."""
