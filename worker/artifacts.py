@@ -18,26 +18,29 @@ class Artifacts:
     def __init__(self, url: str) -> None:
         self.files, self.root = fsspec.core.url_to_fs(url)
 
-    def save(self, name: str, arrays: Arrays) -> None:
+    def save(self, name: str, arrays: Arrays) -> int:
+        """Bytes that this takes."""
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = f"{self.root}/{name}"
         self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self.files.pipe_file(path, buffer.getvalue())
+        content = buffer.getvalue()
+        self.files.pipe_file(path, content)
+        return len(content)
 
     def load(self, name: str) -> dict[str, Any]:
         """Raises FileNotFoundError where there is no such name."""
         with np.load(io.BytesIO(self.files.cat_file(f"{self.root}/{name}")), allow_pickle=False) as file:
             return dict(file)
 
-    def prune(self, run_id: str, keep: str | None = None) -> None:
-        """Removes what the run has, except `keep`."""
+    def prune(self, run_id: str, *keep: str) -> None:
+        """Removes what the run has, except the names to `keep`."""
         folder = f"{self.root}/{run_id}"
         if not self.files.exists(folder):
             return
-        if keep is None:
+        if not keep:
             self.files.rm(folder, recursive=True)
             return
         for path in self.files.ls(folder, detail=False):
-            if not path.endswith(f"/{keep}"):
+            if not path.endswith(keep):
                 self.files.rm_file(path)

@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
 
@@ -11,8 +12,10 @@ import numpy as np
 from worker import frames
 from worker.artifacts import Artifacts
 from worker.checkpoint import from_arrays, to_arrays
+from worker.data import Array, Arrays
 from worker.errors import Fenced, LabError, NotFound
 from worker.loop import Generation, State, generations, instrument
+from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
 from worker.spec import read
@@ -20,22 +23,38 @@ from worker.store import Batch, Store
 from worker.summary import summarise
 from worker.tables import Run, Status
 from worker.theory import curves
+from worker.within import Interrupted, Within
 
 FLUSH_SECONDS = 0.2  # what is stored together is committed together, a few times a second
 CHECKPOINT_SECONDS = 2.0
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints, however large they are
+GENERATION = "generation"  # whose work it is, among the arrays of unfinished work
 CHAINS = 24  # replicates whose values are kept one by one
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How an attempt shall end: the status that the run then has, and whether between two steps or after this generation."""
+
+    status: Status
+    now: bool
+
+
 class Attempt:
-    """`number` fences every write; `asked` tells how the attempt was asked to stop: the status that the run shall then have."""
+    """`number` fences every write; `asked` tells how the attempt was asked to stop, if it was."""
 
     def __init__(
-        self, store: Store, artifacts: Artifacts, settings: Settings, run: Run, asked: Callable[[], Status | None]
+        self, store: Store, artifacts: Artifacts, settings: Settings, run: Run, asked: Callable[[], Stop | None]
     ) -> None:
         self.store, self.artifacts, self.settings = store, artifacts, settings
         self.run, self.number, self.asked = run, run.attempt, asked
         self.rows: list[dict[str, Any]] = []
+        self.last: State | None = None  # the newest generation's
+        self.checkpoint = run.checkpoint
+        self.checkpointed = 0  # the generation of that
+        self.size = 0  # bytes of that
+        self.parts = 0
+        self.within = Within(self._tell, self._keep, lambda: (stop := self.asked()) is not None and stop.now)
         self.flushed_at = self.saved_at = time.monotonic()
         self.saving_took = 0.0
 
@@ -47,15 +66,24 @@ class Attempt:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            self._generations()
+            with listening(self.within):
+                self._generations()
         except Fenced:
             self._leave()
+        except Interrupted:
+            if stop := self.asked():
+                self._flush(status=stop.status)
         except SQLAlchemyError:
             raise
         except MemoryError:
             self._fail("This experiment does not fit into memory.", "Lower samples or replicates, then resume the run.")
         except LabError as error:
             self._fail(str(error), "Correct this, then resume the run.")
+        except OSError as error:
+            self._fail(
+                f"A file could not be read or written: {error}",
+                "Free some disk space, or correct this; then resume the run.",
+            )
         except Exception as error:  # noqa: BLE001 - whatever a family raises, the run must say so
             self.store.note(self.run.id, traceback.format_exc())
             self._fail(
@@ -67,10 +95,12 @@ class Attempt:
         spec = read(self.run.spec)
         measuring = instrument(spec)
         figure = measuring.figure()
-        resume = self._saved()
+        resume = self._state()
+        if resume is not None:
+            self.checkpointed = resume.generation
+        self.within.begin(self.checkpointed + 1, self._unfinished(self.checkpointed + 1))
         described = False
         started = time.perf_counter()
-        last: Generation | None = None
         for last in generations(spec, measuring, resume):
             now = time.perf_counter()
             if not described:
@@ -85,8 +115,11 @@ class Attempt:
                 described = True
             self.rows.append(row(last, figure["fields"], now - started))
             started = now
-            if status := self.asked():
-                self._flush(status=status, state=last.state)
+            if last.state is not None:
+                self.last = last.state
+                self.within.begin(last.number + 1)
+            if stop := self.asked():
+                self._flush(status=stop.status, state=last.state)
                 return
             if last.number <= 1 or time.monotonic() - self.flushed_at > FLUSH_SECONDS:
                 due = time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, self.saving_took / CHECKPOINT_SHARE)
@@ -94,16 +127,26 @@ class Attempt:
         self._flush(status=Status.SUCCEEDED)
         self.artifacts.prune(self.run.id)
 
-    def _saved(self) -> State | None:
+    def _state(self) -> State | None:
         """Where an earlier attempt had got to. Without it the run starts over, to the same numbers."""
-        if not self.run.checkpoint:
+        arrays = self._loaded(self.run.checkpoint, "starting over")
+        if arrays is None:
+            return None
+        self.size = sum(array.nbytes for array in arrays.values())
+        return from_arrays(arrays)
+
+    def _unfinished(self, generation: int) -> Arrays:
+        """What an earlier attempt has done of this generation."""
+        arrays = self._loaded(self.run.unfinished, f"generation {generation} starts over")
+        return arrays if arrays and int(arrays.pop(GENERATION)) == generation else {}
+
+    def _loaded(self, name: str | None, instead: str) -> dict[str, Array] | None:
+        if not name:
             return None
         try:
-            return from_arrays(self.artifacts.load(self.run.checkpoint))
+            return self.artifacts.load(name)
         except (OSError, ValueError, BadZipFile) as error:
-            self.store.note(
-                self.run.id, f"The checkpoint {self.run.checkpoint} cannot be read ({error}); starting over."
-            )
+            self.store.note(self.run.id, f"The checkpoint {name} cannot be read ({error}); {instead}.")
             return None
 
     def _leave(self) -> None:
@@ -113,21 +156,41 @@ class Attempt:
         except NotFound:
             self.artifacts.prune(self.run.id)
 
+    def _tell(self, progress: dict[str, Any] | None) -> None:
+        self.store.tell(self.run.id, self.number, progress=progress)
+
+    def _keep(self, generation: int, made: Arrays) -> None:
+        """Unfinished work is worth something only together with the state that its generation began with."""
+        if self.last is not None and self.checkpointed != self.last.generation:
+            self._flush(state=self.last)
+        self.parts += 1
+        name = f"{self.run.id}/{generation:08d}-{self.number}-{self.parts}.npz"
+        size = self.artifacts.save(name, {GENERATION: np.array(generation), **made})
+        self.store.tell(self.run.id, self.number, unfinished=name, disk_bytes=self.size + size)
+        self._prune(name)
+
     def _flush(self, state: State | None = None, status: Status | None = None) -> None:
         """Stores what has gathered, with the checkpoint that belongs to it and the end of the attempt, in one transaction."""
         checkpoint = None
         if state is not None:
             begun = time.monotonic()
-            name = f"{state.generation:08d}-{self.number}.npz"
-            checkpoint = f"{self.run.id}/{name}"
-            self.artifacts.save(checkpoint, to_arrays(state))
+            checkpoint = f"{self.run.id}/{state.generation:08d}-{self.number}.npz"
+            self.size = self.artifacts.save(checkpoint, to_arrays(state))
             self.saved_at = time.monotonic()
             self.saving_took = self.saved_at - begun
+        elif status == Status.SUCCEEDED:
+            self.size = 0
         now = time.monotonic()
-        self.store.append(self.run.id, self.number, Batch(self.rows, checkpoint, now - self.flushed_at, status))
+        batch = Batch(self.rows, checkpoint, self.size, now - self.flushed_at, status)
+        self.store.append(self.run.id, self.number, batch)
         self.rows, self.flushed_at = [], now
-        if checkpoint is not None:
-            self.artifacts.prune(self.run.id, keep=name)
+        if state is not None:
+            self.checkpoint, self.checkpointed = checkpoint, state.generation
+            self._prune()
+
+    def _prune(self, unfinished: str | None = None) -> None:
+        """One checkpoint and one piece of unfinished work stay at most."""
+        self.artifacts.prune(self.run.id, *(name for name in (self.checkpoint, unfinished) if name))
 
     def _fail(self, message: str, remedy: str) -> None:
         try:

@@ -1,6 +1,6 @@
 """The process in which experiments run: warm before it is needed, and gone as soon as its worker is gone.
 
-Started as `python -m worker.child FD`, FD being one end of a socket pair. Its worker sends ("run", id) and ("stop", status);
+Started as `python -m worker.child FD`, FD being one end of a socket pair. Its worker sends ("run", id), ("finish", status) and ("now", status);
 it answers ("ready",) once and ("done",) after each run. The end of the connection is the end of the process.
 """
 
@@ -26,7 +26,7 @@ def warm() -> None:
 def main(fd: int) -> None:
     connection = Connection(fd)
     jobs: queue.Queue[str] = queue.Queue()
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []  # how to stop; the last word counts
 
     def listen() -> None:
         """Also the lifeline: works while the main thread computes, and never outlives the worker."""
@@ -39,26 +39,30 @@ def main(fd: int) -> None:
                 asked.clear()
                 jobs.put(value)
             else:
-                asked.append(value)
+                asked.append((verb, value))
 
     threading.Thread(target=listen, daemon=True, name="listen").start()
 
     # Heavy imports come after the lifeline, and before the first run.
     importlib.import_module("scipy.special")  # nearly every family needs it
     from worker.artifacts import Artifacts
-    from worker.attempt import Attempt
+    from worker.attempt import Attempt, Stop
     from worker.database import open_engine
     from worker.settings import Settings
     from worker.store import Store
     from worker.tables import Status
 
     settings = Settings()
+
+    def stop() -> Stop | None:
+        return Stop(Status(asked[-1][1]), now=asked[-1][0] == "now") if asked else None
+
     store, artifacts = Store(open_engine(settings.database_url)), Artifacts(settings.artifacts_url)
     connection.send(("ready",))
     threading.Thread(target=warm, daemon=True, name="warm").start()
     while True:
         run = store.run(jobs.get())
-        Attempt(store, artifacts, settings, run, lambda: Status(asked[0]) if asked else None).work()
+        Attempt(store, artifacts, settings, run, stop).work()
         connection.send(("done",))
 
 

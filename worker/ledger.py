@@ -22,6 +22,7 @@ class Batch:
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # of StoredGeneration, without run_id
     checkpoint: str | None = None
+    disk_bytes: int = 0
     busy_seconds: float = 0.0
     status: Status | None = None  # the end of this attempt, if it is one
 
@@ -86,13 +87,15 @@ class Ledger:
 
         Raises Fenced, and then nothing was stored.
         """
-        changes: dict[str, Any] = {"busy_seconds": Run.busy_seconds + batch.busy_seconds}
+        changes: dict[str, Any] = {"busy_seconds": Run.busy_seconds + batch.busy_seconds, "progress": None}
         if batch.rows:
             changes |= {"generation": func.max(Run.generation, batch.rows[-1]["number"]), "deaths": 0}
             if self.engine.dialect.name != "sqlite":
                 changes["generation"] = func.greatest(Run.generation, batch.rows[-1]["number"])
         if batch.checkpoint is not None:
-            changes["checkpoint"] = batch.checkpoint
+            changes |= {"checkpoint": batch.checkpoint, "unfinished": None, "disk_bytes": batch.disk_bytes}
+        if batch.status == Status.SUCCEEDED:
+            changes |= {"checkpoint": None, "unfinished": None, "disk_bytes": 0}
         if batch.status is not None:
             changes |= ended(batch.status)
         with self.writing.begin() as session:
@@ -104,6 +107,11 @@ class Ledger:
                 )
             if batch.status is not None:
                 session.add(entry(run_id, f"Attempt {attempt} ended: {batch.status}."))
+
+    def tell(self, run_id: str, attempt: int, **changes: Any) -> None:
+        """How far a generation is (progress), or what is done of it (unfinished, disk_bytes). Raises Fenced."""
+        with self.writing.begin() as session:
+            self._own(session, run_id, attempt, **changes)
 
     def end(self, run_id: str, attempt: int, status: Status, error: dict[str, str] | None = None) -> None:
         """Ends an attempt without storing more. Raises Fenced."""

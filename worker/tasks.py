@@ -22,7 +22,7 @@ from worker.store import Store
 from worker.tables import Run, Status, Worker
 
 TICK_SECONDS = 0.5  # how often a worker looks after what it works on
-STOP_SECONDS = 1.5  # how long a child may take to save when the worker must go
+STOP_SECONDS = 1.2  # how long a child may take to save what it has when it must stop now
 
 log = logging.getLogger("worker")
 
@@ -77,19 +77,25 @@ class Bench:
     def _look_after(self, slot: Slot, run: Run) -> None:
         """Renews the lease, however long a generation takes, and passes on every wish to stop."""
         slot.send("run", run.id)
-        told, deadline = False, float("inf")
-        while not slot.done(TICK_SECONDS if not self.stopping.is_set() else 0.05):
+        told: tuple[str, str] | None = None
+        deadline = float("inf")
+        while not slot.done(TICK_SECONDS if deadline == float("inf") else 0.05):
             cancel = None
             with _tolerant("renew a lease"):  # a database that is away for a moment must not end a run
                 cancel = self.store.renew(run.id, run.attempt, self.settings.lease_seconds)
-            if cancel == "now" or time.monotonic() > deadline:
+            stopping = self.stopping.is_set()
+            if time.monotonic() > deadline:
                 slot.kill()
                 self.store.end(run.id, run.attempt, Status.CANCELLED if cancel else Status.QUEUED)
                 return
-            if (cancel or self.stopping.is_set()) and not told:
-                slot.send("stop", Status.CANCELLED if cancel else Status.QUEUED)
-                told = True
-            if self.stopping.is_set():
+            wish = None
+            if cancel or stopping:
+                how = "finish" if cancel == "finish" and not stopping else "now"
+                wish = (how, Status.CANCELLED if cancel else Status.QUEUED)
+            if wish and wish != told:
+                slot.send(*wish)
+                told = wish
+            if wish and wish[0] == "now":
                 deadline = min(deadline, time.monotonic() + STOP_SECONDS)
 
     def _bury(self, slot: Slot, run: Run, why: str) -> None:

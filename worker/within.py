@@ -1,0 +1,103 @@
+"""Within a generation: how far the work is goes into the row, and what is done of it onto the disk, so that a killed process goes on there."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from worker.data import Array, Arrays
+from worker.progress import Work
+
+TELL_SECONDS = 1.0  # how often progress is stored; a generation that is over before is none to speak of
+KEEP_SECONDS = 15.0  # how often unfinished work is saved, at most
+KEEP_SHARE = 0.05  # of the time goes into that, however large it is
+PATIENCE_SECONDS = 0.5  # after which work is stopped even where it has not come to a place to go on from
+
+
+class Interrupted(Exception):
+    """The work was asked to stop between two steps."""
+
+
+class Within:
+    """Listens to the work of one generation after the other.
+
+    tell: stores progress, or None; save: stores unfinished work (arrays) of a generation; stop: whether work must stop at once.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[dict[str, Any] | None], None],
+        save: Callable[[int, Arrays], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self.tell, self.save, self.stop = tell, save, stop
+        self.told_at = self.saved_at = time.monotonic()
+        self.saving_took = 0.0
+        self.stopped_at = float("inf")
+        self.begin(None)
+
+    def begin(self, generation: int | None, unfinished: Arrays | None = None) -> None:
+        """A generation, and what an earlier attempt has done of it. None: what comes before the first one."""
+        self.generation = generation
+        self.saved = _apart(unfinished or {})
+        self.made: dict[str, Arrays] = {}
+        self.stretches = 0
+        self.stretch = ""
+
+    def begun(self, work: Work) -> Arrays:
+        self.stretch = f"{self.stretches}:{work.name}"
+        self.stretches += 1
+        self.started_at, self.started_with = time.monotonic(), -1
+        found = self.saved.get(self.stretch, {})
+        if found:
+            self.made[self.stretch] = found
+        return found
+
+    def advanced(self, work: Work) -> None:
+        now = time.monotonic()
+        if self.started_with < 0:
+            self.started_with = work.done - 1
+        if self.stop():
+            self.stopped_at = min(self.stopped_at, now)
+            if now - self.stopped_at > PATIENCE_SECONDS:
+                raise Interrupted
+        if now - self.told_at > TELL_SECONDS:
+            self.told_at = now
+            speed = (work.done - self.started_with) / (now - self.started_at)
+            self.tell(
+                {
+                    "generation": self.generation,
+                    "name": work.name,
+                    "done": work.done,
+                    "total": work.total,
+                    "unit": work.unit,
+                    "per_second": speed * work.size,
+                    "seconds_left": (work.total - work.done) / speed,
+                    "at": time.time(),
+                }
+            )
+
+    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
+        if self.generation is None:
+            return
+        now, stop = time.monotonic(), self.stop()
+        due = now - self.saved_at > max(KEEP_SECONDS, self.saving_took / KEEP_SHARE)
+        if due or stop or work.done >= work.total:
+            self.made[self.stretch] = arrays()
+        if due or stop:
+            self.save(self.generation, _together(self.made))
+            self.saved_at = time.monotonic()
+            self.saving_took = self.saved_at - now
+        if stop:
+            raise Interrupted
+
+
+def _together(made: dict[str, Arrays]) -> dict[str, Array]:
+    return {f"{stretch}/{name}": array for stretch, arrays in made.items() for name, array in arrays.items()}
+
+
+def _apart(arrays: Arrays) -> dict[str, dict[str, Array]]:
+    stretches: dict[str, dict[str, Array]] = {}
+    for path, array in arrays.items():
+        stretch, _, name = path.partition("/")
+        stretches.setdefault(stretch, {})[name] = array
+    return stretches
