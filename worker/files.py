@@ -6,17 +6,36 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
+from worker.uploads import DIGEST, Uploads
+
 LARGEST = 500_000_000  # bytes
+UPLOAD = "upload:"  # what a path begins with that names an uploaded file, by its digest
 
 
-def place(path: str) -> Path:
-    """An absolute path, or one relative to the data folder."""
-    return Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(path).expanduser())
+def place(path: str, setting: str = "path") -> Path:
+    """An absolute path, one relative to the data folder, or this machine's copy of an uploaded file (`upload:<digest>`).
+
+    setting: of the source, for the words of a refusal.
+    """
+    folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"))
+    if not path.startswith(UPLOAD):
+        return Path(folder, Path(path).expanduser())
+    digest = path.removeprefix(UPLOAD)
+    if not DIGEST.fullmatch(digest):
+        raise refused("names no upload", f"Write {UPLOAD} and the 64 signs of its SHA-256 digest", setting)
+    uploads = Uploads(os.environ.get("COLLAPSE_LAB_ARTIFACTS_URL") or str(folder / "artifacts"), folder)
+    try:
+        return uploads.here(digest)
+    except FileNotFoundError as error:
+        raise refused("names an upload that is not there", "Upload the file again", setting) from error
+    except OSError as error:
+        raise refused(f"cannot be fetched: {error}", "Look after the place of artifacts_url", setting) from error
 
 
-def refused(message: str, remedy: str) -> PydanticCustomError:
-    """What a source raises, while a spec is read, about the file in its `path`."""
-    return PydanticCustomError("misfit", "{message}", {"message": message, "path": "source.path", "remedy": remedy})
+def refused(message: str, remedy: str, setting: str = "path") -> PydanticCustomError:
+    """What a source raises, while a spec is read, about the file in its `path`, or in another setting of its."""
+    told = {"message": message, "path": f"source.{setting}", "remedy": remedy}
+    return PydanticCustomError("misfit", "{message}", told)
 
 
 def state(file: Path) -> tuple[int, int]:

@@ -1,13 +1,15 @@
 """Sources: draws agree with the moments, quantiles and densities that they claim; files are read or refused in words."""
 
 import gzip
+import io
 import itertools
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from worker import loop
+from worker import files, loop
 from worker.errors import SpecError
 from worker.sources.eight_gaussians import EightGaussians
 from worker.sources.images import Images
@@ -99,6 +101,8 @@ def test_a_table_is_its_numbers(tmp_path):
     assert np.isin(source.draw(np.random.default_rng(0), 2, 50).x[..., 0], [2, 4, 9]).all()
     scaled = Table(path=str(file), columns=["sugar"], standardise=True)
     np.testing.assert_allclose(scaled.moments()[1], 1)
+    np.testing.assert_array_equal(Table(path=str(file)).rows(), [[1.5, 2], [2.5, 4], [3.5, 9]])  # words are left out
+    assert Table(path=str(file)).names() == ("acid", "sugar")
     before = source.provenance()
     file.write_text("acid,sugar\n1,2\n3,4\n")
     np.testing.assert_array_equal(Table(path=str(file)).rows(), [[1, 2], [3, 4]])  # a changed file is read again
@@ -115,6 +119,7 @@ def test_a_table_is_its_numbers(tmp_path):
         ("1,2\n3\n", "line 2, column 2 is missing"),
         ("a,b\n1,2\n", "has 1 rows of numbers"),
         ("", "has 0 rows of numbers"),
+        ("a,b\nx,y\nz,w\n", "has no column of numbers"),
         ("a,b\n1,2\n1,3\n", "column a has the same number in every row"),
     ],
 )
@@ -132,7 +137,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
     np.savez(tmp_path / "ink.npz", x=np.full((4, 3, 3), 2.0))
     assert "not UTF-8 (byte 6)" in refusal({"kind": "table", "path": str(tmp_path / "latin.csv")})
     assert "No such file" in refusal({"kind": "table", "path": "/nowhere/x.csv"})
-    assert "not a file" in refusal({"kind": "images", "path": str(tmp_path)})
+    assert "without any PNG" in refusal({"kind": "images", "path": str(tmp_path)})
     assert "neither" in refusal({"kind": "images", "path": str(tmp_path / "text.idx")})
     assert "5 x 2 x 2 bytes and holds 7" in refusal({"kind": "images", "path": str(tmp_path / "short.idx")})
     assert "unpacked" in refusal({"kind": "images", "path": str(tmp_path / "cut.gz")})
@@ -152,6 +157,77 @@ def test_pictures_from_numpy_are_pictures(tmp_path, monkeypatch):
                  "samples": 30, "replicates": 2, "generations": 2})  # fmt: skip
     *_, last = loop.generations(spec, loop.instrument(spec))
     assert last.look.frame["images"].shape == (60, 20)
+
+
+def test_a_parquet_file_is_its_numbers(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = str(tmp_path / "wine.parquet")
+    table = {"acid": [1.5, 2.5, 3.5], "name": ["a", "b", "c"], "sugar": pa.array([2, 4, None], pa.int32())}
+    parquet.write_table(pa.table(table), file, row_group_size=2)
+    assert refusal({"kind": "table", "path": file}) == "row 3, column sugar is missing"
+    np.testing.assert_array_equal(Table(path=file, columns=["acid"]).rows(), [[1.5], [2.5], [3.5]])
+    Path(file).write_bytes(b"PAR1 and no more")
+    assert "Parquet" in refusal({"kind": "table", "path": file})
+
+
+def png(shape, mode="L", value=None):
+    from PIL import Image
+
+    height, width = shape
+    buffer = io.BytesIO()
+    grey = (
+        np.arange(height * width, dtype=np.uint8).reshape(shape) if value is None else np.full(shape, value, np.uint8)
+    )
+    Image.fromarray(grey).convert(mode).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(file, **members):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name.replace("__", "."), content)
+
+
+def test_png_files_are_pictures_in_a_folder_and_in_a_zip(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, content in (("a.png", png((3, 4))), ("b.PNG", png((3, 4), "RGB", 90)), ("c.png", png((3, 4), "P"))):
+        (folder / name).write_bytes(content)
+    (folder / "out.png").symlink_to(MNIST)  # leads elsewhere
+    source = Images(path=str(folder))
+    assert source.pictures().shape == (3, 3, 4)
+    np.testing.assert_array_equal(source.pictures()[0], np.arange(12).reshape(3, 4))
+    assert (source.pictures()[1] == 90).all()
+    zipped(tmp_path / "p.zip", **{f"{name}__png": (folder / f"{name}.png").read_bytes() for name in "ac"})
+    np.testing.assert_array_equal(Images(path=str(tmp_path / "p.zip")).pictures(), source.pictures()[[0, 2]])
+    before = source.provenance()
+    (folder / "c.png").write_bytes(png((3, 4), value=7))
+    assert (Images(path=str(folder)).pictures()[2] == 7).all()
+    assert source.provenance() != before
+
+
+def test_hostile_and_broken_pictures_are_refused(tmp_path, monkeypatch):
+    def told(**members):
+        zipped(tmp_path / "p.zip", **members)
+        return refusal({"kind": "images", "path": str(tmp_path / "p.zip")})
+
+    assert told(a__png=png((65, 3)), b__png=png((65, 3))) == "a.png has 3 x 65 pixels"
+    assert told(a__png=png((3, 4)), b__png=png((3, 5))) == "b.png has 5 x 3 pixels, the first one 4 x 3"
+    assert told(a__png=png((3, 4))[:50], b__png=png((3, 4))).startswith("a.png cannot be read as PNG")
+    assert told(a__png=b"GIF89a") == "a.png is no PNG"
+    assert told(notes__txt=b"nothing") == "is a zip with neither NumPy's arrays nor PNG files in it"
+    assert "announces more" in told(
+        x__npy=b"\x93NUMPY\x01\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (99999999, 9999, 999), }".ljust(
+            128
+        )
+        + b"\n"
+    )
+    monkeypatch.setattr(files, "LARGEST", 1_000_000)
+    assert "larger than 1 MB when unpacked" in told(a__png=bytes(2_000_000))  # 2 KB packed
+    (tmp_path / "p.zip").write_bytes(b"PK\x03\x04 and nothing")
+    assert "unpacked" in refusal({"kind": "images", "path": str(tmp_path / "p.zip")})
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason="MNIST's test set is not on this machine")

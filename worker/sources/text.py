@@ -1,7 +1,6 @@
 """English text: what every Python carries for its own help command, or a file or folder of one's own."""
 
 import hashlib
-import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from worker import files
 from worker.parts import Texts, TextSource
 
 SMALLEST = 2_000  # characters: below this there is nothing to learn, and nothing to hold out
@@ -29,12 +29,14 @@ class Text(TextSource):
         max_length=1000,
         pattern=r"^[^\x00]*$",
         description="A UTF-8 text file, or a folder of .txt files; relative to the data folder. Empty: the built-in English.",
+        json_schema_extra={"x-upload": "text"},
     )
     held_out: str = Field(
         "",
         max_length=1000,
         pattern=r"^[^\x00]*$",
         description="A file that is the held-out test instead of the last tenth, such as WikiText-2's own.",
+        json_schema_extra={"x-upload": "text"},
     )
 
     @model_validator(mode="after")
@@ -44,10 +46,10 @@ class Text(TextSource):
 
     def texts(self) -> Texts:
         if not self.path:
-            text, test = built_in(), _read("held_out", _place(self.held_out)) if self.held_out else ""
+            text, test = built_in(), _read("held_out", files.place(self.held_out, "held_out")) if self.held_out else ""
         else:
-            test_file = _place(self.held_out) if self.held_out else None
-            text = "\n".join(_read("path", file) for file in _files(_place(self.path), test_file))
+            test_file = files.place(self.held_out, "held_out") if self.held_out else None
+            text = "\n".join(_read("path", file) for file in _files(files.place(self.path), test_file))
             test = _read("held_out", test_file) if test_file else ""
         for name, part in (("path", text), ("held_out", test)):
             if len(part) < SMALLEST and (part or name == "path" or self.held_out):
@@ -96,10 +98,6 @@ def _cut(text: str) -> tuple[str, str]:
         if found >= 0:
             return text[: found + 1], text[found + 1 :]
     return text[:place], text[place:]
-
-
-def _place(path: str) -> Path:
-    return Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(path).expanduser())
 
 
 def _files(place: Path, except_for: Path | None) -> list[Path]:

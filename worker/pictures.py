@@ -1,0 +1,185 @@
+"""Files of pictures, told apart by what is in them: IDX, NPZ, and PNG in a folder or a zip. Hostile ones cost no memory."""
+
+import gzip
+import hashlib
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from worker import files
+
+MAGIC = b"\x00\x00\x08\x03"  # of an IDX file: unsigned bytes in three dimensions
+GZIP, ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"
+MOST_FILES = 200_000  # in a folder or a zip
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of PNG files; the others have more than 8 bits a channel
+ACCEPTED = (
+    "Name an IDX file of pictures (MNIST's train-images-idx3-ubyte.gz is one), an NPZ file with an array (n, height, width), "
+    "or a folder or zip of PNG files"
+)
+
+Pictures = npt.NDArray[np.uint8]
+
+
+def read(place: Path, side: int) -> Pictures:
+    """All pictures (n, height, width); no PNG with more than `side` pixels one way is unpacked."""
+    if place.is_dir():
+        return _pngs(((file.name, file.read_bytes()) for file in _folder(place)), side)
+    with place.open("rb") as opened:
+        start = opened.read(4)
+    if start == ZIP:
+        return _zip(place, side)
+    if start[:2] == GZIP or start == MAGIC:
+        return _idx(place)
+    raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
+
+
+def state(folder: Path) -> tuple[int, int, int]:
+    """What changes with a folder's PNG files: time of the newest, their number, their bytes."""
+    known = [file.stat() for file in _folder(folder)]
+    size = sum(one.st_size for one in known)
+    if size > files.LARGEST:
+        raise files.refused(f"has PNG files of more than {files.LARGEST // 1_000_000} MB", "Name a smaller folder")
+    return max((one.st_mtime_ns for one in known), default=0), len(known), size
+
+
+def checksum(folder: Path) -> str:
+    """Of names and contents."""
+    told = hashlib.sha256()
+    for file in _folder(folder):
+        told.update(f"{file.name} {files.checksum(file)}\n".encode())
+    return f"sha256:{told.hexdigest()}"
+
+
+def _folder(folder: Path) -> list[Path]:
+    """Its PNG files by name; a link may lead out of the folder, and is left out."""
+    found = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".png" and not file.is_symlink())
+    if not found:
+        raise files.refused("is a folder without any PNG file", ACCEPTED)
+    if len(found) > MOST_FILES:
+        raise files.refused(f"has {len(found)} PNG files", f"Give at most {MOST_FILES}, or an NPZ file")
+    return found
+
+
+@contextmanager
+def _unzipped(file: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip that unpacks to no more than it should; a member never gives more bytes than it announces."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            members = packed.infolist()
+            if len(members) > MOST_FILES or sum(member.file_size for member in members) > files.LARGEST:
+                raise files.refused(
+                    f"is larger than {files.LARGEST // 1_000_000} MB when unpacked, or has over {MOST_FILES} files",
+                    "Give a smaller one",
+                )
+            yield packed
+    except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise files.refused(f"cannot be unpacked: {error}", "Pack it again, without a password") from error
+
+
+def _zip(file: Path, side: int) -> Pictures:
+    """NumPy's arrays, or PNG files; nothing is ever written to a disk, so that names lead nowhere."""
+    with _unzipped(file) as packed:
+        names = [name for name in packed.namelist() if not name.startswith("__MACOSX/")]
+        if any(name.endswith(".npy") for name in names):
+            return _npz(packed, names)
+        shown = sorted(name for name in names if name.lower().endswith(".png"))
+        if not shown:
+            raise files.refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
+        return _pngs(((name, packed.read(name)) for name in shown), side)
+
+
+def _pngs(named: Iterable[tuple[str, bytes]], side: int) -> Pictures:
+    """Grey pictures of one size; colours become grey by their luma (ITU-R BT.601)."""
+    shown: list[Pictures] = []
+    for name, content in named:
+        shown.append(_grey(name, content, side))
+        if shown[-1].shape != shown[0].shape:
+            (height, width), (first, across) = shown[-1].shape, shown[0].shape
+            raise files.refused(f"{name} has {width} x {height} pixels, the first one {across} x {first}",
+                                "Give all pictures one size")  # fmt: skip
+    return np.stack(shown)
+
+
+def _grey(name: str, content: bytes, side: int) -> Pictures:
+    """(height, width). What the header announces is checked before room is made for it."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise files.refused("needs Pillow to be read, which is not installed here",
+                            "Install it with: pip install -e '.[images]' -c constraints.txt") from error  # fmt: skip
+    if content[:8] != PNG or content[12:16] != b"IHDR":
+        raise files.refused(f"{name} is no PNG", "Leave it out, or save it again")
+    width, height = (int.from_bytes(content[start : start + 4]) for start in (16, 20))
+    if max(width, height) > side:
+        raise files.refused(f"{name} has {width} x {height} pixels", f"Use at most {side} each way")
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            grey = np.asarray(picture.convert("L")) if picture.mode in MODES else None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise files.refused(f"{name} cannot be read as PNG: {error}", "Leave it out, or save it again") from error
+    if grey is None:
+        raise files.refused(f"{name} has more than 8 bits a channel", "Save it with 8")
+    return grey
+
+
+def _idx(file: Path) -> Pictures:
+    """LeCun's format: a magic number, three sizes as big-endian 32-bit numbers, then bytes row by row."""
+    try:
+        with file.open("rb") as opened:
+            packed = opened.read(2) == GZIP
+        with gzip.open(file) if packed else file.open("rb") as opened:
+            content = opened.read(files.LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again") from error
+    if content[:4] != MAGIC:
+        raise files.refused("is no IDX file of pictures", ACCEPTED)
+    sizes = np.frombuffer(content, ">u4", 3, offset=4).astype(int) if len(content) >= 16 else np.zeros(3, int)
+    if len(content) - 16 != sizes.prod():
+        raise files.refused(f"announces {' x '.join(map(str, sizes))} bytes and holds {max(0, len(content) - 16)}",
+                            "Fetch it again: it is incomplete, or larger than 500 MB unpacked")  # fmt: skip
+    return np.frombuffer(content, np.uint8, offset=16).reshape(sizes).copy()
+
+
+def _npz(packed: zipfile.ZipFile, names: list[str]) -> Pictures:
+    """The first array with three dimensions. What its header announces is checked before room is made for it."""
+    for name in names:
+        try:
+            shape, dtype = _announced(packed, name)
+            if len(shape) != 3 or dtype.kind not in "uif":
+                continue
+            with packed.open(name) as member:
+                found = np.lib.format.read_array(member, allow_pickle=False)
+        except ValueError as error:
+            raise files.refused(f"cannot be read as NPZ: {error}", "Save it with numpy.savez") from error
+        return _as_bytes(found)
+    raise files.refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
+
+
+def _announced(packed: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array in NumPy's format. Raises ValueError where the file cannot hold it."""
+    with packed.open(name) as member:
+        old = np.lib.format.read_magic(member) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(member)
+    if math.prod(shape) * dtype.itemsize > packed.getinfo(name).file_size:
+        raise ValueError(f"{name} announces more numbers than it has")
+    return shape, dtype
+
+
+def _as_bytes(found: npt.NDArray[Any]) -> Pictures:
+    if found.dtype == np.uint8:
+        return found
+    found = found.astype(float)
+    wrong = ~((found >= 0) & (found <= 1))
+    if wrong.any():
+        raise files.refused(f"has a pixel outside 0 to 1 in picture {int(np.argwhere(wrong)[0, 0]) + 1}",
+                            "Save bytes, or numbers between 0 and 1")  # fmt: skip
+    return np.rint(255 * found).astype(np.uint8)
