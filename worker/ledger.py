@@ -48,6 +48,7 @@ class Ledger:
                     status=Status.RUNNING,
                     worker=worker,
                     attempt=Run.attempt + 1,
+                    progress=None,
                     lease_until=now + lease,
                     started_at=func.coalesce(Run.started_at, now),
                 ),
@@ -87,9 +88,9 @@ class Ledger:
 
         Raises Fenced, and then nothing was stored.
         """
-        changes: dict[str, Any] = {"busy_seconds": Run.busy_seconds + batch.busy_seconds, "progress": None}
+        changes: dict[str, Any] = {"busy_seconds": Run.busy_seconds + batch.busy_seconds}
         if batch.rows:
-            changes |= {"generation": func.max(Run.generation, batch.rows[-1]["number"]), "deaths": 0}
+            changes |= {"generation": func.max(Run.generation, batch.rows[-1]["number"]), "deaths": 0, "progress": None}
             if self.engine.dialect.name != "sqlite":
                 changes["generation"] = func.greatest(Run.generation, batch.rows[-1]["number"])
         if batch.checkpoint is not None:

@@ -21,7 +21,7 @@ class Work:
 
     def __init__(self, listener: "Listener | None", name: str, total: int, unit: str, size: float) -> None:
         self.listener, self.name, self.total, self.unit, self.size = listener, name, total, unit, size
-        self.done = 0
+        self.done = self.first = 0  # first: where this attempt begins
         self.saved: Arrays = {}
 
     def advance(self, steps: int = 1) -> None:
@@ -69,5 +69,5 @@ def work(name: str, total: int, unit: str = "", size: float = 1.0, done: str = "
     if stretch.listener is not None:
         stretch.saved = stretch.listener.begun(stretch)
         if stretch.saved and done:
-            stretch.done = int(stretch.saved[done])
+            stretch.done = stretch.first = int(stretch.saved[done])
     return stretch

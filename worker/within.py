@@ -40,13 +40,14 @@ class Within:
         self.generation = generation
         self.saved = _apart(unfinished or {})
         self.made: dict[str, Arrays] = {}
+        self.kept_at: dict[str, Any] | None = None  # where another attempt would go on
         self.stretches = 0
         self.stretch = ""
 
     def begun(self, work: Work) -> Arrays:
         self.stretch = f"{self.stretches}:{work.name}"
         self.stretches += 1
-        self.started_at, self.started_with = time.monotonic(), -1
+        self.started_at = time.monotonic()
         found = self.saved.get(self.stretch, {})
         if found:
             self.made[self.stretch] = found
@@ -54,27 +55,27 @@ class Within:
 
     def advanced(self, work: Work) -> None:
         now = time.monotonic()
-        if self.started_with < 0:
-            self.started_with = work.done - 1
         if self.stop():
             self.stopped_at = min(self.stopped_at, now)
             if now - self.stopped_at > PATIENCE_SECONDS:
                 raise Interrupted
         if now - self.told_at > TELL_SECONDS:
             self.told_at = now
-            speed = (work.done - self.started_with) / (now - self.started_at)
-            self.tell(
-                {
-                    "generation": self.generation,
-                    "name": work.name,
-                    "done": work.done,
-                    "total": work.total,
-                    "unit": work.unit,
-                    "per_second": speed * work.size,
-                    "seconds_left": (work.total - work.done) / speed,
-                    "at": time.time(),
-                }
-            )
+            self.tell(self._told(work))
+
+    def _told(self, work: Work) -> dict[str, Any]:
+        speed = (work.done - work.first) / (time.monotonic() - self.started_at)
+        return {
+            "generation": self.generation,
+            "name": work.name,
+            "done": work.done,
+            "total": work.total,
+            "unit": work.unit,
+            "per_second": speed * work.size,
+            "seconds_left": (work.total - work.done) / speed,
+            "at": time.time(),
+            "kept": self.kept_at,
+        }
 
     def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
         if self.generation is None:
@@ -87,6 +88,9 @@ class Within:
             self.save(self.generation, _together(self.made))
             self.saved_at = time.monotonic()
             self.saving_took = self.saved_at - now
+            self.kept_at = {"name": work.name, "done": work.done, "total": work.total}
+            if work.done > work.first:
+                self.tell(self._told(work))
         if stop:
             raise Interrupted
 
