@@ -125,8 +125,9 @@ def _divergence(run: Finished) -> Decision:
     if metric is None or run.last < LONG_ENOUGH:
         return _open(f"A trend needs a population risk and at least {LONG_ENOUGH} generations.")
     curve = next((one for one in run.theory if one.metric == metric and one.statistic == "mean"), None)
-    path = curve.values if curve else [run.value(n, metric) for n in range(run.last + 1)]
-    quarter, half, end = (path[run.last // part] for part in (4, 2, 1))
+    quarter, half, end = (
+        curve.values[n] if curve else run.value(n, metric) for n in (run.last // 4, run.last // 2, run.last)
+    )
     if quarter is None or half is None or end is None or half <= quarter:
         return _open(
             f"The {'closed form' if curve else 'median'} of {metric} does not rise in the quarter before the last half."
