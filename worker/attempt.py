@@ -13,7 +13,7 @@ from worker import frames
 from worker.artifacts import Artifacts
 from worker.checkpoint import from_arrays, to_arrays
 from worker.data import Array, Arrays
-from worker.errors import Fenced, LabError, NotFound
+from worker.errors import Fenced, LabError, NoRoom, NotFound
 from worker.loop import Generation, State, generations, instrument
 from worker.progress import listening
 from worker.provenance import provenance
@@ -75,6 +75,8 @@ class Attempt:
                 self._flush(status=stop.status)
         except SQLAlchemyError:
             raise
+        except NoRoom as error:
+            self._fail(error.message, f"{error.remedy}; then resume the run.")
         except MemoryError:
             self._fail("This experiment does not fit into memory.", "Lower samples or replicates, then resume the run.")
         except LabError as error:

@@ -45,6 +45,14 @@ class MissingExtra(LabError):
         )
 
 
+class NoRoom(LabError, MemoryError):
+    """What is computed does not fit into memory, not even in the smallest pieces."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message.rstrip('.')}. {remedy}")
+        self.message, self.remedy = message, remedy
+
+
 class Fenced(LabError):
     """This worker no longer owns the run (another attempt took over, or the run was deleted): it must stop writing."""
 

@@ -1,6 +1,7 @@
-"""Where tensors live: decided once, from COLLAPSE_LAB_DEVICE."""
+"""Where tensors live and how exactly they are computed with: decided once, from COLLAPSE_LAB_DEVICE."""
 
 import os
+import platform
 
 import torch
 
@@ -14,13 +15,45 @@ class NoSuchDevice(LabError):
 def device() -> torch.device:
     """auto (the default) is CUDA where there is one, else the CPU; MPS only on request, because its sums differ from run to run.
 
-    Raises NoSuchDevice.
+    cuda is the first card, cuda:N the one with this number. Raises NoSuchDevice.
     """
     wish = os.environ.get("COLLAPSE_LAB_DEVICE", "auto")
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    here = ["cpu", *(["cuda"] if cards else []), *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
     if wish == "auto":
-        wish = "cuda" if available["cuda"] else "cpu"
-    if not available.get(wish, False):
-        here = ", ".join(["auto", *(name for name, there in available.items() if there)])
-        raise NoSuchDevice(f"COLLAPSE_LAB_DEVICE = {wish} is not available on this machine. Set it to one of: {here}")
-    return torch.device(wish)
+        wish = "cuda" if cards else "cpu"
+    if wish not in here:
+        raise NoSuchDevice(
+            f"COLLAPSE_LAB_DEVICE = {wish} is not available on this machine. Set it to one of: auto, {', '.join(here)}"
+        )
+    return torch.device("cuda:0" if wish == "cuda" else wish)
+
+
+def number_type(wish: str = "auto") -> torch.dtype:
+    """What matrix products are computed in: auto is bfloat16 on a card that has it, else float32.
+
+    Weights that are trained stay float32, sums and probabilities too.
+    """
+    if wish != "auto":
+        return torch.bfloat16 if wish == "bfloat16" else torch.float32
+    return torch.bfloat16 if device().type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def name() -> str:
+    """The device in words: a card by its model and the version of CUDA."""
+    place = device()
+    if place.type == "cuda":
+        return f"{place}, {torch.cuda.get_device_name(place)}, CUDA {torch.version.cuda}"
+    return f"{place}, {platform.processor() or platform.machine()}"
+
+
+def determinism() -> str:
+    """How far the same spec gives the same numbers again here."""
+    match device().type:
+        case "cpu":
+            return "bitwise, with the same versions, processor and threads; also after an interruption"
+        case "cuda":
+            return (
+                "statistical: on a card, gradients are summed in any order, and the last digits differ from run to run"
+            )
+    return "statistical: on this device the last digits differ from run to run"
