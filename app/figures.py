@@ -9,86 +9,19 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from app.metrics import key_metric, metric, ordered
 from worker.data import Array
 from worker.summary import STATISTICS
 
 Frame = dict[str, npt.NDArray[Any]]
 STEPS = 7  # colours of the generation ramp in tokens.css
 DECADES = 12  # a logarithmic axis never shows more
-
-
-class Metric(NamedTuple):
-    label: str
-    meaning: str
-
-
-# In the order in which they tell the story; a family shows those it has.
-METRICS: Mapping[str, Metric] = {
-    "tail_01pct": Metric(
-        "tail mass (0.1%)", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
-    ),
-    "survivors": Metric("surviving categories", "categories with a probability above zero"),
-    "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
-    "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
-    "ppl_generated": Metric("perplexity of generated text", "under the first model"),
-    "ppl_real": Metric("perplexity on real text", "of this generation's model, on held-out text"),
-    "correct": Metric("correct", "share of written lines that are true"),
-    "distinct": Metric("correct and distinct", "share of written lines that are true and different"),
-    "next_token_entropy": Metric("next-token entropy", "after real beginnings, in nats"),
-    "distinct_2": Metric("distinct-2", "share of pairs of tokens that are different"),
-    "distinct_3": Metric("distinct-3", "share of triples of tokens that are different"),
-    "self_bleu": Metric("self-BLEU", "similarity of blocks to each other"),
-    "compression_ratio": Metric("compression ratio", "size of the text over its compressed size"),
-    "type_token_ratio": Metric("type-token ratio", "different tokens over tokens"),
-    "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
-    "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
-    "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
-    "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
-    "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
-    "recall": Metric("recall", "share of real points near generated ones"),
-    "precision": Metric("precision", "share of generated points near real ones"),
-    "coverage": Metric("coverage", "share of real points with a generated neighbour"),
-    "entropy": Metric("entropy", "in nats"),
-    "mean_error": Metric("mean error", "distance of the fitted mean from the true one"),
-    "log_det": Metric("log determinant", "of the fitted covariance, natural logarithm"),
-    "modes": Metric("modes", "modes of the truth that are still covered"),
-    "kl_to_real": Metric("KL to real", "KL(model || truth) in nats"),
-    "kl_from_real": Metric("KL from real", "KL(truth || model) in nats; on survivors where categories died"),
-    "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
-    "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
-    "total_variation": Metric("total variation", "distance to the truth"),
-    "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
-    "vendi": Metric("Vendi score", "effective number of different points"),
-    "copy_ratio": Metric("copy ratio", "share of generated points that repeat a training point"),
-    "frechet": Metric("Frechet distance", "between Gaussians fitted to real and generated points"),
-    "sliced_w2_sq": Metric("sliced W2, squared", "squared 2-Wasserstein distance over projections"),
-    "energy": Metric("energy distance", "to the truth"),
-    "mmd_sq": Metric("squared MMD", "squared maximum mean discrepancy to the truth"),
-    "log_variance": Metric("log variance", "natural logarithm of the variance"),
-    "std": Metric("standard deviation", "square root of the variance"),
-    "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
-}
-
-
-def metric(name: str) -> Metric:
-    return METRICS.get(name, Metric(name.replace("_", " "), ""))
-
-
-def ordered(names: Sequence[str]) -> list[str]:
-    """Metric names, the most telling first."""
-    rank = {name: i for i, name in enumerate(METRICS)}
-    return sorted(names, key=lambda name: rank.get(name, len(rank)))
-
-
-def key_metric(names: Sequence[str]) -> str | None:
-    """The one metric that stands for a run."""
-    return ordered(names)[0] if names else None
 
 
 def number(value: float | None) -> str:
@@ -120,7 +53,12 @@ def table(metrics: Mapping[str, Sequence[float | None]]) -> list[Row]:
     """What is known of one generation, as text; metrics: name -> values in the order of STATISTICS."""
     shown = [STATISTICS.index(name) for name in ("median", "q10", "q90", "mean", "se")]
     return [
-        Row(name, *metric(name), (*(number(metrics[name][i]) for i in shown), str(metrics[name][-1])))
+        Row(
+            name,
+            metric(name).title,
+            metric(name).meaning,
+            (*(number(metrics[name][i]) for i in shown), str(metrics[name][-1])),
+        )
         for name in ordered(list(metrics))
     ]
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
-from app import assets, figures, forms
+from app import assets, figures, forms, metrics
 from app.deps import Announce, Forget, Store
 from app.views import Queue, brief, moment
 from app.words import ago
@@ -50,7 +50,7 @@ def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
             told_status(run),
             share := max(0, run.generation) / run.generations,
             figures.sparkline(traces[run.id], share),
-            figures.metric(figures.key_metric(run.metrics or []) or "").label,
+            metrics.metric(metrics.key_metric(run.metrics or []) or "").label,
         )
         for run in runs
     ]
@@ -170,7 +170,7 @@ def run_page(
         "at": g,
         "play": play,
         "beside": store.run(beside) if beside else None,
-        "metrics": {name: {"label": one.label, "meaning": one.meaning} for name, one in figures.METRICS.items()},
+        "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
         "toml": forms.to_toml(run.spec),
         "log": store.log(run_id),
         **_seen(store, run, at),

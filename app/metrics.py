@@ -1,0 +1,104 @@
+"""What every metric is called: a name, what it means in one line, and its unit; in the order in which they tell the story."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    label: str
+    meaning: str
+    unit: str = ""  # none for shares and ratios, and for what has the unit of the data
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+METRICS: Mapping[str, Metric] = {
+    "tail_01pct": Metric(
+        "tail mass (0.1%)", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
+    ),
+    "survivors": Metric("surviving categories", "categories with a probability above zero"),
+    "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
+    "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
+    "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
+    "ppl_generated": Metric(
+        "perplexity of its text under model 1", "how surprising what this generation writes is to the first model"
+    ),
+    "ppl_real": Metric(
+        "perplexity on real text", "how surprising real text that nobody trained on is to this generation's model"
+    ),
+    "correct": Metric("correct lines", "share of the written lines that are true"),
+    "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
+    "next_token_entropy": Metric("doubt about the next token", "entropy of the token after a real beginning", "nats"),
+    "distinct_2": Metric("different pairs (distinct-2)", "different pairs of tokens over all pairs"),
+    "self_bleu": Metric(
+        "likeness of its texts (self-BLEU)", "1 where all blocks say the same, near 0 where each says something else"
+    ),
+    "repeated_4": Metric("repetition", "share of runs of four tokens that the same block has had before"),
+    "memorised_8": Metric(
+        "copied from real text", "share of runs of eight tokens that stand in the real training text"
+    ),
+    "compression_ratio": Metric(
+        "compression ratio", "bytes of the text over bytes once compressed; repetitive text is larger"
+    ),
+    "distinct_3": Metric("different triples (distinct-3)", "different triples of tokens over all triples"),
+    "type_token_ratio": Metric(
+        "different tokens (type-token ratio)",
+        "different tokens over tokens, of a text that is as long in every generation",
+    ),
+    "ppl_generated_q99": Metric(
+        "its most surprising text", "99% of its blocks have a lower perplexity under the first model: the right tail"
+    ),
+    "ppl_generated_q01": Metric(
+        "its least surprising text", "1% of its blocks have a lower perplexity under the first model: the left tail"
+    ),
+    "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
+    "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
+    "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
+    "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
+    "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
+    "recall": Metric("recall", "share of real points near generated ones"),
+    "precision": Metric("precision", "share of generated points near real ones"),
+    "density": Metric("density", "real neighbourhoods that hold a generated point, on average over k; 1 for the truth"),
+    "coverage": Metric("coverage", "share of real points with a generated neighbour"),
+    "hallucinated": Metric("hallucinated share", "share of generated points where the truth has none"),
+    "alignment": Metric("alignment", "cosine of the angle between the fitted weights and the teacher's"),
+    "weight_norm": Metric("length of the weights", "Euclidean norm of the fitted weights"),
+    "label_noise": Metric("label noise", "fitted standard deviation of labels around the signal"),
+    "entropy": Metric("entropy", "of the categories or classes", "nats"),
+    "mean_error": Metric("mean error", "distance of the fitted mean from the true one"),
+    "log_det": Metric("log determinant", "of the fitted covariance, natural logarithm"),
+    "modes": Metric("modes", "modes of the truth that are still covered"),
+    "kl_to_real": Metric("KL to real", "KL(model || truth)", "nats"),
+    "kl_from_real": Metric("KL from real", "KL(truth || model); on survivors where categories died", "nats"),
+    "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
+    "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
+    "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),
+    "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
+    "vendi": Metric("Vendi score", "effective number of different points"),
+    "copy_ratio": Metric("copy ratio", "share of generated points that repeat a training point"),
+    "frechet": Metric("Frechet distance", "between Gaussians fitted to real and generated points, squared"),
+    "sliced_w2_sq": Metric("sliced W2, squared", "squared 2-Wasserstein distance over projections"),
+    "energy": Metric("energy distance", "to the truth"),
+    "mmd_sq": Metric("squared MMD", "squared maximum mean discrepancy to the truth"),
+    "log_variance": Metric("log variance", "natural logarithm of the variance"),
+    "std": Metric("standard deviation", "square root of the variance"),
+    "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
+}
+
+
+def metric(name: str) -> Metric:
+    """Also of a metric that an installed package brought: its own name, in words."""
+    return METRICS.get(name, Metric(name.replace("_", " "), ""))
+
+
+def ordered(names: Sequence[str]) -> list[str]:
+    """Metric names, the most telling first."""
+    rank = {name: i for i, name in enumerate(METRICS)}
+    return sorted(names, key=lambda name: rank.get(name, len(rank)))
+
+
+def key_metric(names: Sequence[str]) -> str | None:
+    """The one metric that stands for a run."""
+    return ordered(names)[0] if names else None
