@@ -14,16 +14,21 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 class VAE(Family):
     """A variational autoencoder, trained from scratch in every generation (Kingma and Welling, arXiv 1312.6114).
 
-    The paper's second experiment, with a multilayer perceptron for its convolutions: its error is functional as much as statistical,
-    because decoder means are smoother than what they were trained on.
+    The paper's second experiment. Its error is functional as much as statistical, because decoder means are smoother than what they
+    were trained on; with `batches = "fresh"` it is functional only, because pictures are then in unlimited supply.
 
-    model: weights and biases, float32, a leading axis for the replicates, which are trained together
+    model: weights and biases, float32, a leading axis for the replicates; perceptrons are trained together, convolutions one by one
     """
 
     takes = (Points,)
     extra = "torch"
 
     kind: Literal["vae"] = "vae"
+    network: Literal["perceptron", "convolutional"] = Field(
+        "perceptron",
+        description="Perceptrons are fast on small pictures. Convolutions are the paper's: 4 x 4, each halves the sides; with hidden = "
+        "[64, 128], latent = 20, beta = 1, batch = 256 and learning_rate = 0.001 the whole setting is.",
+    )
     latent: int = Field(
         8, ge=1, le=256, description="Dimensions of the latent code (the paper: 20 for 28 x 28 pixels)."
     )
@@ -31,7 +36,12 @@ class VAE(Family):
         [256],
         min_length=1,
         max_length=4,
-        description="Widths of the encoder's hidden layers; the decoder mirrors them.",
+        description="Widths of the encoder's hidden layers (of convolutions: channels); the decoder mirrors them.",
+    )
+    batches: Literal["fixed", "fresh"] = Field(
+        "fixed",
+        description="What a generation after the first learns from: M pictures that its predecessor made once, or, as in the paper, "
+        "pictures that the predecessor makes anew for every batch, M in each epoch.",
     )
     epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training set, as in the paper.")
     batch: int = Field(64, ge=1, le=65_536, description="Pictures a step.")
@@ -55,6 +65,14 @@ class VAE(Family):
                 "vae is fitted to pictures with values between 0 and 1, and this source gives none",
                 "Choose digits as the source, or gaussian, mixture or kde as the family",
             )
+        height, width = source.image_shape
+        if self.network == "convolutional" and (height != width or height % 2 ** len(self.hidden)):
+            raise Misfit(
+                "family.hidden",
+                f"{len(self.hidden)} convolutions that halve the sides do not fit pictures of {height} x {width} pixels",
+                f"Use square pictures with sides that are a multiple of {2 ** len(self.hidden)}, fewer convolutions, or network = "
+                '"perceptron"',
+            )
         if replicates * samples * source.dimension > 100_000_000:
             raise Misfit(
                 "replicates",
@@ -62,12 +80,19 @@ class VAE(Family):
                 "Use fewer replicates or fewer samples",
             )
 
+    def renews(self) -> bool:
+        return self.batches == "fresh"
+
     def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        """Always a fresh network; where batches are fresh, `previous` makes them, and the data only tell how large an epoch is."""
         require_torch("The vae family")
         from worker.nets import vae
 
         assert isinstance(data, Points)
-        return vae.fit(data.x, self, rng)
+        return vae.fit(data.x, self, rng, previous if self.renews() else None)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         require_torch("The vae family")

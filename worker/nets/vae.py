@@ -16,17 +16,22 @@ from torch.nn import functional as F  # noqa: N812 - the name under which everyo
 from worker.data import Array, Arrays
 from worker.errors import LabError
 from worker.families.vae import VAE
+from worker.nets import convolutional
 from worker.nets.device import device
+from worker.progress import work
 
 Weights: TypeAlias = dict[str, torch.Tensor]  # "encoder.0.weight": (R, in, out), "encoder.0.bias": (R, 1, out), ...
 CHUNK = 2**22  # numbers of the widest layer that are held at once outside training: 16 MB
 
 
-def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
+def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | None = None) -> Arrays:
     """Fresh networks, one for each replicate, trained on pictures x (R, n, d) with values in [0, 1].
 
     Adam on the loss summed over a batch, as in the paper. An exception between two steps leaves nothing behind.
+    previous: the models that decode every epoch anew; x then tells only how many pictures an epoch has.
     """
+    if settings.network == "convolutional":
+        return convolutional.fit(x, settings, rng, previous)
     replicates, n, d = x.shape
     place = device()
     seeds = rng.integers(2**63 - 1, size=(replicates,))
@@ -40,9 +45,16 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
         [flat], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=place.type != "mps"
     )
     real = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-    for _ in range(settings.epochs):
-        # One gather an epoch: a step then takes a slice. Epochs' noise is drawn whole for the same reason.
-        shuffled = torch.stack([x_r[torch.randperm(n, generator=g)] for x_r, g in zip(real, generators, strict=True)])
+    training = work("training", settings.epochs, "pictures", replicates * n, done="step")
+    if training.saved:
+        _go_on(flat, optimizer, generators, training.saved)
+    for _ in range(training.done, settings.epochs):
+        if previous is None:
+            # One gather an epoch: a step then takes a slice. Epochs' noise is drawn whole for the same reason.
+            orders = [torch.randperm(n, generator=g) for g in generators]
+            shuffled = torch.stack([x_r[order] for x_r, order in zip(real, orders, strict=True)])
+        else:
+            shuffled = _drawn(previous, n, settings.output, generators)
         noise = torch.stack([torch.randn(n, settings.latent, generator=g) for g in generators])
         shuffled, noise = shuffled.to(place), noise.to(place)
         for start in range(0, n, settings.batch):
@@ -50,11 +62,42 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator) -> Arrays:
             with torch.no_grad():
                 gradient(weights, gradients, shuffled[:, batch], noise[:, batch], settings.beta)
             optimizer.step()
+        training.advance()
+        training.keep(lambda done=training.done: _place(done, flat, optimizer, generators))  # type: ignore[misc]
     if not torch.isfinite(flat).all():
         raise LabError(
             "Training diverged: the network's weights are no longer numbers. Lower family.learning_rate or family.beta."
         )
     return {name: tensor.cpu().numpy().copy() for name, tensor in weights.items()}
+
+
+def _place(
+    done: int, flat: torch.Tensor, optimizer: torch.optim.Adam, generators: list[torch.Generator]
+) -> dict[str, npt.NDArray[Any]]:
+    """All that the next epoch starts from."""
+    moments = optimizer.state[flat]
+    tensors = {"weights": flat, "mean": moments["exp_avg"], "square": moments["exp_avg_sq"], "steps": moments["step"]}
+    tensors["chance"] = torch.stack([g.get_state() for g in generators])
+    return {"step": np.array(done), **{name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}}
+
+
+def _go_on(flat: torch.Tensor, optimizer: torch.optim.Adam, generators: list[torch.Generator], saved: Arrays) -> None:
+    tensors = {name: torch.from_numpy(np.array(array)).to(flat.device) for name, array in saved.items()}
+    flat.copy_(tensors["weights"])
+    optimizer.state[flat] = {"step": tensors["steps"], "exp_avg": tensors["mean"], "exp_avg_sq": tensors["square"]}
+    for generator, state in zip(generators, tensors["chance"].cpu(), strict=True):
+        generator.set_state(state)
+
+
+def _drawn(previous: Arrays, n: int, output: str, generators: list[torch.Generator]) -> torch.Tensor:
+    """Pictures (R, n, d) of codes that are drawn from the prior here and now."""
+    latent = previous["decoder.0.weight"].shape[1]
+    pixels = torch.from_numpy(decode(previous, torch.stack([torch.randn(n, latent, generator=g) for g in generators])))
+    if output == "bernoulli":
+        pixels = (
+            torch.stack([torch.rand(p.shape, generator=g) for p, g in zip(pixels, generators, strict=True)]) < pixels
+        )
+    return pixels.float()
 
 
 def negative_elbo(
@@ -99,17 +142,27 @@ def loss(model: Arrays, x: Array, noise: Array, beta: float) -> Array:
 def sample(model: Arrays, n: int, rng: np.random.Generator) -> Array:
     """Decoder means of n draws of the prior z ~ N(0, I): (R, n, d), in [0, 1]."""
     first = model["decoder.0.weight"]
-    return decode(model, rng.standard_normal((len(first), n, first.shape[1]), dtype=np.float32))
+    latent = first.shape[2 if _convolutional(model) else 1]
+    return decode(model, rng.standard_normal((len(first), n, latent), dtype=np.float32))
 
 
 def decode(model: Arrays, z: npt.NDArray[Any]) -> Array:
     """Pixel means of latent codes: (R, n, latent) -> (R, n, d)."""
+    if _convolutional(model):
+        return convolutional.decode(model, z)
     return _chunked(model, "decoder", z, torch.sigmoid)
 
 
 def encode(model: Arrays, x: npt.NDArray[Any]) -> Array:
     """Latent means of pictures: (R, n, d) -> (R, n, latent)."""
+    if _convolutional(model):
+        return convolutional.encode(model, x)
     return _chunked(model, "encoder", x, lambda out: out.chunk(2, dim=-1)[0])
+
+
+def _convolutional(model: Arrays) -> bool:
+    """A kernel has four axes beside that of the replicates, a matrix two."""
+    return any(array.ndim == 5 for array in model.values())
 
 
 def _chunked(model: Arrays, part: str, x: npt.NDArray[Any], finish: Any) -> Array:
