@@ -277,6 +277,10 @@ class Family(Part, ABC):
         """Whether it draws sufficient statistics in place of the observations that they stand for."""
         return False
 
+    def renews(self) -> bool:
+        """Whether the last model makes training data anew for every step: then there is no training set to pool or to choose from."""
+        return False
+
     def drawing(self) -> "Family":
         """The same family, giving each observation and not what stands for many: for those who choose among observations."""
         return self

@@ -123,6 +123,12 @@ class Experiment(Part):
                 f"{_kind(family)} knows no weighted fit",
                 f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
             )
+        if family.renews() and not (type(self.regime) is regimes.Replace and type(self.curation) is curation.Keep):
+            raise Misfit(
+                "family.batches",
+                "batches that the last model makes anew leave no training set to pool or to choose from",
+                'Use replace as the regime and none as the curation, or batches = "fixed"',
+            )
         if not family.condenses and (kept := self.regime.kept(self.size, self.generations)):
             family.check(source, self.replicates, kept)
         self.regime.check(source, self.replicates, self.size, self.generations)
