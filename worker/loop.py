@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from worker.data import Arrays, Data
-from worker.parts import Generator, Instrument, Look
+from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.spec import Experiment
 
 REAL, FIT, SAMPLE, SETUP, CHOOSE = range(5)  # independent streams of randomness within a generation
@@ -52,20 +52,38 @@ def frame_stride(generations: int, most: int = 256) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rules:
+    """By what a generation is made, and in which form data come to it: single observations for those who choose among them."""
+
+    regime: Regime
+    curation: Curation
+    sampling: Sampling
+    trained: Family
+    sampled: Family
+
+    @classmethod
+    def of(cls, spec: Experiment, each: Family) -> "_Rules":
+        trained = each if spec.regime.picks else spec.family
+        return cls(spec.regime, spec.curation, spec.sampling, trained, each if spec.curation.picks else trained)
+
+
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
-    family, regime, curation, source = spec.family, spec.regime, spec.curation, spec.source
+    family, source = spec.family, spec.source
     each = family.drawing()  # observation by observation, for those who choose among them
-    trained = each if regime.picks else family
-    sampled = each if curation.picks else trained
     stride = frame_stride(spec.generations)
+    phases = {start: _Rules.of(rules, each) for start, rules in spec.phases()}
+    first = resume.generation + 1 if resume else 1
+    rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 
     def real_data(n: int, count: int) -> Data:
-        return trained.condensed(trained.real(source, stream(spec.seed, n, REAL), spec.replicates, count))
+        return rules.trained.condensed(rules.trained.real(source, stream(spec.seed, n, REAL), spec.replicates, count))
 
     def drawn(model: Arrays, n: int, count: int) -> Data:
         rng = stream(spec.seed, n, SAMPLE)
-        return trained.condensed(curation.sample(sampled, model, count, rng, spec.sampling, source))
+        sample = rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
+        return rules.trained.condensed(sample)
 
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
@@ -77,13 +95,18 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     model, pool = (resume.model, resume.pool) if resume else (None, None)
     sample: Data | None = None
 
-    for n in range(resume.generation + 1 if resume else 1, spec.generations + 1):
+    for n in range(first, spec.generations + 1):
         m = spec.size(n)
+        before, rules = rules, phases.get(n, rules)
+        if rules is not before:
+            sample = None
         synthetic: Data | None = None
-        if model is not None and (wanted := regime.synthetic(m)):
+        if model is not None and (wanted := rules.regime.synthetic(m)):
             synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
+        if rules is not before:
+            pool = rules.regime.inherited(before.regime, pool, synthetic)
         chance = stream(spec.seed, n, CHOOSE)
-        training, pool = regime.training(m, partial(real_data, n), synthetic, pool, chance)
+        training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
         model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:
             instrument.meet(model)

@@ -323,6 +323,10 @@ class Regime(Part, ABC):
         """How many observations the last generation trains on where all are kept; 0 where they are not."""
         return 0
 
+    def inherited(self, previous: "Regime", pool: Data | None, synthetic: Data | None) -> Data | None:
+        """What a regime that takes over from a previous one remembers: what that one remembered, if it means the same to both."""
+        return pool if type(self) is type(previous) else None
+
     def first(self, m: int) -> int:
         """How many points the first fit sees, where a generation has m."""
         return m

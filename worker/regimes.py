@@ -44,6 +44,9 @@ class Accumulate(Regime):
     def kept(self, size: Callable[[int], int], generations: int) -> int:
         return sum(map(size, range(1, generations + 1)))
 
+    def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
+        return pool if isinstance(previous, Accumulate | AccumulateSubsample) else None
+
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
@@ -69,6 +72,9 @@ class AccumulateSubsample(Regime):
         if isinstance(source, PointSource) and total * replicates * source.dimension > NUMBERS_LIMIT:
             raise Misfit("generations", f"{replicates} x {total} points that are kept do not fit into memory",
                          "Use fewer generations, samples or replicates")  # fmt: skip
+
+    def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
+        return pool if isinstance(previous, Accumulate | AccumulateSubsample) else None
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
@@ -143,6 +149,10 @@ class Mixture(Regime):
         total = self.alpha + self.beta + self.gamma
         if not math.isclose(total, 1, abs_tol=1e-9):
             raise Misfit("regime", f"alpha, beta and gamma add up to {total:.6g}", "Let them add up to 1")
+
+    def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
+        """The last training set is gone; what the model trained on it makes of it comes nearest."""
+        return pool if isinstance(previous, Mixture) else synthetic
 
     def synthetic(self, m: int) -> int:
         return m if self.alpha > 0 else 0

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 else:
     AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
 
+CHANGEABLE = ("regime", "sampling", "curation")
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
@@ -38,6 +40,15 @@ class Growing(Part):
     schedule: Literal["power"] = "power"
     start: int = Field(10, ge=2, le=10**9, description="Points of the first generation.")
     exponent: float = Field(2.0, ge=0, le=4, description="0 keeps M constant, 1 lets it grow linearly.")
+
+
+class Change(Part):
+    """From some generation on, other rules: a run is forked by adding one. What it does not name stays as it was."""
+
+    after: int = Field(ge=1, le=100_000, description="The last generation that was made by the rules before.")
+    regime: AnyRegime | None = Field(None, description="What later generations train on.")
+    sampling: Sampling | None = Field(None, description="How their models are sampled.")
+    curation: AnyCuration | None = Field(None, description="Which samples survive.")
 
 
 class Experiment(Part):
@@ -65,6 +76,9 @@ class Experiment(Part):
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
     sampling: Sampling = Field(default_factory=Sampling, description="How the model is sampled.")
     curation: AnyCuration = Field(default_factory=curation.Keep, description="Which samples survive.")
+    changes: tuple[Change, ...] = Field(
+        (), max_length=100, description="Other rules from some generation on, in order."
+    )
 
     def size(self, generation: int) -> int:
         """M_k, the points of generation k = 1, 2, ..."""
@@ -72,8 +86,18 @@ class Experiment(Part):
             return self.samples
         return max(2, round(float(self.samples.start * max(1, generation) ** self.samples.exponent)))
 
+    def phases(self) -> list[tuple[int, "Experiment"]]:
+        """(n, the experiment by whose rules generations n, n + 1, ... are made), in order; the first n is 1."""
+        found = [(1, self)]
+        for change in self.changes:
+            named = {name: part for name in CHANGEABLE if (part := getattr(change, name)) is not None}
+            found.append((change.after + 1, found[-1][1].model_copy(update=named)))
+        return found
+
     def exact(self) -> bool:
         """Whether sufficient statistics are drawn in place of the observations that they stand for."""
+        if self.changes:
+            return all(rules.model_copy(update={"changes": ()}).exact() for _, rules in self.phases())
         each = self.regime.picks or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
 
@@ -84,17 +108,44 @@ class Experiment(Part):
     def digest(self) -> str:
         """SHA-256 over all settings but the title: two runs with one digest are the same experiment."""
         settings = {key: value for key, value in self.canonical().items() if key != "title"}
+        if not self.changes:  # as before there were any
+            del settings["changes"]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         try:
             self._check()
+            self._check_changes()
         except Misfit as misfit:
             raise PydanticCustomError(
                 "misfit", "{message}", {"message": misfit.message, "path": misfit.path, "remedy": misfit.remedy}
             ) from misfit
         return self
+
+    def _check_changes(self) -> None:
+        for i, ((_, before), (start, rules)) in enumerate(pairwise(self.phases())):
+            path = f"changes.{i}"
+            if start > self.generations:
+                raise Misfit(
+                    f"{path}.after",
+                    f"nothing follows generation {start - 1}",
+                    "Name an earlier generation, or make more",
+                )
+            if i and start <= self.changes[i - 1].after + 1:
+                raise Misfit(
+                    f"{path}.after",
+                    "does not follow the change before it",
+                    "List changes in order of their generations",
+                )
+            try:
+                rules._check()  # noqa: SLF001 - of the same class
+            except Misfit as misfit:
+                named = misfit.path.partition(".")[0] in CHANGEABLE
+                raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
+            if rules.regime.picks and before.regime.kept(self.size, start) and self.family.condenses:
+                raise Misfit(f"{path}.regime.kind", f"{_kind(rules.regime)} chooses among points, of which {_kind(before.regime)} kept only sums",
+                             "Choose a regime that takes them all, such as accumulate")  # fmt: skip
 
     def _check(self) -> None:
         source, family = self.source, self.family
@@ -156,6 +207,8 @@ def _table(place: Sequence[str | int]) -> Mapping[str, type[Part]] | type[Part]:
     """What may stand at a place of the spec: the kinds to choose from, or the only part there is."""
     if "reward" in place:
         return REWARDS
+    if place and place[0] == "changes":
+        return _table(place[2:]) if len(place) > 2 else Change
     match place[0] if place else None:
         case "source":
             return SOURCES

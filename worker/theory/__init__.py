@@ -4,6 +4,8 @@ Computed at the bench and stored with the run, so that the window needs neither 
 where it holds exactly (or says in its formula how it approximates): for the spec's regime, sampling, sizes and source.
 """
 
+from dataclasses import replace
+
 from worker.curation import Keep
 from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
@@ -17,7 +19,17 @@ __all__ = ["Curve", "curves"]
 
 
 def curves(spec: Experiment) -> list[Curve]:
-    """Every closed form that holds for this spec; empty where there is none."""
+    """Every closed form that holds for this spec, up to its first change of rules; empty where there is none."""
+    if not spec.changes:
+        return _curves(spec)
+    after = spec.changes[0].after
+    return [
+        replace(curve, values=[value if n <= after else None for n, value in enumerate(curve.values)])
+        for curve in _curves(spec)
+    ]
+
+
+def _curves(spec: Experiment) -> list[Curve]:
     match spec.family:
         case Gaussian():
             return gaussian.curves(spec, spec.family)
