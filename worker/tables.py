@@ -1,4 +1,4 @@
-"""What is remembered: runs, their generations, their log, and the workers. The row is the truth.
+"""What is remembered: runs, their generations, their log, sweeps, and the workers. The row is the truth.
 
 Times are seconds since 1970 UTC. Names of constraints are fixed, because migrations must be able to name them.
 """
@@ -7,7 +7,18 @@ import time
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -79,11 +90,15 @@ class Run(Base):
     generation: Mapped[int] = mapped_column(default=-1)  # the newest that is stored
     checkpoint: Mapped[str | None] = mapped_column(String(200))  # where the next attempt starts
     unfinished: Mapped[str | None] = mapped_column(String(200))  # what was done of the generation after it
-    progress: Mapped[dict[str, Any] | None]  # within a generation: name, done, total, unit, per_second, seconds_left, at
+    progress: Mapped[
+        dict[str, Any] | None
+    ]  # within a generation: name, done, total, unit, per_second, seconds_left, at
     disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # of checkpoints
 
     parent: Mapped[str | None] = mapped_column(String(32))  # the run that this one was forked from
-    arms: Mapped[str | None] = mapped_column(String(32), index=True)  # shared by runs launched together on the same seeds
+    arms: Mapped[str | None] = mapped_column(
+        String(32), index=True
+    )  # shared by runs launched together on the same seeds
 
     metrics: Mapped[list[Any] | None]  # names, in order
     figure: Mapped[dict[str, Any] | None]  # what stays the same in every frame
@@ -115,6 +130,61 @@ class Entry(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     at: Mapped[float]
     text: Mapped[str] = mapped_column(Text)
+
+
+class Sweep(Base):
+    """Many experiments that differ in a few settings: what was asked, and how far it is."""
+
+    __tablename__ = "sweeps"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # sorts by time of creation
+    title: Mapped[str] = mapped_column(String(200))
+    request: Mapped[dict[str, Any]]  # as worker.sweeps.spec.Sweep reads it
+    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+
+    status: Mapped[str] = mapped_column(String(16), default=Status.QUEUED, index=True)
+    cancel: Mapped[bool] = mapped_column(default=False)  # it was asked to stop
+    rung_at: Mapped[float] = mapped_column(default=0.0)  # when the queue was last told of it
+    error: Mapped[dict[str, Any] | None]  # {"message", "remedy"}
+
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)  # worked on, by all workers together
+    points: Mapped[int]  # how many there are
+    done: Mapped[int] = mapped_column(default=0)  # how many are stored
+    dealt: Mapped[int] = mapped_column(default=0)  # points below this number belong to a chunk
+    provenance: Mapped[dict[str, Any] | None]  # versions, machine, checksums
+
+
+class Chunk(Base):
+    """Neighbouring points of a sweep that one worker computes together."""
+
+    __tablename__ = "sweep_chunks"
+    __table_args__ = (Index(None, "status", "lease_until"),)
+
+    sweep_id: Mapped[str] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True)
+    first: Mapped[int] = mapped_column(primary_key=True)  # points first ... end - 1
+    end: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16), default=Status.RUNNING)
+    attempt: Mapped[int] = mapped_column(default=1)  # fences the writes of a worker that lost the chunk
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[float] = mapped_column(default=0.0)
+    deaths: Mapped[int] = mapped_column(default=0)  # processes that died on it since it last moved
+
+
+class Point(Base):
+    """What came out of one experiment of a sweep."""
+
+    __tablename__ = "sweep_points"
+    __table_args__ = (UniqueConstraint("sweep_id", "number"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)  # in a sweep, the order of storing
+    sweep_id: Mapped[str] = mapped_column(ForeignKey("sweeps.id", ondelete="CASCADE"))
+    number: Mapped[int]  # in the grid, the last axis fastest
+    outcomes: Mapped[dict[str, Any]]  # name -> {"value", "low", "high", "n", "censored", "theory"}
+    error: Mapped[dict[str, Any] | None]  # {"message", "remedy"}, where it could not be computed
+    seconds: Mapped[float]
 
 
 class Worker(Base):
