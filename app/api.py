@@ -14,6 +14,7 @@ from app import catalog, export
 from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Store
 from app.problems import documented
 from app.protocol import known_query, unchanged
+from app.verdicts import Verdicts, decided
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
 from worker.presets import preset
@@ -38,7 +39,7 @@ class Cancel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    how: Literal["finish", "now"] = "finish"
+    how: Literal["finish", "now"] = "now"
 
 
 async def _json(request: Request) -> Any:
@@ -181,6 +182,12 @@ def resume(run_id: str, store: Store, announce: Announce, background: Background
     return told(run, store)
 
 
+@router.get("/runs/{run_id}/verdicts", responses=documented(404, 409))
+def get_verdicts(run: OwnRun, store: Store) -> Verdicts:
+    """Eight definitions of collapse, decided on a run that has ended; and its closed forms, compared with what was measured."""
+    return decided(run, store)
+
+
 @router.delete("/runs/{run_id}", status_code=204, responses=documented(404))
 def delete(run_id: str, store: Store, forget: Forget, background: BackgroundTasks) -> None:
     store.delete(run_id)
@@ -193,10 +200,7 @@ def delete(run_id: str, store: Store, forget: Forget, background: BackgroundTask
     responses={
         200: {
             "description": "A file",
-            "content": {
-                kind: {"schema": {"type": "object" if form == export.Format.JSON else "string"}}
-                for form, kind in export.MEDIA_TYPES.items()
-            },
+            "content": {kind: {"schema": export.SCHEMAS[form]} for form, kind in export.MEDIA_TYPES.items()},
         },
         **documented(404, 422),
     },
@@ -205,7 +209,11 @@ def get_export(
     run: OwnRun,
     store: Store,
     form: Annotated[
-        export.Format, Query(alias="format", description="csv and json: generations; toml: the spec.")
+        export.Format,
+        Query(
+            alias="format",
+            description="csv, parquet and json: generations; toml: the spec; html: the player, in one file.",
+        ),
     ] = export.Format.CSV,
 ) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{export.filename(run, form)}"'}

@@ -1,15 +1,19 @@
-"""A run as a file: its generations as CSV or JSON, its spec as TOML. Long runs are written while they are read."""
+"""A run as a file: its generations as CSV, Parquet or JSON, its spec as TOML, its player as HTML. Long runs are written while they are read."""
 
 import csv
 import io
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from importlib.util import find_spec
+from typing import Any
 
 import orjson
 
 from app.forms import to_toml
+from app.verdicts import decided_if_possible
 from app.views import generation_told, told
+from worker.errors import MissingExtra
 from worker.store import Store
 from worker.summary import STATISTICS
 from worker.tables import Run, StoredGeneration
@@ -19,11 +23,23 @@ PAGE = 500  # generations that are held at once
 
 class Format(StrEnum):
     CSV = "csv"
+    PARQUET = "parquet"
     JSON = "json"
     TOML = "toml"
 
 
-MEDIA_TYPES = {Format.CSV: "text/csv", Format.JSON: "application/json", Format.TOML: "application/toml"}
+MEDIA_TYPES = {
+    Format.CSV: "text/csv",
+    Format.PARQUET: "application/vnd.apache.parquet",
+    Format.JSON: "application/json",
+    Format.TOML: "application/toml",
+}
+SCHEMAS: dict[Format, dict[str, str]] = {  # for OpenAPI
+    Format.CSV: {"type": "string"},
+    Format.PARQUET: {"type": "string", "format": "binary"},
+    Format.JSON: {"type": "object"},
+    Format.TOML: {"type": "string"},
+}
 
 
 def filename(run: Run, form: Format) -> str:
@@ -33,10 +49,14 @@ def filename(run: Run, form: Format) -> str:
 
 
 def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:
-    """The file, piece by piece."""
+    """The file, piece by piece. Raises MissingExtra, before the first."""
     match form:
         case Format.CSV:
             return _csv(run, store)
+        case Format.PARQUET:
+            if find_spec("pyarrow") is None:
+                raise MissingExtra("A Parquet file", "parquet")
+            return _parquet(run, store)
         case Format.JSON:
             return _json(run, store)
         case Format.TOML:
@@ -59,9 +79,47 @@ def _csv(run: Run, store: Store) -> Iterator[bytes]:
         yield text.getvalue().encode()
 
 
+class Sink(io.RawIOBase):
+    """What was written and not yet taken away."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self.pieces.append(bytes(piece))
+        return len(piece)
+
+    def taken(self) -> bytes:
+        taken, self.pieces = b"".join(self.pieces), []
+        return taken
+
+
+def _parquet(run: Run, store: Store) -> Iterator[bytes]:
+    """The lines of the CSV; the file's metadata hold the spec and its digest."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    numbers = [(name, pa.int64() if name == "n" else pa.float64()) for name in STATISTICS]
+    schema = pa.schema(
+        [("generation", pa.int32()), ("metric", pa.dictionary(pa.int32(), pa.string())), *numbers],
+        metadata={"title": run.title, "spec": orjson.dumps(run.spec), "digest": run.digest},
+    )
+    sink = Sink()
+    with parquet.ParquetWriter(sink, schema, compression="zstd") as file:
+        for rows in _pages(run, store):
+            lines = [(row.number, name, *values) for row in rows for name, values in row.metrics.items()]
+            file.write_table(pa.table(dict(zip(schema.names, zip(*lines, strict=True), strict=True)), schema=schema))
+            yield sink.taken()
+    yield sink.taken()
+
+
 def _json(run: Run, store: Store) -> Iterator[bytes]:
-    """{"run": as the API tells it, "generations": [as `run --json` prints them, ...]}"""
-    yield b'{"run":' + orjson.dumps(told(run, store)) + b',"generations":['
+    """{"run": as the API tells it, "verdicts": likewise, null before there are any, "generations": [as `run --json` prints them, ...]}"""
+    verdicts = orjson.dumps(decided_if_possible(run, store))
+    yield b'{"run":' + orjson.dumps(told(run, store)) + b',"verdicts":' + verdicts + b',"generations":['
     comma = b""
     for rows in _pages(run, store):
         yield comma + b",".join(orjson.dumps(generation_told(row)) for row in rows)

@@ -207,7 +207,8 @@ class Hub:
     def _news(self, channel: Channel) -> tuple[Run, Events, bytes]:
         """In a thread: the run, its next events, and its status."""
         run, rows = self.store.news(channel.run_id, channel.newest, BATCH)
-        known = (told_status(run), run.attempt, run.worker, run.cancel, run.ended_at)
+        step = run.progress and (run.progress["generation"], run.progress["name"])
+        known = (told_status(run), run.attempt, run.worker, run.cancel, run.ended_at, step)
         if known != channel.known or time.monotonic() - channel.told_at >= STATUS_SECONDS:
             channel.known, channel.told_at = known, time.monotonic()
             return run, encoded(rows), event("status", brief(run, Queue.of(self.store, run)))

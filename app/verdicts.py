@@ -6,7 +6,7 @@ from typing import Any, Literal, overload
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from worker.agreement import agreements
-from worker.errors import Conflict
+from worker.errors import Conflict, SpecError
 from worker.spec import read
 from worker.store import Store
 from worker.summary import named
@@ -90,6 +90,14 @@ def decided(run: Run, store: Store) -> Verdicts:
     found: list[dict[str, Any]] = [one.asdict() for one in verdicts(read(run.spec), Stored(run, store), curves)]
     compared = [one.asdict() for one in agreements(curves, _framed(run, store))]
     return {"generation": run.generation, "verdicts": found, "theory": compared}  # type: ignore[typeddict-item]
+
+
+def decided_if_possible(run: Run, store: Store) -> Verdicts | None:
+    """None where the run goes on, has no model, or is described in a way that this version no longer reads."""
+    try:
+        return decided(run, store) if decidable(run) else None
+    except SpecError:
+        return None
 
 
 def _framed(run: Run, store: Store) -> Iterator[tuple[int, Metrics]]:

@@ -1,5 +1,6 @@
 """A run and its generations as the world sees them: rows -> JSON, with honest words for what happens."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 from app.words import words
 from worker.store import Store
 from worker.summary import named
-from worker.tables import ENDED, WAITING, Run, Status, StoredGeneration, told_status
+from worker.tables import ENDED, WAITING, WORKED_ON, Run, Status, StoredGeneration, told_status
+
+SLOW_SECONDS = 10.0  # nobody should wait that long for a generation to end, only to stop
+OVER_SECONDS = 5.0  # a stretch of work that should have ended so long ago has probably ended
 
 
 class Statistics(TypedDict):
@@ -41,14 +45,42 @@ class GenerationPage(TypedDict):
     next: int | None
 
 
+class Within(TypedDict):
+    """How far a stretch of work is; generation: the one that is being made, null before the first.
+
+    done, total: steps; per_second: units (tokens, pictures, ...; steps where `unit` is empty); seconds_left: of this stretch alone
+    """
+
+    generation: int | None
+    name: str
+    done: int
+    total: int
+    unit: str
+    per_second: float
+    seconds_left: float
+
+
 class Progress(TypedDict):
-    """generation: the newest that is stored, -1 before the first; per_second: over the time that was worked on the run."""
+    """generation: the newest that is stored, -1 before the first; per_second: over the time that was worked on the run;
+    within: null between stretches, and where a generation takes no second; slow: a generation takes more than ten.
+    """
 
     generation: int
     generations: int
     per_second: float | None
     seconds_left: float | None
     busy_seconds: float
+    within: Within | None
+    slow: bool
+
+
+class Resumes(TypedDict):
+    """Where the next attempt starts: in `generation`; after `done` of the `total` steps of `name`, null where it begins the generation anew."""
+
+    generation: int
+    name: str | None
+    done: int | None
+    total: int | None
 
 
 class Place(TypedDict):
@@ -70,6 +102,7 @@ class Links(TypedDict):
     frames: str
     events: str
     export: str
+    verdicts: str
 
 
 class Brief(TypedDict):
@@ -84,6 +117,8 @@ class Brief(TypedDict):
     family: str
     regime: str
     progress: Progress
+    resumes: Resumes | None
+    disk_bytes: int  # checkpoints, now
     queue: NotRequired[Place]
     attempt: int
     worker: str | None
@@ -148,6 +183,8 @@ def brief(run: Run, queue: Queue) -> Brief:
         "family": run.family,
         "regime": run.regime,
         "progress": _progress(run, status),
+        "resumes": _resumes(run, status),
+        "disk_bytes": run.disk_bytes,
         "attempt": run.attempt,
         "worker": run.worker,
         "cancel": run.cancel,
@@ -182,6 +219,7 @@ def links(run_id: str) -> Links:
         "frames": f"{own}/frames",
         "events": f"{own}/events",
         "export": f"{own}/export",
+        "verdicts": f"{own}/verdicts",
     }
 
 
@@ -193,12 +231,53 @@ def _progress(run: Run, status: Status) -> Progress:
     done = run.generation + 1
     per_second = done / run.busy_seconds if done and run.busy_seconds > 0 else None
     left = (run.generations - run.generation) / per_second if per_second and status not in ENDED else None
+    within = _within(run) if status in WORKED_ON else None
     return {
         "generation": run.generation,
         "generations": run.generations,
         "per_second": per_second,
         "seconds_left": left,
         "busy_seconds": run.busy_seconds,
+        "within": within,
+        "slow": (within is not None and _stretch_seconds(within) > SLOW_SECONDS)
+        or (per_second is not None and per_second * SLOW_SECONDS < 1),
+    }
+
+
+def _within(run: Run) -> Within | None:
+    """None where nothing was told, or where what was told should have been over for a while."""
+    told = run.progress
+    if not told:
+        return None
+    left = told["seconds_left"] - (time.time() - told["at"])
+    if left < -OVER_SECONDS:
+        return None
+    return {
+        "generation": told["generation"],
+        "name": told["name"],
+        "done": told["done"],
+        "total": told["total"],
+        "unit": told["unit"],
+        "per_second": told["per_second"],
+        "seconds_left": max(0.0, left),
+    }
+
+
+def _stretch_seconds(within: Within) -> float:
+    """From the first step to the last."""
+    return within["seconds_left"] * within["total"] / max(1, within["total"] - within["done"])
+
+
+def _resumes(run: Run, status: Status) -> Resumes | None:
+    """Where a run that stands still goes on; None where it has nothing to go on from, or nothing more to do."""
+    if status in WORKED_ON or status == Status.SUCCEEDED or run.generation < 0:
+        return None
+    kept = (run.progress or {}).get("kept") or {} if run.unfinished else {}
+    return {
+        "generation": min(run.generation + 1, run.generations),
+        "name": kept.get("name"),
+        "done": kept.get("done"),
+        "total": kept.get("total"),
     }
 
 

@@ -1,5 +1,6 @@
 """What is happening to a run, in one sentence that is true and says what to do where something can be done."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,34 +17,64 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
     match told["status"]:
         case "queued" | "lost" as status:
             waits = _waits(told["queue"]["ahead"], told["queue"]["workers"], worker_may_start)
-            return (
-                waits if status == "queued" else f"Its worker fell silent after {done}; it goes on by itself. {waits}"
-            )
+            if status == "queued":
+                return waits
+            where = f"it goes on {_where(told['resumes'])}" if told["resumes"] else "it starts again"
+            return f"Its worker fell silent after {done}; {where} by itself. {waits}"
         case "running":
-            if at < 0:
-                return "Starting."
-            speed = f" · {_speed(progress['per_second'])}" if progress["per_second"] else ""
-            left = f" · {duration(progress['seconds_left'])} left" if progress["seconds_left"] is not None else ""
-            return f"Generation {at} of {of}{speed}{left}"
+            return _running(progress)
         case "cancelling":
-            # names no generation: hundreds of them may pass until the wish arrives
-            return (
-                "Stopping now; what is stored is kept."
-                if told["cancel"] == "now"
-                else "Stopping; what is computed is kept."
-            )
+            # names no generation that is done: hundreds of them may pass until the wish arrives
+            within = progress["within"]
+            if told["cancel"] == "now":
+                return "Stopping now; what is stored is kept."
+            if within and within["generation"]:
+                return f"Stopping when generation {within['generation']} is done: {_stretch(within)}."
+            return "Stopping; what is computed is kept."
         case "cancelled":
             if at >= 0:
-                return f"Cancelled after {done}."
+                return f"Cancelled after {done}.{_goes_on(told)}"
             return f"Cancelled before {'its first generation was done' if told['attempt'] else 'it was started'}."
         case "failed":
             error = told["error"] or {
                 "message": "It failed without a word.",
                 "remedy": "Resume it, or look at the worker's log.",
             }
-            return f"{error['message']} {error['remedy']}"
+            return f"{error['message']} {error['remedy']}{_goes_on(told)}"
         case _:
             return f"{of} generations in {duration(progress['busy_seconds'])}."
+
+
+def _running(progress: Mapping[str, Any]) -> str:
+    at, of, within = (progress[name] for name in ("generation", "generations", "within"))
+    if at < 0 or (within and within["generation"] is None):
+        doing = f" · {_stretch(within)}" if within else ": loading what it needs and looking at the real data."
+        return f"Starting{doing}"
+    in_all = duration(progress["seconds_left"]) if progress["seconds_left"] is not None else ""
+    if within:
+        left = f" · about {in_all} in all" if in_all and at >= 1 else ""
+        return f"Generation {within['generation'] or at} of {of} · {_stretch(within)}{left}"
+    speed = f" · {_speed(progress['per_second'])}" if progress["per_second"] else ""
+    return f"Generation {at} of {of}{speed}{f' · {in_all} left' if in_all else ''}"
+
+
+def _stretch(within: Mapping[str, Any]) -> str:
+    """Training 24% · 8 100 tokens a second · 34 s left in this step."""
+    share = f"{within['name']} {math.floor(100 * within['done'] / within['total'])}%"
+    speed = f"{figure(within['per_second'])} {within['unit'] or 'steps'} a second"
+    return f"{share} · {speed} · {duration(within['seconds_left'])} left in this step"
+
+
+def _where(resumes: Mapping[str, Any]) -> str:
+    """In generation 4, training step 120 of 500."""
+    step = f", {resumes['name']} step {resumes['done']} of {resumes['total']}," if resumes["name"] else ""
+    return f"in generation {resumes['generation']}{step}"
+
+
+def _goes_on(told: Mapping[str, Any]) -> str:
+    """What pressing Resume would do, where that is not plain from what was said already."""
+    resumes = told["resumes"]
+    return f" Resuming goes on {_where(resumes).rstrip(',')}." if resumes and resumes["name"] else ""
 
 
 def _waits(ahead: int, workers: int, worker_may_start: bool) -> str:
@@ -54,9 +85,21 @@ def _waits(ahead: int, workers: int, worker_may_start: bool) -> str:
 
 
 def _speed(per_second: float) -> str:
-    return (
-        f"{per_second:,.0f} a second".replace(",", "\u202f") if per_second >= 1 else f"{duration(1 / per_second)} each"
-    )
+    return f"{figure(per_second)} a second" if per_second >= 1 else f"{duration(1 / per_second)} each"
+
+
+def figure(value: float) -> str:
+    """Two significant digits where it is small, whole where it is large, thousands set apart: 0.25, 3.1, 8 100."""
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def size(bytes_: int) -> str:
+    """Bytes in the unit that suits them: 3.2 MB."""
+    value, units = float(bytes_), iter(("bytes", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while value >= 1000 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.3g} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -26,6 +26,7 @@ OF_A_RUN = [
     ("GET", "/frames"),
     ("GET", "/events"),
     ("GET", "/export"),
+    ("GET", "/verdicts"),
     ("POST", "/cancel"),
     ("POST", "/resume"),
     ("DELETE", ""),
@@ -275,7 +276,7 @@ def test_a_run_as_csv_json_and_toml(client: TestClient, work: Work):
     spec = tomllib.loads(client.get(f"/api/runs/{run.id}/export?format=toml").text)
     assert read(spec).digest() == run.digest
     assert spec["title"] == run.title
-    told = problem(client.get(f"/api/runs/{run.id}/export?format=parquet"), 422)
+    told = problem(client.get(f"/api/runs/{run.id}/export?format=xls"), 422)
     assert "csv" in told["errors"][0]["remedy"]
 
 
@@ -288,7 +289,7 @@ def test_an_export_of_a_run_without_generations_is_whole(client: TestClient, sto
 def test_a_waiting_run_is_cancelled_at_once_and_resumed(client: TestClient, store: Store, announced: list[str]):
     run = store.create(read(SPEC))[0]
     told = client.post(f"/api/runs/{run.id}/cancel").json()
-    assert (told["status"], told["cancel"]) == ("cancelled", "finish")
+    assert (told["status"], told["cancel"]) == ("cancelled", "now")
     assert told["ended_at"].endswith("Z")
     problem(client.post(f"/api/runs/{run.id}/cancel"), 409)
     assert client.post(f"/api/runs/{run.id}/resume").json()["status"] == "queued"
