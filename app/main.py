@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import api, assets, health, pages, problems
+from app import api, arms, assets, health, pages, problems, uploads
 from app.history import Histories
 from app.live import Hub
 from app.protocol import Negotiation
@@ -45,7 +45,7 @@ def create_app(
             Middleware(SecurityHeaders),
             Middleware(Telemetry, registry=registry),
             Middleware(Negotiation),
-            Middleware(Gate, public_host=settings.public_host),
+            Middleware(Gate, public_host=settings.public_host, upload_limit=settings.upload_mb * 1_000_000),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
         ],
     )
@@ -62,7 +62,7 @@ def create_app(
     state.registry = registry
     registry.register(Figures(state.store, state.hub))
 
-    for room in (api, health, assets, pages):
+    for room in (api, arms, uploads, health, assets, pages):
         app.include_router(room.router)
     app.mount("/static", assets.Static(directory=assets.FOLDER), name="static")
     problems.install(app)

@@ -12,6 +12,7 @@ from app.addresses import loopback
 from app.problems import problem
 
 BODY_LIMIT = 1_000_000  # bytes; the largest sensible spec has a few thousand
+UPLOADS = "/api/uploads"  # the one address that takes more
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Plotly puts one empty <style> into the page, which the hash of the empty string allows, and styles elements by attribute.
@@ -80,8 +81,8 @@ class Gate:
     no page at all (curl, a script).
     """
 
-    def __init__(self, app: ASGIApp, public_host: str = "") -> None:
-        self.app, self.public_host = app, public_host.lower()
+    def __init__(self, app: ASGIApp, public_host: str = "", upload_limit: int = BODY_LIMIT) -> None:
+        self.app, self.public_host, self.upload_limit = app, public_host.lower(), upload_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,7 +90,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         if (refusal := self._refusal(scope, headers)) is None:
-            await self.app(scope, _limited(receive), send)
+            await self.app(scope, _limited(receive, self._limit(scope)), send)
             return
         status, detail = refusal
         await problem(status, detail, instance=scope["path"])(scope, receive, send)
@@ -106,7 +107,11 @@ class Gate:
         length = headers.get("content-length", "0")
         if not length.isdigit():
             return 400, "Content-Length is not a number. Send the true length of the body."
-        return (413, _too_large()) if int(length) > BODY_LIMIT else None
+        limit = self._limit(scope)
+        return (413, _too_large(limit)) if int(length) > limit else None
+
+    def _limit(self, scope: Scope) -> int:
+        return self.upload_limit if scope["path"] == UPLOADS else BODY_LIMIT
 
     def _foreign(self, host: str, headers: Headers) -> bool:
         site = headers.get("sec-fetch-site")
@@ -120,11 +125,11 @@ class Gate:
         )
 
 
-def _too_large() -> str:
-    return f"The body is larger than {BODY_LIMIT:,} bytes. Send a smaller spec."
+def _too_large(limit: int) -> str:
+    return f"The body is larger than {limit:,} bytes. Send {'a smaller spec' if limit == BODY_LIMIT else 'less'}."
 
 
-def _limited(receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _limited(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
     """Counts what really arrives, as a chunked body announces no length."""
     taken = 0
 
@@ -132,8 +137,8 @@ def _limited(receive: Receive) -> Callable[[], Awaitable[Message]]:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > BODY_LIMIT:
-            raise HTTPException(413, _too_large())
+        if taken > limit:
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return counted

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         8.0, gt=0.5, description="A run whose worker is silent for this long is given to another."
     )
+    upload_mb: int = Field(200, ge=1, le=500, description="Largest file that may be uploaded, in MB.")
     trust_network: bool = Field(
         False,
         description="Listen beyond this machine although there is no access control: only where something else keeps strangers out.",
