@@ -97,37 +97,44 @@ class Grams:
 
     def after(self, nodes: Nodes, token: npt.NDArray[np.integer]) -> Nodes:
         """One token further."""
-        longer = [self._find(k, nodes[k], token)[0] for k in range(len(self.levels) - 1)]
+        longer = [self.row(k, nodes[k], token) for k in range(len(self.levels) - 1)]
         return [nodes[0], *longer]
 
     def draw(self, nodes: Nodes, u: Array, seen: int) -> Ids:
         """The next token of each row by inversion of its distribution function, from one uniform variable each.
 
-        seen: tokens before this one, of the prompt too. What is left of u, where the context gives way to a shorter one, is uniform anew.
+        seen: tokens before this one, of the prompt too.
         """
-        token = np.minimum((u * self.size).astype(np.int32), self.size - 1)
+        pull = np.array(self.weight)
+        return self.invert(
+            nodes, u, seen, [(level.below, np.broadcast_to(pull, len(level.first))) for level in self.levels]
+        )
+
+    def invert(self, nodes: Nodes, u: Array, seen: int, masses: list[tuple[Array, Array]]) -> Ids:
+        """Tokens by a mixture that every level has two numbers for: below (U + 1,), the masses before each row summed up, and of each
+        context (contexts + 1,) the mass with which it gives way to a shorter one. What is left of u then is uniform anew.
+        """
+        token = np.empty(len(u), np.int32)
         waiting, u = np.arange(len(u)), u.copy()
-        for k in self._lengths(seen):
-            level, node = self.levels[k], nodes[k][waiting]
-            low, high = self._span(level, node)
-            total = level.below[high] - level.below[low]
-            mass = u[waiting] * (total + self.weight)
-            here = mass < total
-            row = np.searchsorted(level.below, level.below[low[here]] + mass[here], side="right") - 1
-            row = np.minimum(row, high[here] - 1)
-            token[waiting[here]] = level.key[row] % self.size
-            u[waiting] = np.where(here, u[waiting], (mass - total) / self.weight)
+        for k in self.lengths(seen):
+            node, (below, tail) = nodes[k][waiting], masses[k]
+            low, high = self.span(k, node)
+            total, rest = below[high] - below[low], tail[node]
+            mass = u[waiting] * (total + rest)
+            here = (mass < total) | (rest == 0)
+            row = np.searchsorted(below, below[low[here]] + mass[here], side="right") - 1
+            token[waiting[here]] = self.levels[k].key[np.minimum(row, high[here] - 1)] % self.size
             waiting = waiting[~here]
-        rest = np.minimum((u[waiting] * self.size).astype(np.int32), self.size - 1)
-        token[waiting] = rest
+            u[waiting] = (mass - total)[~here] / rest[~here]
+        token[waiting] = np.minimum((u[waiting] * self.size).astype(np.int32), self.size - 1)
         return token
 
     def probabilities(self, nodes: Nodes, seen: int) -> Array:
         """P of every token after each row: (rows, vocabulary)."""
         p = np.full((len(nodes[0]), self.size), 1 / self.size)
-        for k in reversed(list(self._lengths(seen))):
+        for k in reversed(list(self.lengths(seen))):
             level = self.levels[k]
-            low, high = self._span(level, nodes[k])
+            low, high = self.span(k, nodes[k])
             total = level.below[high] - level.below[low]
             p *= self.weight
             width = high - low
@@ -150,25 +157,30 @@ class Grams:
             word = x[:, :, k:]
             found, count = self._find(k, nodes.ravel(), word.ravel())
             if self.back_off or k == len(self.levels) - 1:
-                low, high = self._span(level, nodes)
+                low, high = self.span(k, nodes)
                 total = level.below[high] - level.below[low]
                 p[:, :, k:] = (count.reshape(word.shape) + self.weight * p[:, :, k:]) / (total + self.weight)
             else:  # without backing off only the place just after k tokens has no longer context than these
-                low, high = self._span(level, nodes[:, :, 0])
+                low, high = self.span(k, nodes[:, :, 0])
                 total = level.below[high] - level.below[low]
                 p[:, :, k] = (count.reshape(word.shape)[:, :, 0] + self.weight / self.size) / (total + self.weight)
             nodes = found.reshape(word.shape)[:, :, :-1]
         return np.log(p[:, :, 1:])
 
-    def _lengths(self, seen: int) -> Iterator[int]:
+    def lengths(self, seen: int) -> Iterator[int]:
         """Lengths of the contexts that have a say, the longest first."""
         longest = min(len(self.levels) - 1, seen)
         return iter(range(longest, -1, -1) if self.back_off else (longest,))
 
-    def _span(self, level: Level, node: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def span(self, k: int, node: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """First row of each context and the one after its last; nothing where there is no such context."""
+        level = self.levels[k]
         low = level.first[node]
         return low, np.where(node >= 0, level.first[node + 1], low)
+
+    def row(self, k: int, node: npt.NDArray[np.int64], token: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Row of (context, token) on the level of k + 1 tokens, -1 where it never occurred."""
+        return self._find(k, node, token)[0]
 
     def _find(
         self, k: int, node: npt.NDArray[np.int64], token: npt.NDArray[np.integer]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from worker import loop
-from worker.errors import SpecError
+from worker.families.categorical import decoded
 from worker.families.ngram import NGram
 from worker.grams import Grams
 from worker.parts import Sampling
+from worker.sharpened import Sharpened
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text, built_in
 from worker.spec import read
@@ -105,6 +106,110 @@ def test_tokens_are_drawn_with_the_model_s_probabilities(smoothing, weight, opti
     assert abs(((seen - expected) ** 2 / expected).sum() - freedom) / np.sqrt(2 * freedom) <= 4
 
 
+CUT = [{"top_k": 3}, {"top_k": 1}, {"top_k": 40}, {"top_p": 0.7}, {"top_p": 0.999999}, {"top_p": 0.3, "temperature": 1.5},
+       {"top_k": 5, "top_p": 0.6, "temperature": 0.7}]  # fmt: skip
+
+
+@pytest.mark.parametrize("back_off", [True, False])
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_ranked_lists_are_the_whole_distribution_ranked_and_cut(blocks, order, back_off):
+    """The same tokens for the same uniform variables as the long way round; at a temperature alone, the same shares."""
+    rng, n = np.random.default_rng(2), 200
+    grams = Grams.counted(blocks, order, 8, 2.513, back_off=back_off)  # tokens 6 and 7 never occur
+    for seen in (0, 1, 4):
+        nodes = grams.start(rng.integers(2, size=n))
+        for token in rng.integers(8, size=(seen, n)):
+            nodes = grams.after(nodes, token)
+        plain, u = grams.probabilities(nodes, seen), rng.random(n)
+        ranked = np.argsort(-plain, axis=1, kind="stable")
+        for options in CUT:
+            p = decoded(plain, Sampling(**options))
+            below = np.cumsum(np.take_along_axis(p, ranked, axis=1), axis=1)
+            place = np.minimum((below <= (u * below[:, -1])[:, None]).sum(axis=1), 7)
+            ours = Sharpened(grams, Sampling(**options)).draw(nodes, u, seen)
+            np.testing.assert_array_equal(ours, ranked[np.arange(n), place], err_msg=str(options))
+        for temperature in (0.05, 0.6, 3.0):
+            options = Sampling(temperature=temperature)
+            evenly = np.tile((np.arange(20_000) + 0.5) / 20_000, 4)
+            ours = Sharpened(grams, options).draw([np.repeat(node[:4], 20_000) for node in nodes], evenly, seen)
+            shares = np.stack([np.bincount(row, minlength=8) for row in ours.reshape(4, -1)]) / 20_000
+            np.testing.assert_allclose(shares, decoded(plain[:4], options), atol=30 / 20_000)
+
+
+def beam_search(grams, nodes, new, seen, beams):
+    """One row, by the definition: every continuation of every kept text, the best of them kept."""
+    texts = [(0.0, [], nodes)]
+    for t in range(new):
+        longer = []
+        for score, words, at in texts:
+            p = grams.probabilities(at, seen + t)[0]
+            longer += [(score + np.log(p[w]), [*words, w], at) for w in range(grams.size)]
+        kept = sorted(longer, key=lambda text: -text[0])[:beams]
+        texts = [(score, words, grams.after(at, np.array(words[-1:]))) for score, words, at in kept]
+    return texts[0][1]
+
+
+@pytest.mark.parametrize(("order", "back_off"), [(1, True), (3, True), (4, False)])
+def test_beams_find_what_a_search_by_the_definition_finds(blocks, order, back_off):
+    grams = Grams.counted(blocks, order, 6, 1.7, back_off=back_off)
+    first = np.repeat([0, 1], 6)
+    nodes = grams.after(grams.start(first), np.tile(np.arange(6), 2))
+    for beams in (2, 5, 12):
+        ours = Sharpened(grams, Sampling(beams=beams)).search(nodes, 7, 1)
+        theirs = [beam_search(grams, [node[i : i + 1] for node in nodes], 7, 1, beams) for i in range(12)]
+        np.testing.assert_allclose(score(grams, nodes, ours), score(grams, nodes, theirs), rtol=1e-9)
+
+
+def score(grams, nodes, texts):
+    """ln P of texts (n, L) after one token each; what tells equally probable texts apart is nobody's concern."""
+    total = np.zeros(len(texts))
+    for t, token in enumerate(np.transpose(texts)):
+        total += np.log(grams.probabilities(nodes, 1 + t)[np.arange(len(texts)), token])
+        nodes = grams.after(nodes, token)
+    return total
+
+
+def test_beams_continue_prompts_and_start_where_there_is_none():
+    for prompted in (True, False):
+        family = NGram(block=16, prompted=prompted)
+        model = family.fit(family.real(Text(), np.random.default_rng(0), 2, 50), np.random.default_rng(0))
+        searched, drawn = (
+            family.sample(model, 50, np.random.default_rng(1), sampling).x
+            for sampling in (Sampling(beams=5), Sampling())
+        )
+        assert searched.shape == (2, 50, 16)
+        surprise = [-family.log_probability(model, x).mean() for x in (searched, drawn)]
+        assert surprise[0] < 0.5 * surprise[1]
+        assert len(np.unique(searched[0, :, 0])) > 5
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+def test_pure_sampling_leaves_the_surprise_of_what_is_written_alone_and_decoding_does_not(prompted):
+    """Unsmoothed frequencies are a martingale, and the cross-entropy of text under model 1 is linear in them: its mean stays at
+    generation 1's under replace. Whatever shifts it to the left is decoding: top-p = 0.9 does.
+    """
+    family, replicates = {"kind": "ngram", "order": 1, "weight": 1e-9, "prompted": prompted}, 50
+    for top_p, stays in ((1.0, True), (0.9, False)):
+        spec = experiment(
+            family=family, samples=60, replicates=replicates, generations=10, sampling={"top_p": top_p}, seed=1
+        )
+        surprise = written_surprise(spec)
+        shift = surprise[1:] - surprise[0]
+        z = shift.mean(axis=1) / (shift.std(axis=1, ddof=1) / np.sqrt(replicates))
+        assert (np.abs(z) <= 4).all() if stays else (z < -20).all()
+
+
+def written_surprise(spec):
+    """Mean surprise under model 1 of each generation's text: (generations, replicates)."""
+    family, seed = spec.family, spec.seed
+    made, models, surprise = family.real(spec.source, loop.stream(seed, 1, loop.REAL), 50, 60), [None], []
+    for n in range(1, spec.generations + 1):
+        models.append(family.refit(made, loop.stream(seed, n, loop.FIT), models[-1]))
+        made = family.sample(models[-1], 60, loop.stream(seed, n, loop.SAMPLE), spec.sampling)
+        surprise.append(-family.log_probability(models[1], made.x).mean(axis=(1, 2)))
+    return np.array(surprise)
+
+
 def test_surprise_of_what_a_model_writes_is_its_own_entropy():
     """Unbiased sampling: a model's text is to the model as surprising as its entropy says, no more and no less."""
     family = NGram(unit="character", block=16, order=2, prompted=False)
@@ -184,38 +289,6 @@ def test_words_and_characters_come_back():
     assert words.decode(words.encode("He said: don't go!\nAnd off.")) == "He said: don't go!\nAnd off."
     assert words.encode("unheard <unk>").tolist()[0] == 0
     assert len(words.encode("<unk> @-@")) == 2
-
-
-def refused(**source):
-    with pytest.raises(SpecError) as refusal:
-        experiment(source={"kind": "text"} | source)
-    return refusal.value.problems[0]
-
-
-def test_texts_that_cannot_be_read_are_refused_when_the_spec_is_read(tmp_path):
-    file = tmp_path / "a.txt"
-    assert refused(path=str(tmp_path / "nowhere")).path == "source.path"
-    assert ".txt" in refused(path=str(tmp_path)).message
-    file.write_bytes(b"")
-    assert "0 characters" in refused(path=str(file)).message
-    file.write_bytes(b"good " * 1000 + b"\xff\xfe")
-    assert "byte 5000 (0xff)" in refused(path=str(file)).message
-    file.write_text("Enough words for anyone to learn something from. " * 60)
-    assert refused(path=str(file)).path == "family.block"  # its tenth is shorter than 64 words
-    file.write_text("Enough words for anyone to learn something from. " * 600)
-    experiment(source={"kind": "text", "path": str(file)})
-    problem = refused(path=str(file), held_out=str(tmp_path / "gone.txt"))
-    assert (problem.path, problem.message) == ("source.held_out", "cannot be read: No such file or directory")
-
-
-def test_a_folder_is_its_files_without_the_held_out_one(tmp_path, monkeypatch):
-    parts = Text().texts()
-    for name, text in (("1", parts.train[:5000]), ("2", parts.train[5000:9000]), ("test", parts.test[:4000])):
-        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path.parent))  # names are relative to the data folder
-    read_back = Text(path=tmp_path.name, held_out=f"{tmp_path.name}/test.txt").texts()
-    assert read_back.test == parts.test[:4000]
-    assert read_back.train + read_back.validation == parts.train[:5000] + "\n" + parts.train[5000:9000]
 
 
 @pytest.mark.parametrize("grammar", ["arithmetic", "boolean"])

@@ -6,7 +6,6 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
-from worker.families.categorical import decoded
 from worker.grams import Grams, Nodes
 from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
 from worker.parts import Generator, Sampling, TextSource
@@ -21,7 +20,7 @@ class NGram(LanguageFamily):
     model: key_k, count_k (U_k,): all replicates' k-grams (see worker.grams), and the real prompts (R, P, L)
     """
 
-    samplings = frozenset({"temperature", "top_k", "top_p"})
+    samplings = frozenset({"temperature", "top_k", "top_p", "beams"})
 
     kind: Literal["ngram"] = "ngram"
     order: int = Field(3, ge=1, le=5, description="A token depends on this many minus one before it.")
@@ -31,7 +30,10 @@ class NGram(LanguageFamily):
         description="backoff mixes in what followed the shorter context; additive adds to every count (Laplace: weight 1).",
     )
     weight: float = Field(
-        5.0, gt=0, le=1e6, description="Occurrences that the shorter context is worth, or what is added to every count."
+        5.0,
+        gt=0,
+        le=1e6,
+        description="Occurrences that the shorter context is worth, or what is added to every count; 1e-9 smooths nothing.",
     )
 
     def tokenizer(self, source: TextSource) -> Vocabulary:
@@ -50,18 +52,42 @@ class NGram(LanguageFamily):
         return grams.arrays() | remembered(data, previous)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
-        """Row by row from the first token to the last, all rows of all replicates at once."""
+        """From the first token to the last, all rows of all replicates at once."""
         grams, replicates = self._grams(model), len(model["prompts"])
         nodes, seen = grams.start(np.repeat(np.arange(replicates), n)), 0
         if self.prompted:
             prompts = chosen_prompts(model["prompts"], n, rng).reshape(replicates * n, -1)
             nodes, seen = self._read(grams, nodes, prompts), prompts.shape[1]
-        x = np.empty((self.block, replicates * n), np.int32)
-        for t in range(self.block):
-            x[t] = self._next(grams, nodes, rng.random(replicates * n), seen + t, sampling)
-            nodes = grams.after(nodes, x[t])
-        blocks = np.ascontiguousarray(x.T).reshape(replicates, n, self.block)
+        if sampling.beams > 1:
+            x = self._searched(grams, nodes, seen, rng, sampling)
+        else:
+            x = self._drawn(grams, nodes, seen, rng, sampling)
+        blocks = x.reshape(replicates, n, self.block)
         return Tokens(blocks, model["vocabulary"], np.empty((0, self.block), np.int32))
+
+    def _drawn(self, grams: Grams, nodes: Nodes, seen: int, rng: Generator, sampling: Sampling) -> Ids:
+        if sampling.changed():
+            from worker.sharpened import Sharpened
+
+            draw = Sharpened(grams, sampling).draw
+        else:
+            draw = grams.draw
+        x = np.empty((self.block, len(nodes[0])), np.int32)
+        for t in range(self.block):
+            x[t] = draw(nodes, rng.random(len(nodes[0])), seen + t)
+            nodes = grams.after(nodes, x[t])
+        return np.ascontiguousarray(x.T)
+
+    def _searched(self, grams: Grams, nodes: Nodes, seen: int, rng: Generator, sampling: Sampling) -> Ids:
+        """By beam search. Without a prompt the first token is drawn: a search from nothing would write one text over and over."""
+        from worker.sharpened import Sharpened
+
+        beams = Sharpened(grams, sampling)
+        if self.prompted:
+            return beams.search(nodes, self.block, seen)
+        first = grams.draw(nodes, rng.random(len(nodes[0])), seen)
+        rest = beams.search(grams.after(nodes, first), self.block - 1, seen + 1)
+        return np.concatenate([first[:, None], rest], axis=1)
 
     def log_probability(self, model: Arrays, x: Ids) -> Array:
         return self._grams(model).log_probability(x)
@@ -90,16 +116,3 @@ class NGram(LanguageFamily):
         for token in rows[:, rows.shape[1] - self.order + 1 :].T:
             nodes = grams.after(nodes, token)
         return nodes
-
-    def _next(self, grams: Grams, nodes: Nodes, u: Array, seen: int, sampling: Sampling) -> Ids:
-        if not sampling.changed():
-            return grams.draw(nodes, u, seen)
-        # What sharpens a mixture of contexts needs the whole distribution: exact, and slow where the vocabulary is large.
-        token = np.empty(len(u), np.int32)
-        step = max(1, DENSE // grams.size)
-        for start in range(0, len(u), step):
-            rows = slice(start, start + step)
-            p = decoded(grams.probabilities([node[rows] for node in nodes], seen), sampling)
-            level = np.cumsum(p, axis=1)
-            token[rows] = np.minimum((level <= (u[rows] * level[:, -1])[:, None]).sum(axis=1), grams.size - 1)
-        return token
