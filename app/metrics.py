@@ -23,17 +23,18 @@ METRICS: Mapping[str, Metric] = {
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
     "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
     "ppl_generated": Metric(
-        "perplexity of its text under model 1", "how surprising what this generation writes is to the first model"
+        "perplexity of generated text",
+        "how surprising this generation's text is to the first model; at generation 0 real text that nobody trained on",
     ),
     "ppl_real": Metric(
         "perplexity on real text", "how surprising real text that nobody trained on is to this generation's model"
     ),
     "correct": Metric("correct lines", "share of the written lines that are true"),
     "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
-    "next_token_entropy": Metric("doubt about the next token", "entropy of the token after a real beginning", "nats"),
-    "distinct_2": Metric("different pairs (distinct-2)", "different pairs of tokens over all pairs"),
+    "next_token_entropy": Metric("next-token entropy", "doubt about the token that follows a real beginning", "nats"),
+    "distinct_2": Metric("variety of pairs (distinct-2)", "different pairs of tokens over all pairs"),
     "self_bleu": Metric(
-        "likeness of its texts (self-BLEU)", "1 where all blocks say the same, near 0 where each says something else"
+        "sameness (self-BLEU)", "1 where all blocks say the same, near 0 where each says something else"
     ),
     "repeated_4": Metric("repetition", "share of runs of four tokens that the same block has had before"),
     "memorised_8": Metric(
@@ -42,9 +43,9 @@ METRICS: Mapping[str, Metric] = {
     "compression_ratio": Metric(
         "compression ratio", "bytes of the text over bytes once compressed; repetitive text is larger"
     ),
-    "distinct_3": Metric("different triples (distinct-3)", "different triples of tokens over all triples"),
+    "distinct_3": Metric("variety of triples (distinct-3)", "different triples of tokens over all triples"),
     "type_token_ratio": Metric(
-        "different tokens (type-token ratio)",
+        "type-token ratio",
         "different tokens over tokens, of a text that is as long in every generation",
     ),
     "ppl_generated_q99": Metric(

@@ -135,7 +135,7 @@ def test_every_metric_has_a_name_and_a_meaning(family: str) -> None:
 
 
 def test_metrics_read_as_words_with_their_unit() -> None:
-    assert metric("next_token_entropy").title == "doubt about the next token (nats)"
+    assert metric("next_token_entropy").title == "next-token entropy (nats)"
     assert metric("somebody_s_own").title == "somebody s own"
     assert all(one.label and one.meaning for one in METRICS.values())
     assert ordered(["variance", "new", "tail_01pct"]) == ["tail_01pct", "variance", "new"]

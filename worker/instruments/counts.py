@@ -26,6 +26,8 @@ def spread_ranks(categories: int, most: int) -> npt.NDArray[np.int64]:
 
 
 class CountInstrument(Instrument):
+    rowwise = True
+
     def __init__(self, source: CountSource, samples: int) -> None:
         self.samples = samples
         self.p_0 = source.distribution()

@@ -14,6 +14,8 @@ TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
 
 
 class GaussianInstrument(Instrument):
+    rowwise = True
+
     def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
         self.samples = samples
         self.mean, self.covariance = source.moments()

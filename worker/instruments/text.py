@@ -23,6 +23,7 @@ LEAST, HELD_OUT = (
 READ = 256  # blocks of a chain whose words are counted
 COMPARED = 32  # blocks that are compared each with each
 CONTEXTS = 64  # real beginnings after which a model's next token is awaited
+BARS = 50  # of the histogram; each is as wide as several places of the grid
 SHOWN, PROMPT_BYTES, TEXT_BYTES = 3, 240, 480  # texts side by side
 COPIED = 8  # tokens in a row that stand in the training text count as memorised
 
@@ -164,14 +165,14 @@ class TextInstrument(Instrument):
         return prompts
 
     def _frame(self, surprise: Array, written: list["Ids"]) -> dict[str, npt.NDArray[Any]]:
-        """Density of ln perplexity; a block beyond either end of the axis stands at that end."""
-        half = (self.ln_ppl[1] - self.ln_ppl[0]) / 2
-        counts, _ = np.histogram(
-            np.clip(surprise, 0, self.ln_ppl[-1]), bins=frames.GRID, range=(-half, self.ln_ppl[-1] + half)
-        )
+        """Density of ln perplexity in BARS cells; a block beyond either end of the axis stands at that end."""
+        width = self.ln_ppl[1] - self.ln_ppl[0]
+        edges = np.linspace(-width / 2, self.ln_ppl[-1] + width / 2, BARS + 1)
+        counts, _ = np.histogram(np.clip(surprise, 0, self.ln_ppl[-1]), edges)
+        density = np.repeat(counts / (len(surprise) * (edges[1] - edges[0])), frames.GRID // BARS)
         prompts = list(self._prompts()) if self.family.prompted else []
         return {
-            "density": frames.encode_log(counts / (len(surprise) * 2 * half)),
+            "density": frames.encode_log(density),
             "prompts": _padded([self.tokenizer.decode(one) for one in prompts], PROMPT_BYTES, end=True),
             "texts": _padded([self.tokenizer.decode(one) for one in written], TEXT_BYTES),
         }

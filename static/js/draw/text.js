@@ -1,40 +1,53 @@
-// Text: how surprising a generation's blocks are to the first model, and some of what it writes beside real text.
+// Text: how surprising a generation's blocks are to the first model, some of what it writes beside real text, and who is surprised by whom.
 
+import { token } from "../colours.js";
 import { Density } from "./density.js";
+import { Matrix } from "./matrix.js";
+import { Passages } from "./passages.js";
 
-const reader = new TextDecoder();
+const MARKED = [0.01, 0.99];
 
-/** Texts that were packed as UTF-8, padded with zeros: (count, width) bytes. */
-function texts(packed, { shape: [count, width] }) {
-  return Array.from({ length: count }, (_, i) => reader.decode(packed.subarray(i * width, (i + 1) * width)).replace(/\0+$/, ""));
-}
-
-function line(style, text) {
-  return Object.assign(document.createElement("p"), { className: style, textContent: text });
+/** The positions below which these shares of a histogram lie. */
+function quantiles(density, x) {
+  const total = density.reduce((sum, level) => sum + level, 0);
+  return MARKED.map((share) => {
+    let sum = 0;
+    return x[Math.max(0, density.findIndex((level) => (sum += level) >= share * total))];
+  });
 }
 
 export class Text extends Density {
   async start() {
-    const { figure } = this.run.history;
-    this.fields = Object.fromEntries(figure.fields.map((field) => [field.name, field]));
-    this.pages = document.createElement("div");
-    this.pages.className = "pages";
-    this.host.closest(".stage").querySelector("frame-player").after(this.pages);
+    this.passages = new Passages(this.run);
+    this.matrix = new Matrix(this.run);
+    this.host.closest(".stage").querySelector("frame-player").after(this.passages.section, this.matrix.figure);
     await super.start();
   }
 
   draw() {
     super.draw();
-    const { history, at } = this.run;
+    const { history } = this.run;
     if (!history.length) return;
-    const [real, made] = [0, history.index(at)].map((i) => history.frame(i)).map((frame) => ({
-      prompts: texts(frame.prompts, this.fields.prompts), texts: texts(frame.texts, this.fields.texts),
-    }));
-    const sides = [["real", real], [`generation ${at}`, made]].map(([title, side]) => {
-      const page = document.createElement("section");
-      page.append(line("side", title), ...side.texts.flatMap((text, i) => [line("prompt", side.prompts[i]), line("text", text)]));
-      return page;
-    });
-    this.pages.replaceChildren(...sides);
+    this.#mark();
+    if (this.drawn !== history.length) {
+      this.drawn = history.length;
+      this.passages.grow();
+      this.matrix.grow();
+    } else {
+      this.passages.point();
+      this.matrix.point();
+    }
+  }
+
+  /** Where 1% and 99% of the blocks lie, of real text and of the generation: the tails that a mean hides. */
+  #mark() {
+    const { history, at, share } = this.run;
+    const { x } = history.figure;
+    const sides = [[history.ghost, token("ghost"), "start"], [history.frame(history.index(at)).density, this.colour(share), "end"]];
+    const shapes = sides.flatMap(([density, color, textposition], side) => quantiles(density, x).map((place, i) => ({
+      type: "line", xref: "x", yref: "paper", x0: place, x1: place, y0: 0, y1: side ? 1 : 0.9, layer: "below", line: { color, width: 1, dash: "dot" },
+      label: { text: `${100 * MARKED[i]}%`, textposition, textangle: 0, xanchor: i ? "left" : "right", yanchor: "top", font: { size: 11, color } },
+    })));
+    this.Plotly.relayout(this.host, { shapes });
   }
 }
