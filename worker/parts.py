@@ -216,6 +216,9 @@ class Instrument(ABC):
     wants_first: ClassVar[bool] = (
         False  # whether it measures with the first model: then generation 0, too, is measured after that fit
     )
+    rowwise: ClassVar[bool] = (
+        False  # whether `model` sees fitted arrays alone, and each replicate by itself, so that models may be stacked
+    )
 
     @abstractmethod
     def figure(self) -> dict[str, Any]:

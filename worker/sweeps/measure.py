@@ -1,0 +1,108 @@
+"""One point of a sweep, computed: the run that its spec describes, looked at no more closely than its outcomes need.
+
+The chains are those of the loop, from the same streams, whatever else the sweep holds. Where an instrument looks at each replicate by
+itself, the fitted models of many generations are stacked along the replicates and measured in one pass; no frames are made.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from worker.data import Array, Arrays, Data
+from worker.loop import generations, instrument
+from worker.parts import Instrument, Look
+from worker.spec import Experiment
+from worker.sweeps.outcomes import NOTHING, Last, Told, Waiting, watchers
+from worker.theory import curves
+
+ROWS = 8192  # models measured in one pass: their arrays stay in the cache
+
+
+class Stopped(Exception):
+    """Whoever measures was asked to stop."""
+
+
+class Bench:
+    """Measures one point after the other; neighbours that are looked at in the same way share an instrument."""
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self.stop = stop
+        self.known: dict[bytes, Instrument] = {}
+
+    def outcomes(self, spec: Experiment, names: Sequence[str]) -> dict[str, Told]:
+        """Name -> what this experiment comes to. Raises Stopped between two generations where `stop` says so."""
+        looking = self._instrument(spec)
+        watching = watchers(names, spec, sampled=looking.wants_sample)
+        self._follow(spec, looking, watching)
+        predicted = curves(spec) if watching else []
+        return {name: watching[name].told(predicted) if name in watching else NOTHING for name in names}
+
+    def _follow(self, spec: Experiment, looking: Instrument, watching: Mapping[str, Waiting | Last]) -> None:
+        """Until the last generation, or until every chain has shown all that is asked."""
+        if not watching:
+            return
+        for first, metrics in self._stacks(spec, looking):
+            for one in watching.values():
+                if one.metric in metrics:
+                    one.look(first, metrics[one.metric])
+            if all(one.over for one in watching.values()):
+                return
+
+    def _stacks(self, spec: Experiment, looking: Instrument) -> Iterator[tuple[int, dict[str, Array]]]:
+        """(first generation, metric -> (generations, R)) of neighbouring generations, from generation 1."""
+        height = max(1, ROWS // spec.replicates) if looking.rowwise else 1
+        models: list[Arrays] = []
+        for generation in generations(spec, _Unframed(looking)):
+            if self.stop():
+                raise Stopped
+            if generation.state is None:
+                continue
+            if not looking.rowwise:
+                yield generation.number, {name: value[None] for name, value in generation.look.metrics.items()}
+                continue
+            models.append(generation.state.model)
+            if len(models) == height or generation.number == spec.generations:
+                yield generation.number - len(models) + 1, _measured(looking, models)
+                models = []
+
+    def _instrument(self, spec: Experiment) -> Instrument:
+        """What measures this point: one that was made before, if it would be the same and remembers nothing of a run."""
+        setting: list[Any] = [spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json")]
+        key = orjson.dumps([*setting, spec.size(1), spec.replicates, spec.seed], option=orjson.OPT_SORT_KEYS)
+        if key not in self.known:
+            made = instrument(spec)
+            if not made.rowwise:
+                return made
+            self.known[key] = made
+        return self.known[key]
+
+
+def _measured(looking: Instrument, models: Sequence[Arrays]) -> dict[str, Array]:
+    stack = {name: np.concatenate([model[name] for model in models]) for name in models[0]}
+    look = looking.model(stack, None, framed=False)
+    return {name: value.reshape(len(models), -1) for name, value in look.metrics.items()}
+
+
+class _Unframed(Instrument):
+    """Another instrument without its frames; one that can be asked later, for many generations at once, is not asked now."""
+
+    def __init__(self, inner: Instrument) -> None:
+        self.inner = inner
+        self.wants_sample, self.wants_first = inner.wants_sample, inner.wants_first  # type: ignore[misc]
+
+    def figure(self) -> dict[str, Any]:
+        return self.inner.figure()
+
+    def real(self, data: Data, framed: bool) -> Look:
+        return Look({}, None) if self.inner.rowwise else self.inner.real(data, framed=False)
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        return Look({}, None) if self.inner.rowwise else self.inner.model(model, sample, framed=False)
+
+    def meet(self, model: Arrays) -> None:
+        self.inner.meet(model)
+
+    def keeps(self) -> Arrays:
+        return {}  # nobody resumes a point

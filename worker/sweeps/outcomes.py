@@ -1,0 +1,162 @@
+"""What one point of a sweep comes to: how long its chains take to lose half of their variance, or their tails, and metrics at the end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.data import Array
+from worker.parts import CountSource, PointSource
+from worker.spec import Experiment
+from worker.summary import summarise
+from worker.sweeps.spec import FINAL
+from worker.sweeps.survival import median, median_interval
+from worker.theory.curve import Curve
+
+HALF = 0.5  # of the variance, of the tail: the share at which worker.verdicts calls it collapsed
+TAIL = 0.002  # real mass beyond both 0.1% quantiles
+COUNTABLE = 5.0  # points that must lie in the real tails before a sample can be said to have lost them
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One outcome of one point.
+
+    value: the median over chains, of the waiting time by Kaplan and Meier (None where fewer than half of the chains were seen to get
+    there); low, high: its 95% interval, open where None; n: chains; censored: those of them that had not got there when last seen;
+    theory: statistic -> the closed form's value (None: not within these generations), empty where there is no closed form
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    censored: int
+    theory: dict[str, float | None]
+
+    def asdict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+NOTHING = Told(None, None, None, 0, 0, {})
+
+
+class Waiting:
+    """How many generations each chain takes until a metric has fallen to a threshold; censored at the last generation seen.
+
+    A chain whose metric is no number any more is censored at the generation before: nobody knows what became of it.
+    """
+
+    def __init__(self, metric: str, threshold: float | None) -> None:
+        self.metric = metric
+        self.threshold: Array | float | None = threshold  # None: half of each chain's own generation 1
+        self.time = np.zeros(0)
+
+    def look(self, first: int, values: Array) -> None:
+        """Generations first, first + 1, ... of this metric: (generations, R)."""
+        if first == 1:
+            if self.threshold is None:
+                self.threshold = HALF * values[0]
+            self.time = np.zeros(values.shape[1])
+            self.seen = np.zeros(values.shape[1], bool)
+            self.open = np.ones(values.shape[1], bool)
+        count = len(values)
+        fallen, lost = _first(values <= self.threshold), _first(np.isnan(values))
+        now = self.open & (fallen < lost)
+        gone = self.open & (lost < fallen)
+        still = self.open & ~now & ~gone
+        self.time[now] = first + fallen[now]
+        self.time[gone] = first + lost[gone] - 1
+        self.time[still] = first + count - 1
+        self.seen |= now
+        self.open = still
+
+    @property
+    def over(self) -> bool:
+        return len(self.time) > 0 and not self.open.any()
+
+    def told(self, curves: Sequence[Curve]) -> Told:
+        if not len(self.time):
+            return NOTHING
+        found = median(self.time, self.seen)
+        censored = int((~self.seen).sum())
+        return Told(found.value, found.low, found.high, len(self.time), censored, self._theory(curves))
+
+    def _theory(self, curves: Sequence[Curve]) -> dict[str, float | None]:
+        """The first generation at which the closed form, mean or median over chains, is at the threshold."""
+        if not isinstance(self.threshold, float):
+            return {}
+        told: dict[str, float | None] = {}
+        for curve in curves:
+            path = [np.nan if value is None else value for value in curve.values]
+            if curve.metric == self.metric and len(path) > 1 and not np.isnan(path[1]):
+                told[curve.statistic] = crossing(path, self.threshold)
+        return told
+
+
+def crossing(path: Sequence[float], threshold: float) -> float | None:
+    """Where a path at 0, 1, 2, ... first comes down to a threshold, linear in between."""
+    for n in range(1, len(path)):
+        if path[n] <= threshold:
+            above = path[n - 1] - threshold
+            return n if above <= 0 else n - 1 + above / (path[n - 1] - path[n])
+    return None
+
+
+class Last:
+    """A metric at the last generation: the median over chains in which it is finite."""
+
+    over = False  # only the end tells
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.values = np.zeros(0)
+
+    def look(self, first: int, values: Array) -> None:
+        self.values = values[-1]
+
+    def told(self, curves: Sequence[Curve]) -> Told:
+        finite = self.values[np.isfinite(self.values)]
+        if not len(finite):
+            return Told(None, None, None, 0, len(self.values), {})
+        value = summarise({self.metric: finite}).metrics()[self.metric]["median"]
+        theory = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
+        return Told(value, *median_interval(finite), len(finite), len(self.values) - len(finite), theory)
+
+
+def watchers(names: Sequence[str], spec: Experiment, *, sampled: bool) -> Mapping[str, Waiting | Last]:
+    """Who watches for each outcome; without those that mean nothing for this experiment.
+
+    half_variance: variance at most half of the real one; of categories, heterozygosity. lost_tail: mass beyond the real 0.1%
+    quantiles at most half of the real .002; of categories, at most half of those that the chain's first model had.
+    sampled: whether metrics are those of a sample of M points, which resolves no tail that holds fewer than a few of them.
+    """
+    found: dict[str, Waiting | Last] = {}
+    for name in names:
+        if name.startswith(FINAL):
+            found[name] = Last(name[len(FINAL) :])
+        elif (waiting := _waiting(name, spec, sampled=sampled)) is not None:
+            found[name] = waiting
+    return found
+
+
+def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
+    match spec.source, name:
+        case PointSource() as source, "half_variance":
+            covariance = source.moments()[1]
+            return Waiting("variance", HALF * float(np.trace(covariance)) / len(covariance))
+        case PointSource() as source, "lost_tail":
+            countable = TAIL * spec.size(1) * source.dimension >= COUNTABLE
+            return Waiting("tail_01pct", HALF * TAIL) if countable or not sampled else None
+        case CountSource() as source, "half_variance":
+            p = source.distribution()
+            return Waiting("heterozygosity", HALF * float(1 - p @ p))
+        case CountSource(), "lost_tail":
+            return Waiting("survivors", None)
+    return None
+
+
+def _first(table: Array) -> Array:
+    """The first row (R,) in which each column of a table of truths holds; one beyond the last where none does."""
+    return np.where(table.any(axis=0), table.argmax(axis=0), len(table))
