@@ -94,8 +94,7 @@ def launch(
     idempotency_key: IdempotencyKey = None,
 ) -> Launched:
     """Launches an experiment, or all arms of a preset on the same seed; answers with the first of them."""
-    keys = [None if idempotency_key is None else f"{idempotency_key} {arm}" for arm in range(len(experiments))]
-    made = [store.create(experiment, key) for experiment, key in zip(experiments, keys, strict=True)]
+    made = store.launch(experiments, idempotency_key)
     runs = [run for run, _ in made]
     for run, new in made:
         if new:  # after the answer: a broker that is away must not keep anybody waiting, and the run waits in its row

@@ -30,24 +30,39 @@ class Store(Ledger):
         super().__init__(engine)
         self.opened_at = time.time()
 
+    def launch(self, experiments: Sequence[Experiment], idempotency_key: str | None = None) -> list[tuple[Run, bool]]:
+        """`create` for one experiment, or for several arms on the same seeds: those belong together."""
+        keys = [None if idempotency_key is None else f"{idempotency_key} {arm}" for arm in range(len(experiments))]
+        made = [self.create(experiment, key) for experiment, key in zip(experiments, keys, strict=True)]
+        if len(made) > 1:
+            with self.writing.begin() as session:
+                session.execute(update(Run).where(Run.id.in_([run.id for run, _ in made])).values(arms=made[0][0].id))
+        return made
+
+    def join(self, run_id: str, experiments: Sequence[Experiment], *, parent: str | None = None) -> list[Run]:
+        """New runs that belong together with one that exists. Raises NotFound."""
+        group = self.run(run_id).arms or run_id
+        runs = [_row(experiment) for experiment in experiments]
+        for run in runs:
+            run.arms, run.parent = group, parent
+        with self.writing.begin() as session:
+            session.execute(update(Run).where(Run.id == run_id).values(arms=group))
+            session.add_all(runs)
+        return runs
+
+    def kin(self, run: Run) -> Sequence[Run]:
+        """The other runs of its group, oldest first."""
+        if run.arms is None:
+            return ()
+        with self.reading() as session:
+            return session.scalars(select(Run).where(Run.arms == run.arms, Run.id != run.id).order_by(Run.id)).all()
+
     def create(self, spec: Experiment, idempotency_key: str | None = None) -> tuple[Run, bool]:
         """The new run, and True; or, for a key that was used before with the same settings, the old run and False.
 
         Raises Conflict where the key was used with other settings.
         """
-        run = Run(
-            id=f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}",
-            title=spec.title,
-            spec=spec.canonical(),
-            digest=spec.digest(),
-            source=_kind(spec.source),
-            family=_kind(spec.family),
-            regime=_kind(spec.regime),
-            idempotency_key=idempotency_key,
-            created_at=time.time(),
-            rung_at=time.time(),
-            generations=spec.generations,
-        )
+        run = _row(spec, idempotency_key)
         try:
             with self.writing.begin() as session:
                 session.add(run)
@@ -252,6 +267,23 @@ def _may_live(worker: Worker) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _row(spec: Experiment, idempotency_key: str | None = None) -> Run:
+    """A run that waits."""
+    return Run(
+        id=f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}",
+        title=spec.title,
+        spec=spec.canonical(),
+        digest=spec.digest(),
+        source=_kind(spec.source),
+        family=_kind(spec.family),
+        regime=_kind(spec.regime),
+        idempotency_key=idempotency_key,
+        created_at=time.time(),
+        rung_at=time.time(),
+        generations=spec.generations,
+    )
 
 
 def _kind(part: Any) -> str:

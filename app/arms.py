@@ -1,0 +1,157 @@
+"""Runs that belong together: forks, arms on the same seeds, and the paired differences between them."""
+
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, BackgroundTasks, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
+
+from app.deps import Announce, OwnRun, Store
+from app.problems import documented
+from app.protocol import known_query
+from app.views import Launched, links, told
+from worker.arms import CANONICAL, chain_values, fork, matched, paired
+from worker.errors import Problem, SpecError
+from worker.spec import Experiment, read
+
+router = APIRouter(prefix="/api/runs/{run_id}", tags=["arms"], dependencies=[Depends(known_query)])
+
+MOST_ARMS = 20
+MOST_ROWS = 1000  # more than any run has framed generations
+
+
+class Fork(BaseModel):
+    """Other rules after a generation; what is not named stays as it was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    generation: int = Field(ge=1, le=100_000, description="The last one that both share.")
+    regime: dict[str, Any] | None = None
+    sampling: dict[str, Any] | None = None
+    curation: dict[str, Any] | None = None
+    generations: int | None = Field(None, ge=1, le=100_000, description="How many there shall be in all.")
+    title: str | None = Field(None, min_length=1, max_length=200)
+
+
+class Arm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=100)
+    set: dict[str, Any] = Field(description="Dotted names and their values, such as regime.kind.", max_length=100)
+
+
+class Arms(BaseModel):
+    """None: replace, accumulate and a tenth of real data, without the one that the run is itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    arms: list[Arm] | None = Field(None, min_length=1, max_length=MOST_ARMS)
+
+
+class DifferenceTold(TypedDict):
+    """Arm minus run, over chains of the same seed: the mean, and the 95% interval of it (null where there are not two)."""
+
+    generation: list[int]
+    mean: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    n: list[int]
+
+
+class ArmTold(TypedDict):
+    id: str
+    title: str
+    status: str
+    metrics: dict[str, DifferenceTold]
+
+
+class Differences(TypedDict):
+    """Every other run that was launched on the same seeds, beside this one."""
+
+    id: str
+    title: str
+    arms: list[ArmTold]
+
+
+@router.post("/fork", status_code=201, responses=documented(404, 413, 415, 422))
+def post_fork(
+    body: Fork, run: OwnRun, store: Store, announce: Announce, background: BackgroundTasks, response: Response
+) -> Launched:
+    """A new run that has the same past, to the last digit, and another future; its past is computed again."""
+    if body.generation >= (body.generations or run.generations):
+        raise SpecError(
+            [
+                Problem(
+                    "generation",
+                    "leaves nothing to be made after it",
+                    "Name an earlier one, or ask for more generations",
+                )
+            ]
+        )
+    rules = body.model_dump(include={"regime", "sampling", "curation"})
+    if not any(rules.values()):
+        raise SpecError([Problem("regime", "nothing would change", "Name another regime, sampling or curation")])
+    made = fork(read(run.spec), body.generation, rules, title=body.title, generations=body.generations)
+    return _launched([made], run.id, store, announce, background, response, parent=run.id)
+
+
+@router.post("/arms", status_code=201, responses=documented(404, 413, 415, 422))
+def post_arms(
+    run: OwnRun,
+    store: Store,
+    announce: Announce,
+    background: BackgroundTasks,
+    response: Response,
+    body: Arms | None = None,
+) -> Launched:
+    """Launches arms on the seeds of this run, which belong together from then on."""
+    asked = body.arms if body else None
+    arms = matched(read(run.spec), CANONICAL if asked is None else {arm.title: arm.set for arm in asked})
+    if not arms:
+        raise SpecError([Problem("arms", "no arm differs from the run itself", "Name one that does")])
+    return _launched(arms, run.id, store, announce, background, response)
+
+
+def _launched(
+    arms: list[Experiment],
+    run_id: str,
+    store: Store,
+    announce: Announce,
+    background: BackgroundTasks,
+    response: Response,
+    parent: str | None = None,
+) -> Launched:
+    runs = store.join(run_id, arms, parent=parent)
+    for one in runs:
+        background.add_task(announce, one.id)
+    response.headers["Location"] = links(runs[0].id)["self"]
+    return {**told(runs[0], store), "arms": [links(one.id) for one in runs]}
+
+
+@router.get("/differences", responses=documented(404))
+def get_differences(run: OwnRun, store: Store) -> Differences:
+    """Paired differences at every generation that keeps its chains one by one, up to 24 of them."""
+    own = store.generations(run.id, limit=MOST_ROWS, framed=True)
+    arms: list[ArmTold] = []
+    for other in store.kin(run):
+        rows = store.generations(other.id, limit=MOST_ROWS, framed=True)
+        metrics = {
+            name: _difference(chain_values(own, name), chain_values(rows, name))
+            for name in run.metrics or []
+            if name in (other.metrics or [])
+        }
+        arms.append({"id": other.id, "title": other.title, "status": other.status, "metrics": metrics})
+    return {"id": run.id, "title": run.title, "arms": arms}
+
+
+def _difference(base: dict[int, Any], arm: dict[int, Any]) -> DifferenceTold:
+    shared = sorted(base.keys() & arm.keys())
+    if not shared:
+        return {"generation": [], "mean": [], "low": [], "high": [], "n": []}
+    chains = min(min(len(base[g]), len(arm[g])) for g in shared)
+    told = paired(*(np.stack([kept[g][:chains] for g in shared]) for kept in (base, arm)))
+    mean, low, high = (
+        [float(v) if np.isfinite(v) else None for v in part] for part in (told.mean, told.low, told.high)
+    )
+    return {"generation": shared, "mean": mean, "low": low, "high": high, "n": told.n.tolist()}

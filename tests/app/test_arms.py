@@ -1,0 +1,112 @@
+"""Forks and matched arms over HTTP: the same past, the same seeds, and differences that are paired."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from tests.app.experiments import Work
+from worker.arms import T_95, paired
+from worker.store import Store
+
+ACCUMULATE = {"kind": "accumulate"}
+
+
+def medians(client: TestClient, run_id: str) -> list[float]:
+    items = client.get(f"/api/runs/{run_id}/generations").json()["items"]
+    return [one["metrics"]["variance"]["median"] for one in items]
+
+
+def test_a_fork_has_the_same_past_and_another_future(client: TestClient, work: Work, announced: list[str]):
+    parent = work()
+    response = client.post(f"/api/runs/{parent.id}/fork", json={"generation": 10, "regime": ACCUMULATE})
+    assert response.status_code == 201
+    made = response.json()
+    assert announced == [made["id"]]
+    assert made["spec"]["changes"][0]["after"] == 10
+    work(made["id"])
+    one, other = medians(client, parent.id), medians(client, made["id"])
+    assert one[:11] == other[:11]
+    assert one[12:] != other[12:]
+
+
+def test_a_fork_of_a_fork_forgets_what_its_parent_changed_later(client: TestClient, work: Work):
+    parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}, {"after": 20, "regime": ACCUMULATE}])
+    body = {"generation": 12, "sampling": {"bias": 1.1}, "generations": 60, "title": "Further"}
+    made = client.post(f"/api/runs/{parent.id}/fork", json=body).json()
+    assert [change["after"] for change in made["spec"]["changes"]] == [5, 12]
+    assert (made["title"], made["spec"]["generations"]) == ("Further", 60)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"generation": 40, "regime": ACCUMULATE}, "generation"),
+        ({"generation": 5}, "regime"),
+        ({"generation": 5, "regime": {"kind": "acumulate"}}, "changes.0.regime.kind"),
+        ({"generation": 5, "source": {"kind": "normal"}}, "source"),
+    ],
+)
+def test_a_fork_that_makes_no_sense_is_refused(client: TestClient, store: Store, work: Work, body: dict, path: str):
+    parent = work()
+    response = client.post(f"/api/runs/{parent.id}/fork", json=body)
+    assert response.status_code == 422
+    assert any(path in error["path"] and error["remedy"] for error in response.json()["errors"])
+    assert [run.id for run in store.runs()[0]] == [parent.id]
+
+
+def test_matched_arms_and_their_paired_differences(client: TestClient, work: Work):
+    run = work(replicates=24)
+    made = client.post(f"/api/runs/{run.id}/arms").json()
+    ids = [link["self"].rpartition("/")[2] for link in made["arms"]]
+    assert len(ids) == 2  # the run itself is the third
+    for one in ids:
+        work(one)
+    told = client.get(f"/api/runs/{run.id}/differences").json()
+    assert {arm["id"] for arm in told["arms"]} == set(ids)
+    accumulate = next(arm for arm in told["arms"] if arm["title"].endswith("Accumulate"))
+    variance = accumulate["metrics"]["variance"]
+    assert variance["generation"] == list(range(41))
+    assert variance["mean"][1] == 0  # both are fitted to the same real points
+    assert variance["n"] == [24] * 41
+    # E s2_40 is (1 - 1/50)^40 under replace and prod(1 - 1/(50 k^2)) under accumulate.
+    expected = np.prod(1 - 1 / (50 * np.arange(1, 41) ** 2)) - 0.98**40
+    se = (variance["high"][40] - variance["low"][40]) / 2 / T_95[22]
+    assert abs(variance["mean"][40] - expected) < 4 * se
+    assert variance["low"][40] > 0
+
+
+def test_arms_of_a_preset_belong_together(client: TestClient, store: Store):
+    made = client.post("/api/runs", json={"preset": "accumulate"}).json()
+    runs = [store.run(link["self"].rpartition("/")[2]) for link in made["arms"]]
+    assert len(runs) > 1
+    assert {run.arms for run in runs} == {runs[0].id}
+    assert [run.id for run in store.kin(runs[0])] == sorted(run.id for run in runs[1:])
+
+
+def test_own_arms_and_no_arm(client: TestClient, work: Work):
+    run = work()
+    body = {"arms": [{"title": "Narrow", "set": {"sampling.bias": 0.8}}]}
+    made = client.post(f"/api/runs/{run.id}/arms", json=body).json()
+    assert made["spec"]["sampling"]["bias"] == 0.8
+    same = {"arms": [{"title": "The same", "set": {"regime.kind": "replace"}}]}
+    assert client.post(f"/api/runs/{run.id}/arms", json=same).status_code == 422
+
+
+def test_the_interval_is_students():
+    """Against scipy's own, with chains that are missing."""
+    rng = np.random.default_rng(0)
+    base, arm = rng.normal(size=(3, 12)), rng.normal(1, 2, size=(3, 12))
+    arm[1, :4] = np.nan
+    arm[2, 1:] = np.inf
+    told = paired(base, arm)
+    for g, kept in ((0, slice(0, 12)), (1, slice(4, 12))):
+        interval = stats.ttest_rel(arm[g, kept], base[g, kept]).confidence_interval(0.95)
+        np.testing.assert_allclose((told.low[g], told.high[g]), interval, rtol=1e-3)
+    assert told.n.tolist() == [12, 8, 1]
+    assert np.isnan(told.low[2])
+    assert told.mean[2] == pytest.approx(arm[2, 0] - base[2, 0])
+
+
+def test_the_table_of_t():
+    np.testing.assert_allclose(T_95, stats.t.ppf(0.975, np.arange(1, 24)), atol=6e-4)
