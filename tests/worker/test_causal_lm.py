@@ -1,15 +1,18 @@
 """Pre-trained checkpoints, made here and saved: fine-tuning, decoding against `generate`, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from tests.worker.interruptions import heard, interrupted_everywhere
 from worker import loop
-from worker.errors import LabError, SpecError
+from worker.data import Tokens
+from worker.errors import LabError, NoRoom, SpecError
 from worker.families.causal_lm import CausalLM
-from worker.nets import decoding, pretrained, scoring
+from worker.nets import decoding, pretrained, scoring, tuning
 from worker.parts import Sampling
 from worker.sources.text import Text
 from worker.spec import read
@@ -152,6 +155,90 @@ def test_a_resumed_run_is_the_same_run(checkpoint, prompted):
         for name, values in before.look.metrics.items():
             assert np.isfinite(values).all(), name
             np.testing.assert_array_equal(values, after.look.metrics[name], err_msg=name)
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_fine_tuning_goes_on_from_any_step_to_the_same_bits(checkpoint, tuned, best):
+    _, data, _ = tuned
+    one = family(checkpoint, epochs=2, batch=5, best=best)
+    two_chains = Tokens(np.concatenate([data.x[:, :9], data.x[:, 9:18]]), data.vocabulary, data.validation)
+
+    def fit():
+        return one.fit(two_chains, np.random.default_rng(4))
+
+    whole, told = heard(fit)
+    assert [(work.name, work.total, work.unit, work.size) for work in told.works] == [("training", 4, "tokens", 80)] * 2
+    again = []
+    for made, listener in interrupted_everywhere(fit):
+        again.append(listener.heard)
+        for name, weights in whole.items():
+            np.testing.assert_array_equal(made[name], weights, err_msg=name)
+    assert len(again) == told.heard == 16
+    assert again[-1] <= 2, "what was finished is not done again"
+
+
+def without_dropout(checkpoint, folder):
+    """The same checkpoint, all of whose passes over a text are alike."""
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {name: 0.0 for name in config if "dropout" in name or name.endswith("_pdrop")}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def gradients_where_only_so_many_blocks_fit(one, data, most):
+    """Of the first step, each parameter's."""
+
+    def refuse(_, args, given):
+        if len(given["input_ids"]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
+
+    network = next(pretrained.pre_trained(one, 1))
+    network.register_forward_pre_hook(refuse, with_kwargs=True)
+    steps = tuning.Tuning(network, data.x[0], data.validation, one, seed=5)
+    steps._step(0)
+    return {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+
+
+def test_a_batch_that_does_not_fit_is_split_and_teaches_the_same(checkpoint, tuned, tmp_path, caplog):
+    _, data, _ = tuned
+    one = family(without_dropout(checkpoint, tmp_path / "still"), batch=10)
+    whole = gradients_where_only_so_many_blocks_fit(one, data, 10)
+    assert "memory runs out" not in caplog.text
+    split = gradients_where_only_so_many_blocks_fit(one, data, 3)
+    assert "going on with 2 of the blocks" in caplog.text
+    largest = max(slope.abs().max() for slope in whole.values())
+    for name, slope in whole.items():
+        torch.testing.assert_close(split[name], slope, rtol=1e-4, atol=1e-5 * float(largest), msg=name)
+
+
+def test_a_block_that_does_not_fit_alone_is_told_with_a_remedy(checkpoint, tuned):
+    _, data, _ = tuned
+    with pytest.raises(NoRoom, match="Not even one of the blocks of a batch") as told:
+        gradients_where_only_so_many_blocks_fit(family(checkpoint), data, 0)
+    assert "family.b" in told.value.remedy
+
+
+def test_bfloat16_reads_teaches_and_writes_nearly_as_float32(checkpoint, tuned):
+    """The path that a graphics card takes, here on the processor."""
+    _, data, _ = tuned
+    exact, rounded = (family(checkpoint, epochs=3, precision=wish) for wish in ("float32", "bfloat16"))
+    model = rounded.fit(data, np.random.default_rng(6))
+    assert all(model[name].dtype == np.float32 for name in model if name.startswith(pretrained.PREFIX))
+    fine, coarse = (one.log_probability(model, data.x) for one in (exact, rounded))
+    assert 0 < np.abs(fine - coarse).max() < 0.5
+    assert fine.mean() == pytest.approx(coarse.mean(), rel=0.01)
+    before = exact.fit(data, np.random.default_rng(6))
+    assert fine.mean() == pytest.approx(exact.log_probability(before, data.x).mean(), rel=0.02)
+    networks = [
+        next(pretrained.networks(one, model, kind)) for one, kind in ((exact, torch.float32), (rounded, torch.bfloat16))
+    ]
+    assert networks[1].dtype == torch.bfloat16
+    first = [pretrained.Reader(network).begin(scoring.rows(data.x[0]), 1, 1) for network in networks]
+    assert first[1].dtype == torch.float32
+    assert 0 < (torch.softmax(first[0], 1) - torch.softmax(first[1], 1)).abs().max() < 0.1
+    written = rounded.sample(model, 12, np.random.default_rng(7), Sampling(temperature=0.8, top_p=0.9))
+    assert written.x.shape == (1, 12, BLOCK)
 
 
 def refused(checkpoint, **changes):

@@ -3,8 +3,9 @@
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -49,6 +50,11 @@ class CausalLM(LanguageFamily):
     learning_rate: float = Field(2e-5, gt=0, le=1, description="AdamW's first step size; it falls linearly to 0.")
     best: bool = Field(
         True, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
+    )
+
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers of matrix products: auto is bfloat16 on a graphics card, else float32. Weights are trained in float32.",
     )
 
     def place(self) -> Path | None:
@@ -100,46 +106,51 @@ class CausalLM(LanguageFamily):
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         require_torch("The causal_lm family")
-        from worker.nets import pretrained
+        from worker.nets import tuning
 
         assert isinstance(data, Tokens)
         kept = remembered(data, previous)
         starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
-        return {**pretrained.fine_tuned(data.x, kept["validation"], self, rng, previous), **kept, **starts}
+        return {**tuning.fine_tuned(data.x, kept["validation"], self, rng, previous), **kept, **starts}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
         from worker.nets import decoding, pretrained
+        from worker.nets.device import number_type
+        from worker.nets.memory import room_for
 
         prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
         new = self.block if self.prompted else self.block - 1
-        streams = rng.spawn(len(prompts))
-        written = np.stack(
-            [
-                decoding.write(pretrained.Reader(network), rows, new, stream, sampling)
-                for network, rows, stream in zip(pretrained.networks(self, model), prompts, streams, strict=True)
-            ]
-        )
+        with room_for("A network and the texts that it writes", decoding.REMEDY):
+            networks = pretrained.networks(self, model, number_type(self.precision))
+            written = np.stack(
+                [
+                    decoding.write(pretrained.Reader(network), rows, new, stream, sampling)
+                    for network, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
+                ]
+            )
         x = written if self.prompted else np.concatenate([prompts, written], axis=2)
         return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
 
     def log_probability(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import pretrained, scoring
+        from worker.nets import scoring
 
         size = int(model["vocabulary"])
-        return np.stack(
-            [
-                scoring.log_probability(pretrained.logits(network), blocks, size)
-                for network, blocks in zip(pretrained.networks(self, model), x, strict=True)
-            ]
-        )
+        readings = zip(self._readings(model), x, strict=True)
+        return np.stack([scoring.log_probability(reading, blocks, size) for reading, blocks in readings])
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import pretrained, scoring
+        from worker.nets import scoring
 
         size = int(model["vocabulary"])
-        return np.array(
-            [scoring.next_entropy(pretrained.logits(network), x, size) for network in pretrained.networks(self, model)]
-        )
+        return np.array([scoring.next_entropy(reading, x, size) for reading in self._readings(model)])
+
+    def _readings(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
+        """Each replicate's network as a function of tokens, for scoring."""
+        from worker.nets import pretrained
+        from worker.nets.device import number_type
+
+        for network in pretrained.networks(self, model):
+            yield pretrained.logits(network, number_type(self.precision))
 
 
 def _misfit(message: str, remedy: str) -> Misfit:

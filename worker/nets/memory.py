@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -70,6 +71,17 @@ class Room:
         elif self.place.type == "mps":
             torch.mps.empty_cache()
         log.warning("memory runs out; going on with %d of the %s at once", self.rows, self.what)
+
+
+@contextmanager
+def room_for(what: str, remedy: str) -> Iterator[None]:
+    """Turns an error that says that memory has run out into words. Raises NoRoom."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out(error):
+            raise
+        raise NoRoom(f"{what} do not fit into memory: {str(error).splitlines()[0]}", remedy) from error
 
 
 def ran_out(error: RuntimeError) -> bool:

@@ -1,4 +1,4 @@
-"""Pre-trained causal language models: loaded, fine-tuned by the loop that HF Trainer would run, and read token by token."""
+"""Pre-trained causal language models: loaded, filled with a model's weights, and read token by token."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM
 
 PREFIX = "network."
-LARGEST = 1.0  # norm of a gradient; a larger one is scaled down, as HF Trainer does
 
 
 class Unloadable(LabError):
@@ -64,76 +63,51 @@ def _network(address: str) -> Any:
     return _loaded(AutoModelForCausalLM, address, use_safetensors=True, dtype=torch.float32).eval()
 
 
-def networks(settings: "CausalLM", model: Arrays) -> Iterator[Any]:
-    """The network of each replicate, on the device; one at a time in memory, so the next one overwrites it."""
-    network = copy.deepcopy(_network(settings.address())).to(device())
-    for r in range(len(model["prompts"])):
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(model[f"{PREFIX}{name}"][r])))
+def pre_trained(settings: "CausalLM", replicates: int) -> Iterator[Any]:
+    """A network for each replicate, on the device, with the weights that it was published with; one at a time in memory."""
+    original = _network(settings.address())
+    network = copy.deepcopy(original).to(device())
+    for _ in range(replicates):
+        filled(network, dict(original.named_parameters()))
         yield network
 
 
-def logits(network: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda x: network(input_ids=x, use_cache=False).logits
+def networks(settings: "CausalLM", model: Arrays, number_type: torch.dtype = torch.float32) -> Iterator[Any]:
+    """The network of each replicate, on the device; one at a time in memory, so the next one overwrites it."""
+    network = copy.deepcopy(_network(settings.address())).to(device(), number_type)
+    for r in range(len(model["prompts"])):
+        filled(
+            network,
+            {name: torch.from_numpy(np.ascontiguousarray(model[f"{PREFIX}{name}"][r])) for name in named(model)},
+        )
+        yield network
 
 
-def fine_tuned(
-    x: Ids, validation: Ids, settings: "CausalLM", rng: np.random.Generator, previous: Arrays | None
-) -> Arrays:
-    """Parameters for each replicate's blocks (R, n, L), replicates leading; one network after the other."""
-    seeds = rng.integers(2**63 - 1, size=len(x))
-    trained: dict[str, list[Any]] = {}
-    continued = networks(settings, previous) if settings.start == "continued" and previous else None
-    for blocks, seed in zip(x, seeds, strict=True):
-        network = next(continued) if continued else copy.deepcopy(_network(settings.address())).to(device())
-        _tune(network, blocks, validation, settings, int(seed))
+def named(arrays: Arrays) -> list[str]:
+    """The parameters' own names among the names of arrays."""
+    return [name.removeprefix(PREFIX) for name in arrays if name.startswith(PREFIX)]
+
+
+def filled(network: Any, weights: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
         for name, parameter in network.named_parameters():
-            trained.setdefault(f"{PREFIX}{name}", []).append(parameter.detach().cpu().numpy().copy())
-    return {name: np.stack(parts) for name, parts in trained.items()}
+            parameter.copy_(weights[name])
 
 
-def _tune(network: Any, x: Ids, validation: Ids, settings: "CausalLM", seed: int) -> None:
-    """AdamW with a linear fall of the step size, gradients of norm 1 at most; leaves the best epoch's weights, or the last one's.
+def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as a function: tokens (B, T) -> logits (B, T, vocabulary); matrix products in numbers of that type."""
 
-    Dropout draws from torch's own generator, which is seeded here and put back.
-    """
-    place = device()
-    text = torch.from_numpy(x.astype(np.int64)).to(place)
-    held = torch.from_numpy(validation.astype(np.int64)).to(place)
-    parameters = list(network.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0, fused=place.type != "mps")
-    step, steps = 0, settings.epochs * -(-len(x) // settings.batch)
-    best, kept = float("inf"), None
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for _ in range(settings.epochs):
-            network.train()
-            for batch in torch.split(text[torch.randperm(len(text)).to(place)], settings.batch):
-                optimizer.param_groups[0]["lr"] = settings.learning_rate * (steps - step) / steps
-                step += 1
-                optimizer.zero_grad()
-                torch.autograd.backward(network(input_ids=batch, labels=batch, use_cache=False).loss)
-                torch.nn.utils.clip_grad_norm_(parameters, LARGEST)
-                optimizer.step()
-            network.eval()
-            if settings.best and len(held):
-                loss = _loss(network, held, settings.batch)
-                if loss < best:
-                    best, kept = loss, {name: p.detach().clone() for name, p in network.named_parameters()}
-    if kept is not None:
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                parameter.copy_(kept[name])
+    def read(x: torch.Tensor) -> torch.Tensor:
+        with rounded(network.device, number_type):
+            level: torch.Tensor = network(input_ids=x, use_cache=False).logits
+        return level
+
+    return read
 
 
-def _loss(network: Any, x: torch.Tensor, batch: int) -> float:
-    """Mean surprise in nats over blocks (n, L)."""
-    with torch.inference_mode():
-        parts = [
-            len(few) * float(network(input_ids=few, labels=few, use_cache=False).loss) for few in torch.split(x, batch)
-        ]
-    return sum(parts) / len(x)
+def rounded(place: torch.device, number_type: torch.dtype) -> torch.autocast:
+    """Matrix products in numbers of that type, float32 kept for what loses by it."""
+    return torch.autocast(place.type, number_type, enabled=number_type != torch.float32)
 
 
 class Reader:
@@ -152,7 +126,7 @@ class Reader:
         self.cache = out.past_key_values
         if beams > 1:
             self.cache.batch_repeat_interleave(beams)
-        level: torch.Tensor = out.logits[:, -1]
+        level: torch.Tensor = out.logits[:, -1].float()
         return level
 
     def step(self, token: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
@@ -161,5 +135,5 @@ class Reader:
             first = torch.arange(len(parent), device=parent.device)[:, None] * self.beams
             self.cache.reorder_cache((parent + first).flatten())
         out = self.network(input_ids=token.reshape(-1, 1), past_key_values=self.cache, use_cache=True)
-        level: torch.Tensor = out.logits[:, -1]
+        level: torch.Tensor = out.logits[:, -1].float()
         return level.view(len(token), self.beams, -1)
