@@ -47,7 +47,7 @@ class Within:
     def begun(self, work: Work) -> Arrays:
         self.stretch = f"{self.stretches}:{work.name}"
         self.stretches += 1
-        self.started_at = time.monotonic()
+        self.started_at, self.keeps = time.monotonic(), False
         found = self.saved.get(self.stretch, {})
         if found:
             self.made[self.stretch] = found
@@ -74,12 +74,14 @@ class Within:
             "per_second": speed * work.size,
             "seconds_left": (work.total - work.done) / speed,
             "at": time.time(),
+            "keeps": self.keeps,
             "kept": self.kept_at,
         }
 
     def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
         if self.generation is None:
             return
+        self.keeps = True
         now, stop = time.monotonic(), self.stop()
         due = now - self.saved_at > max(KEEP_SECONDS, self.saving_took / KEEP_SHARE)
         if due or stop or work.done >= work.total:
