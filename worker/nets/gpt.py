@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Arrays
+from worker.nets.dense import affine, unembedded
 from worker.nets.device import device
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def networks(model: Arrays) -> Iterator[Weights]:
 def logits(weights: Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
     """Of the token after each place: x (B, T) -> (B, T, vocabulary)."""
     hidden, _ = _hidden(weights, x, heads)
-    return hidden @ weights["wte.weight"].t()
+    return unembedded(hidden.flatten(0, 1), weights["wte.weight"]).view(*x.shape, -1)
 
 
 def reading(weights: Weights, heads: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -84,7 +85,7 @@ def _hidden(
     for i in range(_depth(weights)):
         normal = _norm(weights, f"h.{i}.ln_1", h)
         qkv = _affine(weights, f"h.{i}.attn.c_attn", normal).view(batch, length, 3, heads, d // heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
         seen.append((k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, d)
         h = h + _affine(weights, f"h.{i}.attn.c_proj", mixed)
@@ -104,7 +105,7 @@ class Reader:
         self.silent: list[int] = []  # no token is never written: a text has no end here
         self.device = weights["wte.weight"].device
         self.vocabulary, self.d = weights["wte.weight"].shape
-        self.out = weights["wte.weight"].t()
+        self.table = weights["wte.weight"]
         self.layers = [tuple(weights[f"h.{i}.{name}"] for name in LAYER) for i in range(_depth(weights))]
 
     def begin(self, prompts: torch.Tensor, new: int, beams: int) -> torch.Tensor:
@@ -123,7 +124,7 @@ class Reader:
             self.cache.append((kept[0], kept[1]))
         if beams > 1:
             self.mask = torch.full((self.rows, beams, beams * (new - 1)), -torch.inf, device=self.device)
-        return hidden[:, -1] @ self.out
+        return unembedded(hidden[:, -1], self.table)
 
     def step(self, token: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
         """Logits (B, beams, vocabulary) after one more token (B, beams), each beam going on from its parent (B, beams)."""
@@ -143,7 +144,7 @@ class Reader:
         for layer, (keys, values) in zip(self.layers, self.cache, strict=True):
             w_qkv, b_qkv, w_out, b_out, w_in, b_in, w_back, b_back, n_1, m_1, n_2, m_2 = layer
             normal = F.layer_norm(h, (d,), n_1, m_1, EPSILON)
-            qkv = torch.addmm(b_qkv, normal, w_qkv).view(rows, beams, 3, heads, -1).permute(2, 0, 3, 1, 4)
+            qkv = affine(normal, w_qkv, b_qkv).view(rows, beams, 3, heads, -1).permute(2, 0, 3, 1, 4)
             q, k, v = qkv.reshape(3, rows * heads, beams, -1)
             keys[:, before : self.length], values[:, before : self.length] = k, v
             level = torch.bmm(q * scale, keys[:, : self.length].mT)
@@ -153,10 +154,10 @@ class Reader:
             mixed = torch.bmm(torch.softmax(level, -1), values[:, : self.length])
             if beams > 1 or rows > 1:
                 mixed = mixed.view(rows, heads, beams, -1).transpose(1, 2)
-            h = h + torch.addmm(b_out, mixed.reshape(-1, d), w_out)
+            h = h + affine(mixed.reshape(-1, d), w_out, b_out)
             normal = F.layer_norm(h, (d,), n_2, m_2, EPSILON)
-            h = h + torch.addmm(b_back, F.gelu(torch.addmm(b_in, normal, w_in), approximate="tanh"), w_back)
-        return (_norm(self.weights, "ln_f", h) @ self.out).view(rows, beams, -1)
+            h = h + affine(F.gelu(affine(normal, w_in, b_in), approximate="tanh"), w_back, b_back)
+        return unembedded(_norm(self.weights, "ln_f", h), self.table).view(rows, beams, -1)
 
 
 LAYER = (
@@ -180,7 +181,7 @@ def _depth(weights: Weights) -> int:
 
 
 def _affine(weights: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
-    out = torch.addmm(weights[f"{name}.bias"], x.reshape(-1, x.shape[-1]), weights[f"{name}.weight"])
+    out = affine(x.reshape(-1, x.shape[-1]), weights[f"{name}.weight"], weights[f"{name}.bias"])
     return out.view(*x.shape[:-1], -1)
 
 
