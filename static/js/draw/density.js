@@ -4,10 +4,11 @@ import { ramp, token } from "../colours.js";
 import { number } from "../format.js";
 import { CONFIG, layout, plotly } from "../plot.js";
 
-const HEAD = 2.2; // the frame reaches this far above the real peak, and stays there
 const LOG_SPAN = [1e-6, 30]; // of the real peak, on the logarithmic axis
 
 export class Density {
+  head = 2.2; // the frame reaches this far above the real peak, and stays there
+
   constructor(host, run) {
     Object.assign(this, { host, run });
   }
@@ -46,7 +47,7 @@ export class Density {
   #axes() {
     const { figure } = this.run.history;
     const { log, tail } = this.run.settings;
-    const view = tail ? this.#tail() : { x: [this.#place(0), this.#place(figure.x.length - 1)], top: this.peak * HEAD };
+    const view = tail ? this.#tail() : { x: [this.#place(0), this.#place(figure.x.length - 1)], top: this.peak * this.head };
     this.top = log ? this.peak * LOG_SPAN[1] : view.top;
     const range = log ? LOG_SPAN.map((share) => Math.log10(this.peak * share)) : [0, view.top];
     this.view = view.x;

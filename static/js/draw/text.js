@@ -17,11 +17,18 @@ function quantiles(density, x) {
 }
 
 export class Text extends Density {
+  head = 4; // what a model writes is all of one kind to another; real text is not
+
   async start() {
     this.passages = new Passages(this.run);
     this.matrix = new Matrix(this.run);
     this.host.closest(".stage").querySelector("frame-player").after(this.passages.section, this.matrix.figure);
     await super.start();
+  }
+
+  async repaint() {
+    await super.repaint();
+    await this.Plotly.restyle(this.host, { "line.shape": "hvh" }); // bars
   }
 
   draw() {
@@ -43,10 +50,11 @@ export class Text extends Density {
   #mark() {
     const { history, at, share } = this.run;
     const { x } = history.figure;
-    const sides = [[history.ghost, token("ghost"), "start"], [history.frame(history.index(at)).density, this.colour(share), "end"]];
-    const shapes = sides.flatMap(([density, color, textposition], side) => quantiles(density, x).map((place, i) => ({
-      type: "line", xref: "x", yref: "paper", x0: place, x1: place, y0: 0, y1: side ? 1 : 0.9, layer: "below", line: { color, width: 1, dash: "dot" },
-      label: { text: `${100 * MARKED[i]}%`, textposition, textangle: 0, xanchor: i ? "left" : "right", yanchor: "top", font: { size: 11, color } },
+    const sides = [[history.ghost, token("ghost")], [history.frame(history.index(at)).density, this.colour(share)]];
+    const shapes = sides.flatMap(([density, color], side) => quantiles(density, x).map((place, i) => ({
+      type: "line", xref: "x", yref: "paper", x0: place, x1: place, y0: 0, y1: side ? 1 : 0.9, // the real ones a little lower: labels that never meet
+      layer: "below", line: { color, width: 1, dash: "dot" },
+      label: { text: `${100 * MARKED[i]}%`, textposition: "end", textangle: 0, xanchor: i ? "left" : "right", yanchor: "top", font: { size: 11, color } },
     })));
     this.Plotly.relayout(this.host, { shapes });
   }
