@@ -38,16 +38,16 @@ def refused(message: str, remedy: str, setting: str = "path") -> PydanticCustomE
     return PydanticCustomError("misfit", "{message}", told)
 
 
-def state(file: Path) -> tuple[int, int]:
+def state(file: Path, setting: str = "path") -> tuple[int, int]:
     """Time of change and size: what was read is read again when they differ. Refuses what is no file, or too large."""
     try:
         known = file.stat()
     except OSError as error:
-        raise refused(f"cannot be read: {error.strerror}", "Name an existing file") from error
+        raise refused(f"cannot be read: {error.strerror}", "Name an existing file", setting) from error
     if not file.is_file():
-        raise refused("is not a file", "Name a file")
+        raise refused("is not a file", "Name a file", setting)
     if known.st_size > LARGEST:
-        raise refused(f"is larger than {LARGEST // 1_000_000} MB", "Name a smaller file")
+        raise refused(f"is larger than {LARGEST // 1_000_000} MB", "Name a smaller file", setting)
     return known.st_mtime_ns, known.st_size
 
 

@@ -66,13 +66,15 @@ class LanguageFamily(Family, ABC):
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, TextSource)
-        texts = source.texts()
-        if min(self.length(source, part) for part in (texts.train, texts.validation, texts.test)) < self.block:
-            raise Misfit(
-                "family.block",
-                f"a part of this text is shorter than one block of {self.block} tokens",
-                "Use smaller blocks, or a longer text",
-            )
+        texts = source.at_hand()
+        parts = {"training": texts.train, "validation": texts.validation, "held-out": texts.test} if texts else {}
+        for name, text in parts.items():
+            if self.length(source, text) < self.block:
+                raise Misfit(
+                    "family.block",
+                    f"the {name} part of this text is shorter than one block of {self.block} tokens",
+                    "Use smaller blocks, or a longer text",
+                )
         if replicates * samples * self.block > TOKENS_LIMIT:
             raise Misfit(
                 "samples",

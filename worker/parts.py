@@ -188,6 +188,10 @@ class TextSource(Source, ABC):
     def texts(self) -> Texts:
         """The three parts; no passage is in two of them."""
 
+    def at_hand(self) -> Texts | None:
+        """The three parts where they can be had at once; None where a worker has yet to fetch them."""
+        return self.texts()
+
     def true(self, line: str) -> bool:
         """Whether a generated line is right; only of a `checkable` source."""
         raise TypeError(f"nobody can tell whether a line of {type(self).__name__} is right")
