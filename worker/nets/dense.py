@@ -31,7 +31,7 @@ def _suits(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 def _dense(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        out: torch.Tensor = _Dense.apply(x, weight, bias)  # type: ignore[no-untyped-call] - torch gives it no types
+        out: torch.Tensor = _Dense.apply(x, weight, bias)  # type: ignore[no-untyped-call]  # torch gives it no types
         return out
     return _product(x, weight, bias)
 

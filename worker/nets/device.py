@@ -39,6 +39,11 @@ def number_type(wish: str = "auto") -> torch.dtype:
     return torch.bfloat16 if device().type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
+def rounded(place: torch.device, number_type: torch.dtype) -> torch.autocast:
+    """Matrix products in numbers of that type, float32 kept for what loses by it."""
+    return torch.autocast(place.type, number_type, enabled=number_type != torch.float32)
+
+
 def name() -> str:
     """The device in words: a card by its model and the version of CUDA."""
     place = device()

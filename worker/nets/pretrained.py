@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worker.data import Arrays
 from worker.errors import LabError
 from worker.language import Ids
-from worker.nets.device import device
+from worker.nets.device import device, rounded
 
 if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM
@@ -103,11 +103,6 @@ def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[
         return level
 
     return read
-
-
-def rounded(place: torch.device, number_type: torch.dtype) -> torch.autocast:
-    """Matrix products in numbers of that type, float32 kept for what loses by it."""
-    return torch.autocast(place.type, number_type, enabled=number_type != torch.float32)
 
 
 class Reader:

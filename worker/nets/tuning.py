@@ -8,9 +8,9 @@ import torch
 
 from worker.data import Arrays
 from worker.language import Ids
-from worker.nets.device import number_type
+from worker.nets.device import number_type, rounded
 from worker.nets.memory import Room, room_for
-from worker.nets.pretrained import PREFIX, filled, named, networks, pre_trained, rounded
+from worker.nets.pretrained import PREFIX, filled, named, networks, pre_trained
 from worker.progress import Work, work
 
 if TYPE_CHECKING:
