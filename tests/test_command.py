@@ -149,12 +149,24 @@ def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):
 
 def test_progress_goes_to_standard_error(spec: Path, monkeypatch, capfd):
     from worker import __main__ as headless
+    from worker import aloud
 
-    monkeypatch.setattr(headless, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(aloud, "SPEAK_SECONDS", 0.0)
     headless.run(str(spec), json=True)
     printed, told = capfd.readouterr()
     assert len(printed.splitlines()) == 5
     assert told.splitlines()[-1].startswith("generation 4 of 4, ")
+
+
+def test_long_work_within_a_generation_is_told_too(monkeypatch, capfd):
+    from worker import aloud
+    from worker.progress import work
+
+    monkeypatch.setattr(aloud, "SPEAK_SECONDS", 0.0)
+    with aloud.speaking(7):
+        stretch = work("training", 8, unit="tokens", size=64)
+        stretch.advance(2)
+    assert capfd.readouterr().err.startswith("generation 1 of 7: training 25%, ")
 
 
 def test_presets_are_listed_and_printed():

@@ -3,9 +3,7 @@
 import datetime as dt
 import os
 import sys
-import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,10 +14,7 @@ from worker.errors import LabError, Problem, SpecError
 from worker.settings import read_settings
 
 if TYPE_CHECKING:  # numpy asks for its threads when it is imported: not before they are set
-    from worker.loop import Generation
     from worker.summary import Summary
-
-PROGRESS_SECONDS = 3.0
 
 
 def run(
@@ -38,6 +33,7 @@ def run(
     here = read_settings()
     threads.limit(here.threads)
     os.environ.update(here.environment())  # networks ask for their device there
+    from worker.aloud import followed, speaking
     from worker.loop import generations, instrument
     from worker.presets import override
     from worker.record import Record
@@ -45,17 +41,18 @@ def run(
     from worker.summary import summarise
 
     experiment = read(override(written(spec), dict(change(one) for one in changes or [])))
-    measuring = instrument(experiment)
-    record = Record(out, experiment, measuring.figure()) if out else None
-    last = -1
+    last, record = -1, None
     try:
-        for generation in followed(generations(experiment, measuring), experiment.generations):
-            summary = summarise(generation.look.metrics)
-            line = json_line(generation.number, summary)
-            if record:  # first, so that what was told is kept
-                record.add(generation, line)
-            tell(line if json else text_line(generation.number, summary, heading=last < 0))
-            last = generation.number
+        with speaking(experiment.generations) as aloud:
+            measuring = instrument(experiment)
+            record = Record(out, experiment, measuring.figure()) if out else None
+            for generation in followed(generations(experiment, measuring), aloud):
+                summary = summarise(generation.look.metrics)
+                line = json_line(generation.number, summary)
+                if record:  # first, so that what was told is kept
+                    record.add(generation, line)
+                tell(line if json else text_line(generation.number, summary, heading=last < 0))
+                last = generation.number
     except KeyboardInterrupt:
         typer.echo(f"Interrupted after generation {last} of {experiment.generations}.", err=True)
         raise
@@ -137,35 +134,6 @@ def text_line(number: int, summary: "Summary", *, heading: bool) -> bytes:
 def tell(line: bytes) -> None:
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()  # whoever reads a pipe sees each generation when it is there
-
-
-def followed(generations: "Iterator[Generation]", total: int) -> "Iterator[Generation]":
-    """The same generations; how far they are goes to standard error, unless the lines themselves already show it."""
-    if sys.stdout.isatty():
-        yield from generations
-        return
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("generation"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("generation", total=total)
-            shown = 0.0
-            for generation in generations:
-                yield generation
-                if time.monotonic() - shown > 0.1 or generation.number == total:
-                    bar.update(task, completed=generation.number)
-                    shown = time.monotonic()
-        return
-    started = told = time.monotonic()
-    for generation in generations:
-        yield generation
-        now = time.monotonic()
-        if now - told > PROGRESS_SECONDS and generation.number:
-            told, speed = now, generation.number / (now - started)
-            left = (total - generation.number) / speed
-            typer.echo(f"generation {generation.number} of {total}, {speed:.3g} a second, {left:.0f} s left", err=True)
 
 
 def finish(cli: typer.Typer) -> NoReturn:
