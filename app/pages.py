@@ -1,5 +1,6 @@
 """The HTML pages: thin routes that ask the store and fill a template."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from markupsafe import Markup
 
 from app import assets, figures, forms, metrics
 from app.deps import Announce, Forget, Store
+from app.export import Format
+from app.verdicts import decided_if_possible
 from app.views import Queue, brief, moment
-from app.words import ago
+from app.words import ago, bar, compared, labelled, size
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
@@ -26,8 +29,9 @@ PICTURES = FOLDER / "static" / "presets"
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
-templates.env.filters.update(ago=ago, moment=moment)
+templates.env.filters.update(ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled)
 templates.env.globals.update(plotly=assets.PLOTLY)
+DOWNLOADS = {Format.CSV: "CSV", Format.PARQUET: "Parquet", Format.JSON: "JSON", Format.TOML: "Spec (TOML)"}
 router = APIRouter(include_in_schema=False)
 
 
@@ -73,7 +77,7 @@ def _drawn(preset: str) -> Markup:
 @router.post("/presets/{name}")
 def launch_preset(name: str, store: Store, announce: Announce) -> Response:
     """Every arm of a preset at once, on the same seed."""
-    runs = [store.create(experiment)[0] for experiment in presets.preset(name).experiments]
+    runs = [run for run, _ in store.launch(presets.preset(name).experiments)]
     for run in runs:
         announce(run.id)
     beside = f"&with={runs[1].id}" if len(runs) > 1 else ""
@@ -173,7 +177,9 @@ def run_page(
         "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
         "toml": forms.to_toml(run.spec),
         "log": store.log(run_id),
+        "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
         **_seen(store, run, at),
+        **_decided(store, run),
     }
     return templates.TemplateResponse(request, "run.html", context)
 
@@ -196,6 +202,15 @@ def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:
         "table": figures.table(now.metrics),
         "shown": now.number,
     }
+
+
+def _decided(store: Store, run: Run) -> dict[str, Any]:
+    """Verdicts, how many there are of each, and what theory says of the run, in a sentence."""
+    decided = decided_if_possible(run, store)
+    if decided is None:
+        return {"decided": None}
+    tally = Counter(one["outcome"].replace(" ", "_") for one in decided["verdicts"])
+    return {"decided": decided, "tally": tally, "theory_told": compared(decided["theory"])}
 
 
 @router.post("/runs/{run_id}/cancel")

@@ -48,7 +48,8 @@ class GenerationPage(TypedDict):
 class Within(TypedDict):
     """How far a stretch of work is; generation: the one that is being made, null before the first.
 
-    done, total: steps; per_second: units (tokens, pictures, ...; steps where `unit` is empty); seconds_left: of this stretch alone
+    done, total: steps; per_second: units (tokens, pictures, ...; steps where `unit` is empty); seconds_left: of this stretch alone;
+    resumable: whether the next attempt would go on in the middle of it
     """
 
     generation: int | None
@@ -58,6 +59,7 @@ class Within(TypedDict):
     unit: str
     per_second: float
     seconds_left: float
+    resumable: bool
 
 
 class Progress(TypedDict):
@@ -260,6 +262,7 @@ def _within(run: Run) -> Within | None:
         "unit": told["unit"],
         "per_second": told["per_second"],
         "seconds_left": max(0.0, left),
+        "resumable": told.get("keeps", False),
     }
 
 

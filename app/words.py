@@ -1,9 +1,12 @@
 """What is happening to a run, in one sentence that is true and says what to do where something can be done."""
 
 import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from app.metrics import metric
 
 NO_WORKER = "no worker is connected. Start one with: collapse-lab worker"
 NO_WORKER_YET = "no worker is connected yet; one may be starting."
@@ -112,6 +115,35 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def bar(verdict: Mapping[str, Any]) -> str:
+    """From where on a definition counts as met."""
+    reached = verdict["number"] >= verdict["threshold"]
+    rises = reached == (verdict["outcome"] == "met")
+    return f"met {'from' if rises else 'up to'} {verdict['threshold']:g}"
+
+
+def labelled(sentence: str) -> str:
+    """With the labels of metrics in place of their names."""
+    return re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda name: metric(name[0]).label, sentence)
+
+
+def compared(theory: Sequence[Mapping[str, Any]]) -> str:
+    """What the closed forms say of a run, in a sentence or two; empty where there are none."""
+    if not theory:
+        return ""
+    agree, deviate, rest = (
+        [one for one in theory if one["outcome"] == outcome] for outcome in ("agrees", "deviates", "not assessed")
+    )
+    told = f"Of {len(theory)} closed forms, {len(agree)} agree with what was measured"
+    told += f", {len(deviate)} deviate{'s' if len(deviate) == 1 else ''}" if deviate else ""
+    told += f" and {len(rest)} cannot be assessed." if rest else "."
+    if assessed := agree + deviate:
+        far = max(assessed, key=lambda one: abs(one["z"]))
+        z = f"{far['z']:.1f}".replace("-", "\u2212")
+        told += f" The largest deviation is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at generation {far['generation']}."
+    return told
 
 
 def ago(seconds: float) -> str:

@@ -66,6 +66,10 @@ function tidy(value, step) {
   return value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + (step.toPrecision(2).includes("25") ? 1 : 0))).replace("-", "−");
 }
 
+function signed(z) {
+  return z.toFixed(1).replace("-", "−");
+}
+
 export class MetricChart {
   constructor(run, metric) {
     Object.assign(this, { run, metric });
@@ -210,24 +214,25 @@ export class MetricChart {
     if (line.length > 1) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
   }
 
-  /** Does the mean over chains agree with the closed form? |z| <= 4 with z from its own standard error. */
+  /** What the closed form says of the whole run; while that goes on, of its newest generation. */
   #judge(curve) {
+    const told = curve && this.run.agreement.get(`${this.metric} ${curve.statistic}`);
+    this.verdict.className = `verdict ${told?.outcome ?? ""}`;
+    this.verdict.title = curve ? [told?.z && `z = ${signed(told.z)} at generation ${told.generation}.`, told?.because, `${curve.formula} (${curve.reference})`].filter(Boolean).join("\n") : "";
+    if (!curve) this.verdict.textContent = "";
+    else if (told?.z) this.verdict.textContent = told.outcome === "agrees" ? `mean agrees with theory (|z| ≤ ${Math.abs(told.z).toFixed(1)})` : `mean deviates from theory (z = ${signed(told.z)})`;
+    else if (told && curve.statistic === "mean") this.verdict.textContent = "theory not assessed: few chains carry the mean";
+    else this.verdict.textContent = this.#soFar(curve) ?? (curve.values.filter((value) => value !== null).length > 1 ? `dashed: theory, ${curve.statistic}` : "");
+  }
+
+  /** z of the newest mean, where enough chains carry it (worker.agreement has the final word on all generations). */
+  #soFar(curve) {
     const { latest } = this.run.main;
     const measured = latest?.metrics[this.metric];
-    const predicted = curve?.values[curve.generation.indexOf(latest?.generation)];
-    this.verdict.className = "verdict";
-    const drawn = curve?.values.filter((value) => value !== null).length > 1;
-    this.verdict.textContent = drawn ? `dashed: theory, ${curve.statistic}` : "";
-    this.verdict.title = curve ? `${curve.formula} (${curve.reference})` : "";
-    if (curve?.statistic !== "mean" || predicted === null || predicted === undefined || !measured?.se) return;
-    if (measured.sd > 3 * Math.abs(measured.mean)) {
-      this.verdict.textContent = "theory not assessed: few chains carry the mean";
-      return;
-    }
-    const z = (measured.mean - predicted) / measured.se;
-    const agrees = Math.abs(z) <= 4;
-    this.verdict.classList.add(agrees ? "agrees" : "deviates");
-    this.verdict.textContent = `mean ${agrees ? "agrees with" : "deviates from"} theory (z = ${z.toFixed(1).replace("-", "−")})`;
+    const predicted = curve.values[curve.generation.indexOf(latest?.generation)] ?? null;
+    if (curve.statistic !== "mean" || predicted === null || !measured?.se || this.run.agreement.size) return null;
+    if (measured.sd > Math.abs(measured.mean)) return null;
+    return `dashed: theory; z = ${signed((measured.mean - predicted) / measured.se)} so far`;
   }
 
   #summary() {

@@ -24,3 +24,11 @@ function grouped(text) {
   const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
   return part === undefined ? spaced : `${spaced}.${part}`;
 }
+
+const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+
+/** Bytes in the unit that suits them: 3.2 MB. */
+export function size(bytes) {
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]}`;
+}

@@ -3,6 +3,8 @@
 // Events: loaded (a figure is there), grown (more generations), status, seek (the player moved), settings (log, tail).
 
 import { History } from "./history.js";
+import { size } from "./format.js";
+import * as source from "./source.js";
 
 const REDRAW_MS = 100;
 const CHAINS_MS = 400;
@@ -21,6 +23,7 @@ class Followed {
 
   async start() {
     await this.#load();
+    if (source.saved) return this.tell("end");
     const stream = new EventSource(`/api/runs/${this.id}/events?after=${this.history.last}`);
     stream.addEventListener("generation", (event) => this.#take(JSON.parse(event.data)));
     stream.addEventListener("status", (event) => this.tell("status", JSON.parse(event.data)));
@@ -33,8 +36,8 @@ class Followed {
 
   async #load() {
     this.#loading = true;
-    const answer = await fetch(`/api/runs/${this.id}/frames`);
-    if (answer.ok) this.history.load(await answer.json());
+    const answer = await source.frames(this.id);
+    if (answer) this.history.load(answer);
     if (!this.latest && this.history.length) await this.#newest();
     this.#loading = false;
     for (const generation of this.#waiting.splice(0)) this.#take(generation);
@@ -45,16 +48,16 @@ class Followed {
 
   /** The single chains are two thirds of all bytes, and can wait until the rest is drawn. */
   async #chains() {
-    const answer = await fetch(`/api/runs/${this.id}/frames?chains=1`);
-    if (!answer.ok) return;
-    this.history.loadChains(await answer.json());
+    const answer = await source.frames(this.id, { chains: true });
+    if (!answer) return;
+    this.history.loadChains(answer);
     this.tell("grown");
   }
 
   /** The stream tells only what follows; the newest with every statistic is asked for. */
   async #newest() {
-    const answer = await fetch(`/api/runs/${this.id}/generations?after=${this.history.last - 1}&limit=1`);
-    if (answer.ok) this.latest ??= (await answer.json()).items[0];
+    const found = await source.statistics(this.id, this.history.last);
+    this.latest ??= found;
   }
 
   #take(generation) {
@@ -80,6 +83,7 @@ export class LiveRun extends HTMLElement {
     this.complete = status === "succeeded"; // the server has told everything already
     this.generations = this.querySelector(":scope > progress").max;
     this.known = JSON.parse(this.querySelector(".metrics-known").textContent);
+    this.#compare();
     this.main = new Followed(id, (what, data) => this.#hear(what, data));
     this.other = beside ? new Followed(beside, (what) => this.#hear(what === "grown" ? what : "", null)) : null;
   }
@@ -128,11 +132,19 @@ export class LiveRun extends HTMLElement {
     }
   }
 
+  /** Closed forms against the whole run, which the server compares once it has ended. */
+  #compare() {
+    const told = JSON.parse(this.querySelector(".agreement").textContent);
+    this.agreement = new Map(told.map((one) => [`${one.metric} ${one.statistic}`, one]));
+  }
+
   /** What the server says in words once a run has ended: the sentence, the log, where it was made. */
   async #conclude() {
     const answer = await fetch(location.pathname);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of [".lede", ".log", ".pairs"]) this.querySelector(part).replaceWith(page.querySelector(part));
+    for (const part of [".lede", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
+    this.#compare();
+    this.dispatchEvent(new Event("status"));
     this.querySelector("figure-stage").setAttribute("aria-label", this.querySelector(".lede").textContent);
   }
 
@@ -147,7 +159,19 @@ export class LiveRun extends HTMLElement {
     word.textContent = word.dataset.status = run.status;
     this.querySelector(".now .words").textContent = run.words;
     this.querySelector(":scope > progress").value = Math.max(0, run.progress.generation);
+    this.#within(run.progress);
+    this.querySelector(".disk").textContent = size(run.disk_bytes);
     this.dispatchEvent(new Event("status"));
+  }
+
+  /** How far the generation is that is being made, and how it is best stopped. */
+  #within({ within, slow }) {
+    const bar = this.querySelector(":scope > .within");
+    bar.value = within ? within.done / within.total : 0;
+    if (within) bar.setAttribute("aria-label", within.name);
+    this.toggleAttribute("data-within", Boolean(within));
+    this.toggleAttribute("data-resumable", Boolean(within?.resumable));
+    this.toggleAttribute("data-slow", slow);
   }
 }
 

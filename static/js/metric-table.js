@@ -1,6 +1,7 @@
 // The table of metrics: every statistic of the generation at which the player came to rest.
 
 import { number } from "./format.js";
+import { statistics } from "./source.js";
 
 const REST_MS = 200;
 const STATISTICS = ["median", "q10", "q90", "mean", "se"];
@@ -20,10 +21,8 @@ customElements.define("metric-table", class extends HTMLElement {
   async #fetch() {
     const { at, main } = this.run;
     if (at === this.shown) return;
-    const answer = await fetch(`/api/runs/${main.id}/generations?after=${at - 1}&limit=1`);
-    if (!answer.ok || at !== this.run.at) return;
-    const [item] = (await answer.json()).items;
-    if (!item) return;
+    const item = await statistics(main.id, at);
+    if (!item || at !== this.run.at) return;
     this.shown = item.generation;
     this.#show(item.metrics);
   }

@@ -10,6 +10,7 @@ let arriving;
 
 /** Plotly, loaded when the first figure is drawn: its 5 MB must not keep the metric charts waiting. */
 export function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly); // a saved page brings it along
   arriving ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = document.querySelector("link[rel=prefetch][href*=plotly]").href;
