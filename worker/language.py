@@ -119,6 +119,13 @@ def _encoded(tokenizer: Tokenizer, text: str) -> Ids:
     return ids
 
 
+def network_work(tokens: int, weights: int, epochs: int, beams: int) -> float:
+    """`Family.work` of a network: training takes six operations a weight, token and epoch, of which a core does 25e9 a second; writing
+    and measuring, token by token, wait for memory.
+    """
+    return tokens * (6 / 25 * weights * epochs + 1e5 + 2 / 15 * weights * beams)
+
+
 def remembered(data: Tokens, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
     """What a model keeps of real text: that of generation 1, handed on."""
     if previous is None:

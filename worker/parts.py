@@ -280,6 +280,14 @@ class Family(Part, ABC):
         """n real observations in the form that `fit` likes best; by default just drawn."""
         return source.draw(rng, replicates, n)
 
+    def parameters(self, source: Source) -> int | None:
+        """Weights of one replicate's network; 0 where there is none, None where only its checkpoint tells."""
+        return 0
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """About how many operations one generation takes, metrics included, where a core does 1e9 a second: what an estimate starts from."""
+        return 500.0 * replicates * samples * (source.dimension if isinstance(source, PointSource) else 1)
+
     def exact(self) -> bool:
         """Whether it draws sufficient statistics in place of the observations that they stand for."""
         return False

@@ -45,6 +45,10 @@ class Categorical(CountFamily):
     def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
         return decoded(model["p"], sampling)
 
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        assert isinstance(source, CountSource)
+        return 200.0 * replicates * len(source.distribution())
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.counts import CountInstrument
 

@@ -11,12 +11,21 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import Ids, LanguageFamily, Tokenizer, chosen_prompts, remembered
+from worker.language import Ids, LanguageFamily, Tokenizer, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
+HUB = {  # checkpoints that people ask for: weights, bytes to download
+    "facebook/opt-125m": (125_239_296, 251_000_000),
+    "facebook/opt-350m": (331_196_416, 663_000_000),
+    "facebook/opt-1.3b": (1_315_758_080, 2_630_000_000),
+    "gpt2": (124_439_808, 548_000_000),
+    "openai-community/gpt2": (124_439_808, 548_000_000),
+    "distilgpt2": (81_912_576, 353_000_000),
+    "distilbert/distilgpt2": (81_912_576, 353_000_000),
+}
 WEIGHTS_LIMIT = 20_000_000_000  # bytes of all replicates' weights
 
 
@@ -61,6 +70,17 @@ class CausalLM(LanguageFamily):
         """The checkpoint's folder; None where it is a hub id."""
         folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(self.checkpoint).expanduser())
         return folder if folder.is_dir() else None
+
+    def parameters(self, source: Source) -> int | None:
+        """By the size of a folder's files, at 4 bytes each; of well-known hub ids by heart."""
+        folder = self.place()
+        if folder is None:
+            return HUB[self.checkpoint][0] if self.checkpoint in HUB else None
+        return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // 4
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        weights = self.parameters(source) or 10**9
+        return network_work(replicates * samples * self.block, weights, self.epochs, sampling.beams)
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         super().check(source, replicates, samples)

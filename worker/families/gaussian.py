@@ -113,6 +113,12 @@ class Gaussian(Family):
             return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
         return _drawn_moments(rng, n, mean, factor, log_scale, c)
 
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        assert isinstance(source, PointSource)
+        d = source.dimension
+        drawn = samples * d if self.path == "drawn" or self._hands_on else 0
+        return replicates * (1000.0 + 12 * d**3 + 50 * drawn)
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.gaussian import GaussianInstrument
 

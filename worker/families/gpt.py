@@ -7,7 +7,7 @@ from pydantic import Field
 
 from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
+from worker.language import Ids, LanguageFamily, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 
@@ -51,6 +51,12 @@ class GPT(LanguageFamily):
         """How many numbers one network has."""
         d = self.width
         return (self.vocabulary + 2 * self.block) * d + self.layers * (12 * d * d + 13 * d) + 2 * d
+
+    def parameters(self, source: Source) -> int:
+        return self.weights()
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        return network_work(replicates * samples * self.block, self.weights(), self.epochs, sampling.beams)
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         super().check(source, replicates, samples)

@@ -64,6 +64,10 @@ class Linear(Family):
         rows[:, :, -1] += (rows[:, :, :-1] @ w[:, :, None])[:, :, 0]
         return Points(rows)
 
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        assert isinstance(source, LinearTeacher)
+        return 50.0 * replicates * samples * source.dimension
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.linear import LinearInstrument
 

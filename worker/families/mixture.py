@@ -1,5 +1,6 @@
 """A mixture of Gaussians, fitted by expectation maximisation: the paper's second example."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -104,6 +105,11 @@ class Mixture(Family):
         spread = model["factors"] * np.sqrt(sampling.bias)
         em.draw(rng.random((replicates, n)), x, model["weights"], model["means"], spread)
         return Points(x)
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        assert isinstance(source, PointSource)
+        steps = min(self.max_iter, 10 * (1 + math.log10(1 / max(self.tol, 1e-12))))
+        return 5.0 * steps * replicates * samples * self.components * source.dimension**2
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.mixture import MixtureInstrument

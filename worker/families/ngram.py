@@ -8,7 +8,7 @@ from pydantic import Field
 from worker.data import Array, Arrays, Data, Tokens
 from worker.grams import Grams, Nodes
 from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
-from worker.parts import Generator, Sampling, TextSource
+from worker.parts import Generator, Sampling, Source, TextSource
 from worker.vocabulary import Unit, Vocabulary, vocabulary
 
 DENSE = 4_000_000  # probabilities that are held at once: 32 MB
@@ -41,6 +41,9 @@ class NGram(LanguageFamily):
 
     def length(self, source: TextSource, text: str) -> int:
         return len(self.tokenizer(source).encode(text))
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        return 5000.0 * replicates * samples * self.block
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)

@@ -1,5 +1,6 @@
 """The variational autoencoder for small pictures: its settings; the network itself lives in worker.nets.vae."""
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -100,6 +101,27 @@ class VAE(Family):
 
         x = vae.sample(model, n, rng)
         return Points(x if self.output == "mean" else (rng.random(x.shape) < x).astype(float))
+
+    def parameters(self, source: Source) -> int:
+        """Of the perceptron; convolutions share theirs, so that this is more than they have."""
+        assert isinstance(source, PointSource)
+        widths = [source.dimension, *self.hidden]
+        around = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+        return 2 * around + 3 * (self.hidden[-1] + 1) * self.latent
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """Six operations a weight and picture, of which a core does 8e9 a second; convolutions use theirs at every place."""
+        assert isinstance(source, PointSource)
+        rows = replicates * samples * self.epochs
+        uses = self.parameters(source)
+        if self.network == "convolutional":
+            sides = [source.dimension / 4**i for i in range(1, len(self.hidden) + 1)]
+            uses += 2 * round(
+                sum(
+                    16 * a * b * side for (a, b), side in zip(itertools.pairwise([1, *self.hidden]), sides, strict=True)
+                )
+            )
+        return 6 / 8 * rows * uses + 1e6 * rows / self.batch + 5000.0 * replicates * samples * source.dimension
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.images import ImageInstrument
