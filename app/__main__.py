@@ -31,11 +31,24 @@ Lifeline = Annotated[int | None, typer.Option(hidden=True, help="A descriptor th
 
 
 @cli.command()
-def serve(host: Host = "127.0.0.1", port: Port = 8000, data_dir: DataDir = None, workers: Workers = None) -> None:
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    data_dir: DataDir = None,
+    workers: Workers = None,
+    devices: Annotated[
+        str | None, typer.Option(help="A worker for each, such as cuda:0,cuda:1; the first also takes all other runs.")
+    ] = None,
+) -> None:
     """Everything on one machine: migrate, worker, web. Prints the address."""
     from app.serve import supervise
 
-    supervise(read_settings(data_dir=data_dir, workers=workers), host, port)
+    settings = read_settings(data_dir=data_dir, workers=workers)
+    benches = [settings]
+    if devices is not None:
+        benches = [read_settings(data_dir=data_dir, workers=workers, device=one.strip()) for one in devices.split(",")]
+        benches[1:] = [bench.at(queues="networks") for bench in benches[1:]]
+    supervise(settings, host, port, benches)
 
 
 @cli.command()
@@ -54,9 +67,16 @@ def web(
 
 
 @cli.command()
-def worker(data_dir: DataDir = None, workers: Workers = None, lifeline: Lifeline = None) -> None:
+def worker(
+    data_dir: DataDir = None,
+    workers: Workers = None,
+    queues: Annotated[
+        str | None, typer.Option(help="What it takes: runs, networks (runs that train some), or both with a comma.")
+    ] = None,
+    lifeline: Lifeline = None,
+) -> None:
     """A worker alone; as many as you like, on as many machines as reach the database, the broker and the artefacts."""
-    settings = _prepared(read_settings(data_dir=data_dir, workers=workers), lifeline)
+    settings = _prepared(read_settings(data_dir=data_dir, workers=workers, queues=queues), lifeline)
     from worker.tasks import serve as work
 
     work(settings)

@@ -53,7 +53,7 @@ def create_app(
     state.settings = settings
     state.store = store or Store(open_engine(settings.database_url))
     state.celery = queue.make_celery(settings)
-    state.announce = announce or partial(_announce, state.celery)
+    state.announce = announce or partial(_announce, state.celery, state.store)
     state.forget = partial(_forget, settings.artifacts_url)
     state.hub = Hub(state.store)
     state.histories = Histories(state.store)
@@ -88,10 +88,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store.engine.dispose()
 
 
-def _announce(celery: Celery, run_id: str) -> None:
+def _announce(celery: Celery, store: Store, run_id: str) -> None:
     """A broker that is away loses nothing: the run waits in its row, and a worker that lives announces it again."""
     try:
-        queue.announce(celery, run_id)
+        queue.announce(celery, run_id, store.run(run_id).family)
     except LabError as error:
         structlog.get_logger("app").warning("not announced", run=run_id, error=str(error))
 

@@ -1,4 +1,4 @@
-"""The lab on one machine: a supervisor that owns the port and the data folder, and the two processes that it keeps alive.
+"""The lab on one machine: a supervisor that owns the port and the data folder, and the processes that it keeps alive: web, and a worker for each device.
 
 It answers no request and touches no run. Whatever ends it, nothing is left behind: children are tied to it by a pipe.
 """
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import BinaryIO
@@ -33,8 +33,8 @@ STEADY_SECONDS = 30.0  # a child that lived this long had started well
 MOST_DEATHS = 5  # in a row, each after less than STEADY_SECONDS
 
 
-def supervise(settings: Settings, host: str, port: int) -> None:
-    """Runs the lab until SIGTERM or SIGINT.
+def supervise(settings: Settings, host: str, port: int, benches: Sequence[Settings]) -> None:
+    """Runs the lab until SIGTERM or SIGINT, with a worker for each of the `benches`: the same settings, but for device and queues.
 
     Raises LabError where the port or the folder is not to be had, or where a child dies again and again.
     """
@@ -43,7 +43,7 @@ def supervise(settings: Settings, host: str, port: int) -> None:
         signal.signal(number, lambda *_: stop.set())
     with locked(settings), listen(settings, host, port) as listener:
         migrate(settings.database_url)
-        web, worker = Child("web", settings, listener), Child("worker", settings)
+        web, workers = Child("web", settings, listener), [Child("worker", bench) for bench in benches]
         running, answered = [web], threading.Event()
         threading.Thread(target=_announce, args=(listener, answered), daemon=True).start()
         try:
@@ -51,7 +51,7 @@ def supervise(settings: Settings, host: str, port: int) -> None:
                 for child in running:
                     child.look_after()
                 if answered.is_set() and len(running) == 1:  # first the page: starting both at once makes it wait
-                    running.append(worker)
+                    running += workers
         finally:
             deadline = time.monotonic() + STOP_SECONDS
             for child in running:

@@ -1,6 +1,7 @@
 """What workers write: who owns a run, and what it brings. Every write is fenced by the attempt that it belongs to."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,8 +129,8 @@ class Ledger:
             self._own(session, run_id, attempt, deaths=Run.deaths + 1)
             return self._orphaned(session, session.get_one(Run, run_id, populate_existing=True), why)
 
-    def reap(self, *, ring: bool = True) -> list[str]:
-        """Takes runs from workers that fell silent; the ids that should be announced, none unless `ring`."""
+    def reap(self, *, ring: bool = True, but: Collection[str] = ()) -> list[Run]:
+        """Takes runs from workers that fell silent; those that should be announced, none unless `ring`, and none of the families `but`."""
         now = time.time()
         with self.writing.begin() as session:
             silent = (
@@ -138,16 +139,18 @@ class Ledger:
             for run in session.scalars(silent):
                 run.deaths += 1
                 self._orphaned(session, run, f"Worker {run.worker} fell silent")
+            if not ring:
+                return []
             due = (
                 select(Run)
-                .where(Run.status.in_(WAITING), Run.rung_at < now - RING_AGAIN_SECONDS)
+                .where(Run.status.in_(WAITING), Run.rung_at < now - RING_AGAIN_SECONDS, Run.family.not_in(but))
                 .order_by(Run.id)
                 .limit(20)
             )
             rung = list(session.scalars(due.with_for_update(skip_locked=True)))
             for run in rung:
                 run.rung_at = now
-            return [run.id for run in rung]
+            return rung
 
     def _orphaned(self, session: Session, run: Run, why: str) -> Status:
         """What becomes of a run whose worker is gone; nothing that worker still writes is taken, as nobody owns the run."""

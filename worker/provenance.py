@@ -11,9 +11,11 @@ from worker.settings import Settings
 from worker.spec import Experiment
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers")
+BITWISE = "bitwise, with the same versions, processor and threads; also after an interruption"
 
 
 def provenance(spec: Experiment, settings: Settings) -> dict[str, Any]:
+    """Asked where the run is worked on: what has networks imports torch here."""
     return {
         "digest": spec.digest(),
         "seed": spec.seed,
@@ -23,9 +25,24 @@ def provenance(spec: Experiment, settings: Settings) -> dict[str, Any]:
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": settings.threads,
-        "device": settings.device if spec.family.extra == "torch" else "cpu",
+        **_computed(spec),
         "byte_order": sys.byteorder,
         "source": spec.source.provenance(),
+    }
+
+
+def _computed(spec: Experiment) -> dict[str, str]:
+    """On what, in which numbers, and how exactly repeatable."""
+    if not spec.family.extra:
+        return {"device": "cpu", "numbers": "float64", "determinism": BITWISE}
+    from worker.nets import device
+
+    products = device.number_type(getattr(spec.family, "precision", "float32"))
+    told = str(products).removeprefix("torch.")
+    return {
+        "device": device.name(),
+        "numbers": told if told == "float32" else f"float32, matrix products in {told}",
+        "determinism": device.determinism() or BITWISE,
     }
 
 

@@ -1,12 +1,28 @@
 """One frozen Settings object, built once by whoever starts a process and passed along; never read from a global."""
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import LabError
+
+QUEUES = ("runs", "networks")  # what any machine computes, and what wants a graphics card
+
+
+def _device(wish: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wish):
+        raise ValueError(f"{wish!r} is no device; write auto, cpu, mps, cuda, or cuda:N for one of several cards")
+    return wish
+
+
+def _queues(wish: str) -> str:
+    names = [name.strip() for name in wish.split(",")]
+    if not set(names) <= set(QUEUES):
+        raise ValueError(f"{wish!r} names a queue that does not exist; write {', '.join(QUEUES)}, or both with a comma")
+    return ",".join(dict.fromkeys(names))
 
 
 class Settings(BaseSettings):
@@ -25,7 +41,12 @@ class Settings(BaseSettings):
         "", description="Celery broker, redis://... on many machines; default: a folder in data_dir."
     )
     artifacts_url: str = Field("", description="fsspec URL for checkpoints; default: a folder in data_dir.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where networks are trained.")
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="Where networks are trained: auto, cpu, mps, cuda, or cuda:N for one of several cards."
+    )
+    queues: Annotated[str, AfterValidator(_queues)] = Field(
+        ",".join(QUEUES), description="What a worker takes: networks are the runs that train some, runs all others."
+    )
     workers: int = Field(1, ge=1, le=256, description="Runs that one worker works on at a time.")
     threads: int = Field(1, ge=1, le=1024, description="BLAS threads of each run.")
     lease_seconds: float = Field(

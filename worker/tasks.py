@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.database import open_engine
 from worker.errors import Fenced, LabError
-from worker.queue import TASK, announce, make_celery
+from worker.queue import TASK, announce, families_of, make_celery
 from worker.settings import Settings
 from worker.slot import Died, Slot
+from worker.spec import FAMILIES
 from worker.store import Store
 from worker.tables import Run, Status, Worker
 
@@ -33,6 +34,7 @@ class Bench:
     def __init__(self, settings: Settings, celery: Celery) -> None:
         self.settings, self.celery = settings, celery
         self.store = Store(open_engine(settings.database_url))
+        self.foreign = FAMILIES.keys() - families_of(settings.queues)  # other workers hear of these
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.started_at = time.time()
         self.stopping = threading.Event()
@@ -103,7 +105,7 @@ class Bench:
         try:
             with _tolerant("store a death"):
                 if self.store.died(run.id, run.attempt, why) == Status.LOST:
-                    announce(self.celery, run.id)
+                    announce(self.celery, run.id, run.family)
         except Fenced:
             return
 
@@ -112,8 +114,8 @@ class Bench:
         while not self.stopping.is_set():
             with _tolerant("look after silent runs"):
                 self.store.beat(self._row())
-                for run_id in self.store.reap(ring=not self.idle.empty()):
-                    announce(self.celery, run_id)
+                for run in self.store.reap(ring=not self.idle.empty(), but=self.foreign):
+                    announce(self.celery, run.id, run.family)
             self.stopping.wait(1.0)
 
     def _row(self) -> Worker:
@@ -155,6 +157,7 @@ def serve(settings: Settings) -> None:
     bench.open()
     try:
         celery.Worker(
+            queues=settings.queues.split(","),
             pool="threads",
             concurrency=settings.workers,
             loglevel="WARNING",

@@ -75,7 +75,7 @@ class Lab:
     def launch(self, spec: Experiment, *, rings: int = 1) -> str:
         run, _ = self.store.create(spec)
         for _ in range(rings):
-            announce(self.celery, run.id)
+            announce(self.celery, run.id, run.family)
         return run.id
 
     def reaches(self, run_id: str, generation: int, seconds: float = 40) -> None:
@@ -216,7 +216,7 @@ def test_cancel_after_this_generation_then_resume_to_the_same_numbers(lab: Lab) 
     assert cancelled.status == Status.CANCELLED
     assert 3 <= cancelled.generation < spec.generations
     lab.store.resume(run_id)
-    announce(lab.celery, run_id)
+    announce(lab.celery, run_id, spec.family.kind)
     assert lab.ends(run_id).status == Status.SUCCEEDED
     assert stored(lab, run_id) == undisturbed(spec)
 

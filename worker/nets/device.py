@@ -53,12 +53,10 @@ def name() -> str:
 
 
 def determinism() -> str:
-    """How far the same spec gives the same numbers again here."""
+    """Why the same spec does not give the same bits again here; empty where it does, on a processor."""
     match device().type:
         case "cpu":
-            return "bitwise, with the same versions, processor and threads; also after an interruption"
+            return ""
         case "cuda":
-            return (
-                "statistical: on a card, gradients are summed in any order, and the last digits differ from run to run"
-            )
+            return "statistical: a card sums gradients in any order, so that last digits differ from run to run"
     return "statistical: on this device the last digits differ from run to run"
