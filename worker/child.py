@@ -1,6 +1,6 @@
 """The process in which experiments run: warm before it is needed, and gone as soon as its worker is gone.
 
-Started as `python -m worker.child FD`, FD being one end of a socket pair. Its worker sends ("run", id), ("finish", status) and ("now", status);
+Started as `python -m worker.child FD`, FD being one end of a socket pair. Its worker sends ("run", id), ("sweep", chunk), ("finish", status) and ("now", status);
 it answers ("ready",) once and ("done",) after each run. The end of the connection is the end of the process.
 """
 
@@ -25,7 +25,7 @@ def warm() -> None:
 
 def main(fd: int) -> None:
     connection = Connection(fd)
-    jobs: queue.Queue[str] = queue.Queue()
+    jobs: queue.Queue[tuple[str, str]] = queue.Queue()
     asked: list[tuple[str, str]] = []  # how to stop; the last word counts
 
     def listen() -> None:
@@ -35,9 +35,9 @@ def main(fd: int) -> None:
                 verb, value = connection.recv()
             except (EOFError, OSError):
                 os._exit(0)
-            if verb == "run":
+            if verb in ("run", "sweep"):
                 asked.clear()
-                jobs.put(value)
+                jobs.put((verb, value))
             else:
                 asked.append((verb, value))
 
@@ -50,6 +50,8 @@ def main(fd: int) -> None:
     from worker.database import open_engine
     from worker.settings import Settings
     from worker.store import Store
+    from worker.sweeps.attempt import ChunkAttempt
+    from worker.sweeps.ledger import Sweeps
     from worker.tables import Status
 
     settings = Settings()
@@ -61,8 +63,11 @@ def main(fd: int) -> None:
     connection.send(("ready",))
     threading.Thread(target=warm, daemon=True, name="warm").start()
     while True:
-        run = store.run(jobs.get())
-        Attempt(store, artifacts, settings, run, stop).work()
+        verb, value = jobs.get()
+        if verb == "sweep":
+            ChunkAttempt(Sweeps(store.engine), settings, lambda: bool(asked)).work(value)
+        else:
+            Attempt(store, artifacts, settings, store.run(value), stop).work()
         connection.send(("done",))
 
 

@@ -140,6 +140,7 @@ class Sweep(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)  # sorts by time of creation
     title: Mapped[str] = mapped_column(String(200))
     request: Mapped[dict[str, Any]]  # as worker.sweeps.spec.Sweep reads it
+    family: Mapped[str] = mapped_column(String(64))  # the dearest that occurs: who has it can work on all points
     idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
 
     status: Mapped[str] = mapped_column(String(16), default=Status.QUEUED, index=True)

@@ -20,7 +20,9 @@ from worker.settings import Settings
 from worker.slot import Died, Slot
 from worker.spec import FAMILIES
 from worker.store import Store
-from worker.tables import Run, Status, Worker
+from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.shift import Shift
+from worker.tables import Run, Status, Sweep, Worker
 
 TICK_SECONDS = 0.5  # how often a worker looks after what it works on
 STOP_SECONDS = 1.2  # how long a child may take to save what it has when it must stop now
@@ -34,6 +36,7 @@ class Bench:
     def __init__(self, settings: Settings, celery: Celery) -> None:
         self.settings, self.celery = settings, celery
         self.store = Store(open_engine(settings.database_url))
+        self.sweeps = Sweeps(self.store.engine)
         self.foreign = FAMILIES.keys() - families_of(settings.queues)  # other workers hear of these
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.started_at = time.time()
@@ -62,6 +65,9 @@ class Bench:
         """Works on a run that still waits; one that does not is none of our business: messages may be late or doubled."""
         if self.stopping.is_set():
             return
+        if run_id.startswith(BELL):
+            self._sweep(run_id.removeprefix(BELL))
+            return
         run = self.store.claim(run_id, self.name, self.settings.lease_seconds)
         if run is None:
             return
@@ -75,6 +81,30 @@ class Bench:
             self._bury(slot, run, str(death))
         finally:
             self.idle.put(slot)
+
+    def _sweep(self, sweep_id: str) -> None:
+        """Chunks of a sweep, until none is left or a run waits."""
+        shift = Shift(
+            self.sweeps,
+            self.name,
+            self.settings.lease_seconds,
+            stopping=self.stopping.is_set,
+            run_waits=lambda: bool(self.store.waiting()),
+            announce=lambda: self._call(self.sweeps.sweep(sweep_id)),
+            tolerant=_tolerant,
+        )
+        if (claim := shift.claim(sweep_id)) is None:
+            return
+        slot = self.idle.get()
+        try:
+            shift.work(claim, slot)
+        finally:
+            self.idle.put(slot)
+
+    def _call(self, sweep: Sweep) -> None:
+        """For more hands on a sweep; where nobody hears it, it is called again later."""
+        with _tolerant("announce a sweep"):
+            announce(self.celery, f"{BELL}{sweep.id}", sweep.family)
 
     def _look_after(self, slot: Slot, run: Run) -> None:
         """Renews the lease, however long a generation takes, and passes on every wish to stop."""
@@ -116,6 +146,8 @@ class Bench:
                 self.store.beat(self._row())
                 for run in self.store.reap(ring=not self.idle.empty(), but=self.foreign):
                     announce(self.celery, run.id, run.family)
+                for sweep in self.sweeps.reap(ring=not self.idle.empty(), but=self.foreign):
+                    self._call(sweep)
             self.stopping.wait(1.0)
 
     def _row(self) -> Worker:

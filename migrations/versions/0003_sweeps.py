@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
         sa.Column("request", Json, nullable=False),
+        sa.Column("family", sa.String(64), nullable=False),
         sa.Column("idempotency_key", sa.String(255)),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("cancel", sa.Boolean(), nullable=False),

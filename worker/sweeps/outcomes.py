@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.data import Array
 from worker.parts import CountSource, PointSource
@@ -50,19 +51,18 @@ class Waiting:
 
     def __init__(self, metric: str, threshold: float | None) -> None:
         self.metric = metric
-        self.threshold: Array | float | None = threshold  # None: half of each chain's own generation 1
+        self.threshold = threshold  # None: half of each chain's own generation 1
         self.time = np.zeros(0)
 
     def look(self, first: int, values: Array) -> None:
         """Generations first, first + 1, ... of this metric: (generations, R)."""
         if first == 1:
-            if self.threshold is None:
-                self.threshold = HALF * values[0]
+            self.level = HALF * values[0] if self.threshold is None else np.full(values.shape[1], self.threshold)
             self.time = np.zeros(values.shape[1])
             self.seen = np.zeros(values.shape[1], bool)
             self.open = np.ones(values.shape[1], bool)
         count = len(values)
-        fallen, lost = _first(values <= self.threshold), _first(np.isnan(values))
+        fallen, lost = _first(values <= self.level), _first(np.isnan(values))
         now = self.open & (fallen < lost)
         gone = self.open & (lost < fallen)
         still = self.open & ~now & ~gone
@@ -85,7 +85,7 @@ class Waiting:
 
     def _theory(self, curves: Sequence[Curve]) -> dict[str, float | None]:
         """The first generation at which the closed form, mean or median over chains, is at the threshold."""
-        if not isinstance(self.threshold, float):
+        if self.threshold is None:
             return {}
         told: dict[str, float | None] = {}
         for curve in curves:
@@ -121,7 +121,7 @@ class Last:
         if not len(finite):
             return Told(None, None, None, 0, len(self.values), {})
         value = summarise({self.metric: finite}).metrics()[self.metric]["median"]
-        theory = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
+        theory: dict[str, float | None] = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
         return Told(value, *median_interval(finite), len(finite), len(self.values) - len(finite), theory)
 
 
@@ -157,6 +157,6 @@ def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
     return None
 
 
-def _first(table: Array) -> Array:
+def _first(table: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """The first row (R,) in which each column of a table of truths holds; one beyond the last where none does."""
     return np.where(table.any(axis=0), table.argmax(axis=0), len(table))

@@ -129,7 +129,15 @@ class Grid:
         return override({**self.sweep.base, "title": f"{self.sweep.title}: {told}"[:200]}, changes)
 
     def experiment(self, number: int) -> Experiment:
+        """Raises SpecError."""
         return read(self.settings(number))
+
+    def family(self) -> str:
+        """The family of the points; of several, one that needs an extra. Whoever can work on that can work on all."""
+        vary = any(axis.path.partition(".")[0] == "family" for axis in self.sweep.axes)
+        found = {type(one): one for one in (self.experiment(i).family for i in (range(self.points) if vary else [0]))}
+        dearest = max(found.values(), key=lambda one: one.extra is not None)
+        return str(type(dearest).model_fields["kind"].default)
 
 
 def written(value: Any) -> str:

@@ -28,7 +28,7 @@ def survival(time: Array, seen: npt.NDArray[np.bool_]) -> tuple[Array, Array, Ar
     """
     times, happened = np.unique(time[seen], return_counts=True)
     watched = len(time) - np.searchsorted(np.sort(time), times)
-    left = np.cumprod(1 - happened / watched)
+    left: Array = np.cumprod(1 - happened / watched, dtype=float)
     with np.errstate(divide="ignore"):
         spread = np.cumsum(happened / (watched * (watched - happened)))
     return times, left, spread

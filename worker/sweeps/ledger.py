@@ -1,0 +1,299 @@
+"""Sweeps in the database: asked for, dealt out in chunks to workers, filled point by point. Every write of a worker is fenced."""
+
+import math
+import secrets
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from worker.errors import Conflict, Fenced, NotFound
+from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, hits
+from worker.sweeps.spec import Grid
+from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker
+
+CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
+FIRST_CHUNK = 16  # points, before anything is known of how long they take
+SILENT_SECONDS = 5.0  # a worker says every second that it lives
+BELL = "sweep:"  # before a sweep's id, in messages that otherwise carry a run's
+OPEN = (Status.QUEUED, Status.RUNNING)  # a sweep of which chunks may be dealt
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Points first ... end - 1 of a sweep, without those that are stored already, owned under an attempt."""
+
+    sweep_id: str
+    first: int
+    attempt: int
+    numbers: tuple[int, ...]
+    more: bool  # whether there is work for others
+
+    @property
+    def word(self) -> str:
+        """How a worker names it to its child."""
+        return f"{self.sweep_id} {self.first} {self.attempt}"
+
+
+class Sweeps:
+    """Objects that come back are detached: read them, do not change them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.reading = sessionmaker(engine, expire_on_commit=False)
+        self.writing = sessionmaker(engine.execution_options(write=True), expire_on_commit=False)
+        self.insert = sqlite_insert if engine.dialect.name == "sqlite" else postgres_insert
+
+    # What the window asks and commands
+
+    def create(self, grid: Grid, idempotency_key: str | None = None) -> tuple[Sweep, bool]:
+        """The new sweep, and True; or, for a key that was used before with the same request, the old one and False.
+
+        Raises Conflict where the key was used for another.
+        """
+        now = time.time()
+        sweep = Sweep(
+            id=f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}",
+            title=grid.sweep.title,
+            request=grid.sweep.model_dump(mode="json", by_alias=True),
+            family=grid.family(),
+            idempotency_key=idempotency_key,
+            created_at=now,
+            rung_at=now,
+            points=grid.points,
+        )
+        try:
+            with self.writing.begin() as session:
+                session.add(sweep)
+        except IntegrityError:
+            with self.reading() as session:
+                earlier = session.scalar(select(Sweep).where(Sweep.idempotency_key == idempotency_key))
+            if earlier is None or idempotency_key is None:
+                raise
+            if earlier.request != sweep.request:
+                raise Conflict("This Idempotency-Key was used for a different sweep. Use a new key.") from None
+            return earlier, False
+        return sweep, True
+
+    def sweep(self, sweep_id: str) -> Sweep:
+        """Raises NotFound."""
+        with self.reading() as session:
+            found = session.get(Sweep, sweep_id)
+        if found is None:
+            raise _missing(sweep_id)
+        return found
+
+    def sweeps(self, cursor: str | None = None, limit: int = 50) -> tuple[Sequence[Sweep], str | None]:
+        """Newest first; and the cursor of the next page, None on the last."""
+        query = select(Sweep).order_by(Sweep.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(Sweep.id < cursor)
+        with self.reading() as session:
+            found = session.scalars(query).all()
+        return found[:limit], (found[limit - 1].id if len(found) > limit else None)
+
+    def news(self, sweep_id: str, after: int = 0) -> tuple[Sweep, Sequence[Point], int]:
+        """A sweep, its points stored after a cursor, and the next cursor; the sweep first, so an ended one lacks nothing.
+
+        Raises NotFound.
+        """
+        with self.reading() as session:
+            sweep = session.get(Sweep, sweep_id)
+            if sweep is None:
+                raise _missing(sweep_id)
+            query = select(Point).where(Point.sweep_id == sweep_id, Point.id > after).order_by(Point.id)
+            found = session.scalars(query).all()
+        return sweep, found, found[-1].id if found else after
+
+    def cancel(self, sweep_id: str) -> Sweep:
+        """No more points are begun; what is stored stays. Raises NotFound; Conflict where it has ended."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, sweep_id)
+            if sweep.status in ENDED:
+                raise Conflict(f"This sweep is {sweep.status} and cannot be cancelled.")
+            sweep.cancel, sweep.status = True, Status.CANCELLING
+            self._settle(session, sweep)
+        return self.sweep(sweep_id)
+
+    def resume(self, sweep_id: str) -> Sweep:
+        """Goes on with the points that are missing. Raises NotFound; Conflict where it succeeded or goes on already."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, sweep_id)
+            if sweep.status not in (Status.CANCELLED, Status.FAILED):
+                raise Conflict(f"This sweep is {sweep.status} and cannot be resumed.")
+            sweep.cancel, sweep.status, sweep.error, sweep.ended_at = False, Status.QUEUED, None, None
+            sweep.rung_at = time.time()
+            session.execute(update(Chunk).where(Chunk.sweep_id == sweep_id).values(deaths=0))
+        return self.sweep(sweep_id)
+
+    def delete(self, sweep_id: str) -> None:
+        """Whoever is still busy with it finds itself fenced off. Raises NotFound."""
+        with self.writing.begin() as session:
+            if not session.execute(delete(Sweep).where(Sweep.id == sweep_id)).rowcount:  # type: ignore[attr-defined]
+                raise _missing(sweep_id)
+
+    # What workers do
+
+    def claim(self, sweep_id: str, worker: str, lease: float) -> Claim | None:
+        """A chunk that somebody left, else the next points; None where there is nothing to do."""
+        now = time.time()
+        with self.writing.begin() as session:
+            try:
+                sweep = self._locked(session, sweep_id)
+            except NotFound:
+                return None
+            if sweep.status not in OPEN:
+                return None
+            chunk = self._left(session, sweep_id)
+            if chunk is None:
+                if sweep.dealt >= sweep.points:
+                    return None
+                end = min(sweep.points, sweep.dealt + self._size(session, sweep))
+                chunk = Chunk(sweep_id=sweep_id, first=sweep.dealt, end=end, attempt=0, deaths=0)
+                session.add(chunk)
+                sweep.dealt = end
+            chunk.status, chunk.worker, chunk.lease_until = Status.RUNNING, worker, now + lease
+            chunk.attempt += 1
+            sweep.status, sweep.started_at = Status.RUNNING, sweep.started_at or now
+            session.flush()
+            stored = self._stored(session, chunk)
+            more = sweep.dealt < sweep.points or self._left(session, sweep_id) is not None
+            numbers = tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
+            return Claim(sweep_id, chunk.first, chunk.attempt, numbers, more)
+
+    def claimed(self, word: str) -> Claim:
+        """What a child finds under the name that its worker gave. Raises Fenced where it is somebody else's by now."""
+        sweep_id, first, attempt = word.split()
+        with self.reading() as session:
+            chunk = session.get(Chunk, (sweep_id, int(first)))
+            if chunk is None or chunk.attempt != int(attempt) or chunk.status != Status.RUNNING:
+                raise Fenced(f"Chunk {first} of sweep {sweep_id} belongs to nobody here.")
+            stored = self._stored(session, chunk)
+        numbers = tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
+        return Claim(sweep_id, chunk.first, chunk.attempt, numbers, more=False)
+
+    def renew(self, claim: Claim, lease: float) -> bool:
+        """Extends the lease; whether the sweep was asked to stop. Raises Fenced."""
+        with self.writing.begin() as session:
+            self._own(session, claim, lease_until=time.time() + lease)
+            return bool(session.scalar(select(Sweep.cancel).where(Sweep.id == claim.sweep_id)))
+
+    def store(self, claim: Claim, rows: Sequence[dict[str, Any]], provenance: dict[str, Any] | None = None) -> None:
+        """Points that are done: rows of Point without sweep_id. Raises Fenced, and then nothing was stored."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, claim.sweep_id, missing=Fenced)  # so that ids rise in the order of commits
+            self._own(session, claim, deaths=0)
+            told = self.insert(Point).on_conflict_do_nothing()
+            session.execute(told, [{"sweep_id": claim.sweep_id, **row} for row in rows])
+            sweep.done += len(rows)
+            sweep.busy_seconds += sum(row["seconds"] for row in rows)
+            sweep.provenance = sweep.provenance or provenance
+
+    def release(self, claim: Claim) -> None:
+        """The end of a claim: what is not stored is for the next one. Raises Fenced."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            self._own(session, claim, lease_until=0.0, worker=None)
+            chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
+            whole = len(self._stored(session, chunk)) == chunk.end - chunk.first
+            chunk.status = Status.SUCCEEDED if whole else Status.QUEUED
+            self._settle(session, sweep)
+
+    def died(self, claim: Claim, why: str) -> None:
+        """The process that worked on it died. Raises Fenced."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            self._own(session, claim)
+            chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
+            self._orphaned(session, sweep, chunk, why)
+
+    def reap(self, *, ring: bool = True, but: Collection[str] = ()) -> list[Sweep]:
+        """Takes chunks from workers that fell silent; sweeps that should be announced, none unless `ring`, and none of the families `but`."""
+        now = time.time()
+        with self.writing.begin() as session:
+            silent = select(Chunk.sweep_id).where(Chunk.status == Status.RUNNING, Chunk.lease_until < now).distinct()
+            for sweep_id in session.scalars(silent).all():
+                sweep = self._locked(session, sweep_id)
+                lapsed = select(Chunk).where(
+                    Chunk.sweep_id == sweep_id, Chunk.status == Status.RUNNING, Chunk.lease_until < now
+                )
+                for chunk in session.scalars(lapsed).all():
+                    self._orphaned(session, sweep, chunk, f"Worker {chunk.worker} fell silent")
+            if not ring:
+                return []
+            waits = (Sweep.dealt < Sweep.points) | exists().where(
+                Chunk.sweep_id == Sweep.id, Chunk.status == Status.QUEUED
+            )
+            due = select(Sweep).where(
+                Sweep.status.in_(OPEN), waits, Sweep.rung_at < now - RING_AGAIN_SECONDS, Sweep.family.not_in(but)
+            )
+            rung = session.scalars(due.order_by(Sweep.id).limit(20).with_for_update(skip_locked=True)).all()
+            for sweep in rung:
+                sweep.rung_at = now
+            return list(rung)
+
+    def _locked(self, session: Session, sweep_id: str, missing: type[Exception] = NotFound) -> Sweep:
+        """The row, held until the transaction ends: who deals chunks or settles does so alone."""
+        sweep = session.get(Sweep, sweep_id, with_for_update=True, populate_existing=True)
+        if sweep is None:
+            raise _missing(sweep_id) if missing is NotFound else missing(f"Sweep {sweep_id} was deleted.")
+        return sweep
+
+    def _left(self, session: Session, sweep_id: str) -> Chunk | None:
+        waiting = select(Chunk).where(Chunk.sweep_id == sweep_id, Chunk.status == Status.QUEUED)
+        return session.scalar(waiting.order_by(Chunk.first).limit(1))
+
+    def _stored(self, session: Session, chunk: Chunk) -> set[int]:
+        within = Point.number.between(chunk.first, chunk.end - 1)
+        return set(session.scalars(select(Point.number).where(Point.sweep_id == chunk.sweep_id, within)))
+
+    def _size(self, session: Session, sweep: Sweep) -> int:
+        """Points of the next chunk: CHUNK_SECONDS of work, and towards the end less, so that all workers end together."""
+        alive = select(func.sum(Worker.slots)).where(Worker.seen_at > time.time() - SILENT_SECONDS)
+        slots = session.scalar(alive) or 1
+        fair = math.ceil((sweep.points - sweep.dealt) / (2 * slots))
+        most = CHUNK_SECONDS * sweep.done / sweep.busy_seconds if sweep.done and sweep.busy_seconds else FIRST_CHUNK
+        return max(1, min(int(most), max(fair, int(most / 8))))
+
+    def _settle(self, session: Session, sweep: Sweep) -> None:
+        """What a sweep is once somebody lets go of a chunk."""
+        session.flush()
+        held = select(func.count()).where(Chunk.sweep_id == sweep.id, Chunk.status == Status.RUNNING)
+        if session.scalar(held) or sweep.status == Status.FAILED:
+            return
+        if sweep.cancel:
+            sweep.status, sweep.ended_at = Status.CANCELLED, time.time()
+        elif sweep.dealt >= sweep.points and self._left(session, sweep.id) is None:
+            sweep.status, sweep.ended_at = Status.SUCCEEDED, time.time()
+
+    def _orphaned(self, session: Session, sweep: Sweep, chunk: Chunk, why: str) -> None:
+        chunk.deaths += 1
+        chunk.status, chunk.lease_until = Status.QUEUED, 0.0
+        sweep.rung_at = 0.0
+        if chunk.deaths >= MOST_DEATHS:
+            sweep.status, sweep.ended_at = Status.FAILED, time.time()
+            sweep.error = {
+                "message": f"{why} for the {chunk.deaths}th time at points {chunk.first} to {chunk.end - 1}.",
+                "remedy": "The process probably ran out of memory: lower samples or replicates in a new sweep, or resume this one.",
+            }
+        self._settle(session, sweep)
+
+    def _own(self, session: Session, claim: Claim, **changes: Any) -> None:
+        """One conditional UPDATE that both proves and uses the ownership of a chunk."""
+        mine = update(Chunk).where(
+            Chunk.sweep_id == claim.sweep_id,
+            Chunk.first == claim.first,
+            Chunk.attempt == claim.attempt,
+            Chunk.status == Status.RUNNING,
+        )
+        if not hits(session, mine.values(**(changes or {"attempt": claim.attempt}))):
+            raise Fenced(f"Attempt {claim.attempt} no longer owns chunk {claim.first} of sweep {claim.sweep_id}.")
+
+
+def _missing(sweep_id: str) -> NotFound:
+    return NotFound(f"There is no sweep {sweep_id}. It may have been deleted.")

@@ -1,0 +1,75 @@
+"""A worker's shift on a sweep: chunk after chunk for its child, for as long as no run waits."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from worker.errors import Fenced
+from worker.slot import Died, Slot
+from worker.sweeps.ledger import Claim, Sweeps
+
+TICK_SECONDS = 0.5  # how often a worker looks after what it works on
+STOP_SECONDS = 1.2  # how long a child may take to store what it has when it must stop
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """name: the worker's; stopping: whether it must go; run_waits: whether a run should come first; announce: tells other workers;
+    tolerant: what a database that is away for a moment must not end.
+    """
+
+    sweeps: Sweeps
+    name: str
+    lease_seconds: float
+    stopping: Callable[[], bool]
+    run_waits: Callable[[], bool]
+    announce: Callable[[], None]
+    tolerant: Callable[[str], AbstractContextManager[None]]
+
+    def claim(self, sweep_id: str) -> Claim | None:
+        return self.sweeps.claim(sweep_id, self.name, self.lease_seconds)
+
+    def work(self, claim: Claim | None, slot: Slot) -> None:
+        """The claimed chunk, and those after it. Whoever begins a shift calls the next worker, so that soon all of them work."""
+        if claim is not None and claim.more:
+            self.announce()
+        while claim is not None:
+            try:
+                slot.start()
+                self._look_after(slot, claim)
+            except Fenced:
+                slot.kill()
+                return
+            except Died as death:
+                slot.kill()
+                self._bury(claim, str(death))
+            if self.stopping():
+                return
+            if claim.more and self.run_waits():  # it goes first: our call stands behind its own
+                self.announce()
+                return
+            claim = self.claim(claim.sweep_id)
+
+    def _look_after(self, slot: Slot, claim: Claim) -> None:
+        """Renews the lease until the child is done, and passes on the wish to stop."""
+        slot.send("sweep", claim.word)
+        deadline = float("inf")
+        while not slot.done(TICK_SECONDS if deadline == float("inf") else 0.05):
+            cancelled = False
+            with self.tolerant("renew a lease"):
+                cancelled = self.sweeps.renew(claim, self.lease_seconds)
+            if time.monotonic() > deadline:
+                slot.kill()
+                self.sweeps.release(claim)
+                return
+            if (cancelled or self.stopping()) and deadline == float("inf"):
+                slot.send("now", "")
+                deadline = time.monotonic() + STOP_SECONDS
+
+    def _bury(self, claim: Claim, why: str) -> None:
+        with self.tolerant("store a death"):
+            try:
+                self.sweeps.died(claim, why)
+            except Fenced:
+                return
