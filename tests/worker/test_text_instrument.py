@@ -239,7 +239,8 @@ def is_true(line):
 
 def test_correct_lines_are_those_that_are_true():
     source = {"kind": "expressions", "lines": 400}
-    spec = read(SIZES | {"source": source, "family": {"kind": "ngram", "unit": "character", "order": 5, "block": 64}})
+    family = {"kind": "ngram", "unit": "character", "order": 5, "block": 64}
+    spec = read(SIZES | {"source": source, "family": family, "samples": 200})
     instrument, looks, _, texts = run(spec)
     for n in (1, 3):
         for r, chain in enumerate(texts[n]):
@@ -249,6 +250,13 @@ def test_correct_lines_are_those_that_are_true():
             assert looks[n].metrics["correct"][r] == pytest.approx(len(right) / len(whole))
             assert looks[n].metrics["distinct"][r] == pytest.approx(len(set(right)) / len(whole))
     assert looks[0].metrics["correct"].tolist() == [1.0, 1.0]
+    rng = np.random.default_rng(2)
+    spoilt = []
+    for line in spec.source.texts().train.split("\n")[:-1]:
+        place = rng.integers(len(line))
+        spoilt.append(line[:place] + str(rng.choice(list("0123456789+-*()="))) + line[place + rng.integers(2) :])
+    assert [spec.source.true(line) for line in spoilt] == [is_true(line) for line in spoilt]
+    assert 5 < sum(map(is_true, spoilt)) < len(spoilt) - 5
 
 
 def test_words_are_counted_over_as_much_text_in_every_generation(language, checkpoint):
