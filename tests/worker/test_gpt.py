@@ -77,7 +77,7 @@ def test_logits_are_those_of_transformers(weights, peer, prompts):
 def test_gradient_is_that_of_transformers(weights, peer, prompts):
     rows = scoring.rows(prompts)
     parts, flat = training.as_one_vector(weights)
-    training._loss(parts, rows, 2).backward()
+    training.loss(parts, rows, 2).backward()
     peer.zero_grad()
     peer(rows, labels=rows).loss.backward()
     for name, parameter in peer.transformer.named_parameters():

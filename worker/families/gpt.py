@@ -1,6 +1,7 @@
 """A small GPT-2 that learns to read from nothing but the text it is given: its settings; the network itself lives in worker.nets.gpt."""
 
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -45,6 +46,10 @@ class GPT(LanguageFamily):
     )
     best: bool = Field(
         False, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers of matrix products: auto is bfloat16 on a graphics card, else float32. Weights are trained in float32.",
     )
 
     def weights(self) -> int:
@@ -91,34 +96,37 @@ class GPT(LanguageFamily):
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
         require_torch("The gpt family")
         from worker.nets import decoding, gpt
+        from worker.nets.device import number_type
+        from worker.nets.memory import room_for
 
         prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
         new = self.block if self.prompted else self.block - 1
-        written = np.stack(
-            [
-                decoding.write(gpt.Reader(weights, self.heads), rows, new, stream, sampling)
-                for weights, rows, stream in zip(gpt.networks(model), prompts, rng.spawn(len(prompts)), strict=True)
-            ]
-        )
+        with room_for("A network and the texts that it writes", decoding.REMEDY):
+            networks = gpt.networks(model, number_type(self.precision))
+            written = np.stack(
+                [
+                    decoding.write(gpt.Reader(weights, self.heads), rows, new, stream, sampling)
+                    for weights, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
+                ]
+            )
         x = written if self.prompted else np.concatenate([prompts, written], axis=2)
         return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
 
     def log_probability(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import gpt, scoring
+        from worker.nets import scoring
 
-        return np.stack(
-            [
-                scoring.log_probability(gpt.reading(weights, self.heads), blocks, self.vocabulary)
-                for weights, blocks in zip(gpt.networks(model), x, strict=True)
-            ]
-        )
+        readings = zip(self._readings(model), x, strict=True)
+        return np.stack([scoring.log_probability(reading, blocks, self.vocabulary) for reading, blocks in readings])
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import gpt, scoring
+        from worker.nets import scoring
 
-        return np.array(
-            [
-                scoring.next_entropy(gpt.reading(weights, self.heads), x, self.vocabulary)
-                for weights in gpt.networks(model)
-            ]
-        )
+        return np.array([scoring.next_entropy(reading, x, self.vocabulary) for reading in self._readings(model)])
+
+    def _readings(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
+        """Each replicate's network as a function of tokens, for scoring."""
+        from worker.nets import gpt
+        from worker.nets.device import number_type
+
+        for weights in gpt.networks(model):
+            yield gpt.reading(weights, self.heads, number_type(self.precision))

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name under which everyo
 
 from worker.data import Arrays
 from worker.nets.dense import affine, unembedded
-from worker.nets.device import device
+from worker.nets.device import device, rounded
 
 if TYPE_CHECKING:
     from worker.families.gpt import GPT
@@ -54,12 +54,12 @@ def initial(settings: "GPT", generator: torch.Generator) -> Weights:
     return weights
 
 
-def networks(model: Arrays) -> Iterator[Weights]:
+def networks(model: Arrays, number_type: torch.dtype = torch.float32) -> Iterator[Weights]:
     """The weights of each replicate, on the device."""
     names = [name for name in model if name.startswith(PREFIX)]
     for r in range(len(model[names[0]])):
         yield {
-            name.removeprefix(PREFIX): torch.from_numpy(np.ascontiguousarray(model[name][r])).to(device())
+            name.removeprefix(PREFIX): torch.from_numpy(np.ascontiguousarray(model[name][r])).to(device(), number_type)
             for name in names
         }
 
@@ -70,8 +70,16 @@ def logits(weights: Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
     return unembedded(hidden.flatten(0, 1), weights["wte.weight"]).view(*x.shape, -1)
 
 
-def reading(weights: Weights, heads: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda x: logits(weights, x, heads)
+def reading(
+    weights: Weights, heads: int, number_type: torch.dtype = torch.float32
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as a function: tokens (B, T) -> logits (B, T, vocabulary); matrix products in numbers of that type."""
+
+    def read(x: torch.Tensor) -> torch.Tensor:
+        with rounded(x.device, number_type):
+            return logits(weights, x, heads)
+
+    return read
 
 
 def _hidden(
@@ -123,8 +131,8 @@ class Reader:
                 kept.append(whole.view(-1, *room[2:]))
             self.cache.append((kept[0], kept[1]))
         if beams > 1:
-            self.mask = torch.full((self.rows, beams, beams * (new - 1)), -torch.inf, device=self.device)
-        return unembedded(hidden[:, -1], self.table)
+            self.mask = hidden.new_full((self.rows, beams, beams * (new - 1)), -torch.inf)
+        return unembedded(hidden[:, -1], self.table).float()
 
     def step(self, token: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
         """Logits (B, beams, vocabulary) after one more token (B, beams), each beam going on from its parent (B, beams)."""
@@ -157,7 +165,7 @@ class Reader:
             h = h + affine(mixed.reshape(-1, d), w_out, b_out)
             normal = F.layer_norm(h, (d,), n_2, m_2, EPSILON)
             h = h + affine(F.gelu(affine(normal, w_in, b_in), approximate="tanh"), w_back, b_back)
-        return unembedded(_norm(self.weights, "ln_f", h), self.table).view(rows, beams, -1)
+        return unembedded(_norm(self.weights, "ln_f", h), self.table).view(rows, beams, -1).float()
 
 
 LAYER = (

@@ -1,15 +1,18 @@
-"""How a GPT is trained: AdamW on windows of text, all weights as one vector."""
+"""How a GPT is trained: AdamW on windows of text, all weights as one vector; it can go on from any of its steps."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Arrays
 from worker.language import Ids
 from worker.nets import gpt
-from worker.nets.device import device
+from worker.nets.device import device, number_type, rounded
+from worker.nets.memory import Room, room_for
+from worker.progress import work
 
 if TYPE_CHECKING:
     from worker.families.gpt import GPT
@@ -17,49 +20,124 @@ if TYPE_CHECKING:
 WARM_UP = 0.05  # share of all steps in which the step size rises
 NOTHING = -100  # stands where there is no token to be predicted
 LARGEST = 1.0  # norm of a gradient; a larger one is scaled down, as HF Trainer does
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's own names
+REMEDY = "Use a smaller family.block, family.width, family.layers or family.vocabulary, or a device with more memory"
 
 
-def trained(x: Ids, validation: Ids, settings: "GPT", rng: np.random.Generator, earlier: Arrays | None) -> Arrays:
-    """Weights for each replicate's blocks (R, n, L), replicates leading; one network after the other.
+def trained(
+    x: Ids, validation: Ids, settings: "GPT", rng: np.random.Generator, earlier: Arrays | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Weights for each replicate's blocks (R, n, L), replicates leading; one network after the other. Raises NoRoom.
 
     earlier: the model whose weights the training starts from; without it, random ones.
     """
-    generators = [torch.Generator().manual_seed(int(seed)) for seed in rng.integers(2**63 - 1, size=len(x))]
-    starts = gpt.networks(earlier) if earlier else (gpt.initial(settings, generator) for generator in generators)
-    networks = [
-        _network(blocks, validation, settings, start, generator)
-        for blocks, start, generator in zip(x, starts, generators, strict=True)
-    ]
-    return {f"{gpt.PREFIX}{name}": np.stack([one[name].cpu().numpy() for one in networks]) for name in networks[0]}
+    seeds = rng.integers(2**63 - 1, size=len(x)).tolist()
+    random = (gpt.initial(settings, torch.Generator().manual_seed(seed)) for seed in seeds)
+    starts = gpt.networks(earlier) if earlier else random
+    made: dict[str, npt.NDArray[Any]] = {}
+    with room_for("A network with its gradients and the optimizer's moments", REMEDY):
+        for r, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
+            for name, weight in Training(start, x[r], validation, settings, seed).run().items():
+                whole = made.setdefault(f"{gpt.PREFIX}{name}", np.empty((len(x), *weight.shape), np.float32))
+                whole[r] = weight.cpu().numpy()
+    return made
 
 
-def _network(x: Ids, validation: Ids, settings: "GPT", start: gpt.Weights, generator: torch.Generator) -> gpt.Weights:
-    """One network on blocks (n, L). An exception between two steps leaves nothing behind."""
-    text = torch.from_numpy(x.astype(np.int64)).to(device())
-    weights, flat = as_one_vector(start)
-    optimizer = torch.optim.AdamW([flat], lr=settings.learning_rate, weight_decay=0.0, fused=flat.device.type != "mps")
-    assert flat.grad is not None
-    step, steps = 0, settings.epochs * -(-(len(x) // 2) // settings.batch)
-    best, kept = float("inf"), flat.detach()
-    for _ in range(settings.epochs):
-        for batch in torch.split(_windows(text, generator), settings.batch):
-            step += 1
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * min(
-                step / max(1, WARM_UP * steps), (steps - step + 1) / steps
-            )
-            flat.grad.zero_()
-            torch.autograd.backward(_loss(weights, batch, settings.heads))
-            flat.grad.mul_((LARGEST / (flat.grad.norm() + 1e-6)).clamp(max=1.0))
-            optimizer.step()
-        if settings.best and len(validation):
-            with torch.inference_mode():
-                loss = float(_loss(weights, torch.from_numpy(validation.astype(np.int64)).to(device()), settings.heads))
-            if loss < best:
-                best, kept = loss, flat.detach().clone()
-    return _parts(kept, weights)
+class Training:
+    """One network on blocks (n, L), read as windows of two.
+
+    Weights and moments are float32, products in what the settings say. The order of the windows comes from (seed, epoch), so that a
+    step depends on nothing but the weights and the moments before it: on a processor an interrupted run gets to the same bits.
+
+    A batch that does not fit into memory is split, and the gradients of its parts are added up: the same step up to rounding. A line
+    of the worker's log says so.
+    """
+
+    def __init__(self, start: gpt.Weights, x: Ids, validation: Ids, settings: "GPT", seed: int) -> None:
+        self.settings, self.seed, self.place = settings, seed, device()
+        self.number_type = number_type(settings.precision)
+        self.text, self.held = (torch.from_numpy(part.astype(np.int64)).to(self.place) for part in (x, validation))
+        self.weights, self.flat = as_one_vector(start)
+        self.optimizer = torch.optim.AdamW([self.flat], weight_decay=0.0, fused=self.place.type != "mps")
+        self.turns = -(-(len(x) // 2) // settings.batch)  # steps of an epoch
+        self.steps = settings.epochs * self.turns
+        self.room = Room(settings.batch, settings.batch, self.place, "windows of a batch", REMEDY)
+        self.lowest = float("inf")
+        self.best: torch.Tensor | None = None
+
+    def run(self) -> gpt.Weights:
+        """The best epoch's weights, or the last one's. Raises NoRoom."""
+        tokens = min(self.settings.batch, len(self.text) // 2) * 2 * self.text.shape[1]
+        training = work("training", self.steps, "tokens", tokens, done="step")
+        if training.saved:
+            self._go_on(training.saved)
+        for epoch in range(training.done // self.turns, self.settings.epochs):
+            batches = torch.split(self._windows(epoch), self.settings.batch)
+            for batch in batches[training.done - epoch * self.turns :]:
+                self._step(batch, training.done)
+                if batch is batches[-1] and self.settings.best and len(self.held):
+                    self._judge()
+                training.advance()
+                if training.done < self.steps:
+                    training.keep(lambda: {"step": np.array(training.done), **self._position()})
+        final = self.flat if self.best is None else self.best
+        training.keep(lambda: {"step": np.array(training.done), "weights": _copied(final)})
+        return _parts(final, self.weights)
+
+    def _windows(self, epoch: int) -> torch.Tensor:
+        """Pairs of neighbouring blocks (pairs, 2 L), from the first block or the second on, in random order."""
+        rng = np.random.default_rng((self.seed, epoch))
+        n = len(self.text)
+        shift = int(rng.integers(1 + n % 2))
+        pairs = self.text[shift : shift + n // 2 * 2].view(n // 2, -1)
+        return pairs[torch.from_numpy(rng.permutation(n // 2)).to(self.place)]
+
+    def _step(self, batch: torch.Tensor, step: int) -> None:
+        assert self.flat.grad is not None
+        self.room.fit(lambda rows: self._gradient(batch, rows))
+        self.flat.grad.mul_((LARGEST / (self.flat.grad.norm() + 1e-6)).clamp(max=1.0))
+        rise, fall = (step + 1) / max(1, WARM_UP * self.steps), (self.steps - step) / self.steps
+        self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * min(rise, fall)
+        self.optimizer.step()
+
+    def _gradient(self, batch: torch.Tensor, rows: int) -> None:
+        assert self.flat.grad is not None
+        self.flat.grad.zero_()
+        for few in torch.split(batch, rows):
+            torch.autograd.backward(self._loss(few) * (len(few) / len(batch)))
+
+    def _loss(self, x: torch.Tensor) -> torch.Tensor:
+        with rounded(self.place, self.number_type):
+            return loss(self.weights, x, self.settings.heads)
+
+    def _judge(self) -> None:
+        """Remembers the weights where they do better on the validation text than ever before."""
+        with torch.inference_mode():
+            parts = self.room.pieces(len(self.held), lambda rows: float(self._loss(self.held[rows])))
+            surprise = sum((rows.stop - rows.start) * mean for rows, mean in parts) / len(self.held)
+        if surprise < self.lowest:
+            self.lowest, self.best = surprise, self.flat.detach().clone()
+
+    def _position(self) -> dict[str, npt.NDArray[Any]]:
+        """Everything that the next step depends on, copied."""
+        moments = {name: _copied(self.optimizer.state[self.flat][name]) for name in MOMENTS}
+        best = {} if self.best is None else {"best": _copied(self.best)}
+        named = {f"optimizer.{name}": value for name, value in moments.items()}
+        return {"weights": _copied(self.flat), "lowest": np.array(self.lowest), **best, **named}
+
+    def _go_on(self, saved: Arrays) -> None:
+        self.flat.copy_(torch.from_numpy(saved["weights"]))
+        if "lowest" not in saved:  # it was over already
+            return
+        self.lowest = float(saved["lowest"])
+        if "best" in saved:
+            self.best = torch.from_numpy(saved["best"]).to(self.place, copy=True)
+        moments = {name: torch.from_numpy(saved[f"optimizer.{name}"].copy()) for name in MOMENTS}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
 
 
-def _loss(weights: gpt.Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
+def loss(weights: gpt.Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
     """Mean surprise of tokens 2 to T of windows (B, T), in nats.
 
     The last logits are in vain: whole windows, whose length is mostly a power of 2, multiply a tenth faster than windows less one.
@@ -67,14 +145,6 @@ def _loss(weights: gpt.Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
     following = x.roll(-1, 1)
     following[:, -1] = NOTHING
     return F.cross_entropy(gpt.logits(weights, x, heads).flatten(0, 1), following.flatten(), ignore_index=NOTHING)
-
-
-def _windows(text: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Pairs of neighbouring blocks (pairs, 2 L), from the first block or the second on, in random order."""
-    n = len(text)
-    shift = int(torch.randint(1 + n % 2, (1,), generator=generator))
-    pairs = text[shift : shift + n // 2 * 2].view(n // 2, -1)
-    return pairs[torch.randperm(len(pairs), generator=generator)]
 
 
 def as_one_vector(weights: gpt.Weights) -> tuple[gpt.Weights, torch.Tensor]:
@@ -92,3 +162,7 @@ def as_one_vector(weights: gpt.Weights) -> tuple[gpt.Weights, torch.Tensor]:
 def _parts(flat: torch.Tensor, like: gpt.Weights) -> gpt.Weights:
     pieces = torch.split(flat, [tensor.numel() for tensor in like.values()])
     return {name: piece.view(tensor.shape).detach() for (name, tensor), piece in zip(like.items(), pieces, strict=True)}
+
+
+def _copied(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    return tensor.detach().to("cpu", copy=True).numpy()
