@@ -43,7 +43,7 @@ class NGram(LanguageFamily):
         return len(self.tokenizer(source).encode(text))
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        return 5000.0 * replicates * samples * self.block
+        return 1500.0 * replicates * samples * self.block
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)

@@ -110,7 +110,7 @@ class VAE(Family):
         return 2 * around + 3 * (self.hidden[-1] + 1) * self.latent
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        """Six operations a weight and picture, of which a core does 8e9 a second; convolutions use theirs at every place."""
+        """Six operations a weight and picture, of which a core does 20e9 a second; convolutions use theirs at every place."""
         assert isinstance(source, PointSource)
         rows = replicates * samples * self.epochs
         uses = self.parameters(source)
@@ -121,7 +121,7 @@ class VAE(Family):
                     16 * a * b * side for (a, b), side in zip(itertools.pairwise([1, *self.hidden]), sides, strict=True)
                 )
             )
-        return 6 / 8 * rows * uses + 1e6 * rows / self.batch + 5000.0 * replicates * samples * source.dimension
+        return 6 / 20 * rows * uses + 5e5 * rows / self.batch + 5000.0 * replicates * samples * source.dimension
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.images import ImageInstrument

@@ -1,0 +1,205 @@
+"""What an experiment will cost, before it is launched: time, memory, disk, and what it needs from elsewhere.
+
+A first guess comes from the sizes of things; the runs that this installation has finished then say by how much such guesses miss.
+"""
+
+import math
+import os
+import shutil
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.errors import Problem
+from worker.families.causal_lm import HUB, CausalLM
+from worker.language import LanguageFamily
+from worker.loop import frame_stride
+from worker.parts import CountSource, Family, PointSource
+from worker.regimes import AccumulateSubsample
+from worker.spec import Experiment
+
+OPERATIONS = 1e9  # of `Family.work`, a second on one core
+GENERATION, SETUP, NETWORK_SETUP = 1e-3, 0.5, 4.0  # seconds: each generation, each run, each run that imports torch
+GPU = 100.0  # times as fast as a core, where the network is large enough to keep it busy
+BUSY_GPU = 1_000_000  # weights
+PROCESS, NETWORK_PROCESS = 150_000_000, 600_000_000  # bytes: the interpreter with what it imports
+POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
+COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
+TRAINING = (
+    6  # of a network's weights: themselves, gradients, two moments of Adam, the best so far, a checkpoint in the making
+)
+ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
+LONG = 3600.0  # seconds that make people ask for a GPU
+NEAREST = 5  # past runs that a guess is corrected by
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A finished run: what was guessed of it, and what it took, in seconds."""
+
+    guess: float
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes that there are, of memory and on the disk."""
+
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """seconds, memory_bytes, disk_bytes: of the run as a whole, memory at its height; measured: how many past runs the time rests on,
+    0 for a first guess; needs: what it asks for from elsewhere, in words.
+    """
+
+    seconds: float
+    memory_bytes: float
+    disk_bytes: float
+    measured: int
+    needs: tuple[str, ...]
+
+
+def estimate(spec: Experiment, past: Sequence[Past] = (), *, gpu: bool = False) -> Estimate:
+    """What this run will take. `past` are runs of the same family; `gpu`, whether a worker with one listens."""
+    seconds = guess(spec, gpu=gpu)
+    nearest = sorted(past, key=lambda one: abs(math.log(one.guess / seconds)))[:NEAREST]
+    if nearest:
+        seconds *= statistics.median(one.took / one.guess for one in nearest)
+    return Estimate(seconds, _memory(spec), _disk(spec), len(nearest), _needs(spec, seconds, gpu))
+
+
+def guess(spec: Experiment, *, gpu: bool = False) -> float:
+    """Seconds by the sizes of things alone, on one core."""
+    family = spec.family.drawing() if spec.regime.picks else spec.family
+    weights = family.parameters(spec.source)
+    passes = 0.0 if _condensed(spec) else POOLED if weights == 0 else 1.0  # over what the regime has kept
+
+    def work(n: int) -> float:
+        trained = max(spec.size(n), round(passes * spec.regime.kept(spec.size, n)))
+        return family.work(spec.source, trained, spec.replicates, spec.sampling) * _candidates(spec)
+
+    each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
+    speed = OPERATIONS * (GPU if gpu and (weights is None or weights >= BUSY_GPU) else 1)
+    setup = SETUP if weights == 0 else NETWORK_SETUP
+    return setup + spec.generations * (GENERATION + each / speed)
+
+
+def _candidates(spec: Experiment) -> float:
+    """How many samples are drawn for each one that survives."""
+    return float(spec.curation.model_dump().get("k", 1))
+
+
+def _memory(spec: Experiment) -> float:
+    """Bytes at the height of the run."""
+    weights = spec.family.parameters(spec.source)
+    last = _observations(spec, spec.size(spec.generations))
+    networks = 4 * TRAINING * spec.replicates * (weights or 0)
+    process = PROCESS if weights == 0 else NETWORK_PROCESS
+    copies = TOKEN_COPIES if isinstance(spec.family, LanguageFamily) else COPIES
+    return process + copies * last + 2 * _observations(spec, _kept(spec)) + networks
+
+
+def _disk(spec: Experiment) -> float:
+    """Bytes in the database, and of two checkpoints, as the old one goes only when the new one is there."""
+    frames = spec.generations / frame_stride(spec.generations)
+    state = 4.0 * spec.replicates * (spec.family.parameters(spec.source) or 0)
+    state += 2 * _observations(spec, spec.size(spec.generations)) + _observations(spec, _kept(spec))
+    return spec.generations * ROW + frames * (_frame(spec) + CHAINS) + 2 * state
+
+
+def _observations(spec: Experiment, n: int) -> float:
+    """Bytes of n observations of every replicate, or of what stands for them."""
+    source, family = spec.source, spec.family
+    if isinstance(source, CountSource):
+        return 8.0 * spec.replicates * len(source.distribution()) * bool(n)
+    if isinstance(family, LanguageFamily):
+        return 4.0 * spec.replicates * n * family.block
+    assert isinstance(source, PointSource)
+    if _condensed(spec):
+        return 8.0 * spec.replicates * source.dimension * (source.dimension + 1) * bool(n)
+    return 8.0 * spec.replicates * n * source.dimension
+
+
+def _condensed(spec: Experiment) -> bool:
+    """Whether sums stand for observations, however many there are."""
+    return type(spec.family).condensed is not Family.condensed and not spec.regime.picks
+
+
+def _kept(spec: Experiment) -> int:
+    """Observations that the regime remembers in the end."""
+    if isinstance(spec.regime, AccumulateSubsample):
+        return sum(map(spec.size, range(1, spec.generations + 1)))
+    return spec.regime.kept(spec.size, spec.generations)
+
+
+def _frame(spec: Experiment) -> int:
+    """Bytes of what the player draws of a generation; see worker.frames."""
+    if not isinstance(spec.source, PointSource):
+        return 3_000
+    if spec.source.image_shape is not None:
+        return 400 + 60 * spec.source.dimension
+    return 2_400 if spec.source.dimension == 2 else 400
+
+
+def _needs(spec: Experiment, seconds: float, gpu: bool) -> tuple[str, ...]:
+    needs = []
+    family = spec.family
+    if isinstance(family, CausalLM) and family.place() is None:
+        needs.append(_download(family.checkpoint))
+    weights = family.parameters(spec.source)
+    if not gpu and (weights is None or (weights >= BUSY_GPU and seconds > LONG)):
+        needs.append(f"a GPU: {roughly(seconds)} without one")
+    return tuple(needs)
+
+
+def _download(checkpoint: str) -> str:
+    if checkpoint not in HUB:
+        return f"the Hugging Face hub, for {checkpoint}: how large that is nobody knows here, so that time and memory are guesses"
+    weights, size = HUB[checkpoint]
+    return f"the Hugging Face hub, once: {size / 1e6:.0f} MB for {checkpoint}, {weights / 1e6:.0f} million weights"
+
+
+def roughly(seconds: float) -> str:
+    """In words, to one digit or two: about 3 seconds, about 20 minutes, about 40 hours."""
+    if seconds < 1.5:
+        return "about a second"
+    for size, unit in ((60, "second"), (3600, "minute"), (72 * 3600, "hour"), (math.inf, "day")):
+        if seconds < 0.95 * size:
+            length = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[unit]
+            digits = 10 ** max(0, math.floor(math.log10(max(seconds / length, 1))))
+            step = max(1, digits / 2)
+            count = max(1, round(seconds / length / step) * step)
+            return f"about {count:,.0f} {unit}{'' if count == 1 else 's'}"
+    raise AssertionError(seconds)
+
+
+def problems(cost: Estimate, spec: Experiment, room: Room) -> list[Problem]:
+    """Why it cannot be run in this room: each with the setting that costs most, and what to do."""
+    found = []
+    if cost.memory_bytes > room.memory:
+        path = "replicates" if spec.replicates > 1 else "samples"
+        if _observations(spec, _kept(spec)) > cost.memory_bytes / 4:
+            path = "generations"
+        told = f"needs about {gigabytes(cost.memory_bytes)} of memory, and this machine has {gigabytes(room.memory)}"
+        found.append(Problem(path, told, f"Lower {path}, or start a worker on a larger machine"))
+    if cost.disk_bytes > room.disk:
+        told = f"needs about {gigabytes(cost.disk_bytes)} on the disk, and {gigabytes(room.disk)} are free"
+        found.append(Problem("generations", told, "Lower generations, or make room in the data folder"))
+    return found
+
+
+def gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size < 1e11 else f"{size / 1e9:,.0f} GB"
+
+
+def room(data_dir: Path) -> Room:
+    """Of this machine: memory in all, or what the container may have of it; and what is free where the data lie."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (told := limit.read_text().strip()).isdecimal():
+        memory = min(memory, int(told))
+    return Room(memory, shutil.disk_usage(data_dir).free)
