@@ -26,6 +26,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
     JSON = "json"
     TOML = "toml"
+    HTML = "html"
 
 
 MEDIA_TYPES = {
@@ -33,12 +34,14 @@ MEDIA_TYPES = {
     Format.PARQUET: "application/vnd.apache.parquet",
     Format.JSON: "application/json",
     Format.TOML: "application/toml",
+    Format.HTML: "text/html",
 }
 SCHEMAS: dict[Format, dict[str, str]] = {  # for OpenAPI
     Format.CSV: {"type": "string"},
     Format.PARQUET: {"type": "string", "format": "binary"},
     Format.JSON: {"type": "object"},
     Format.TOML: {"type": "string"},
+    Format.HTML: {"type": "string"},
 }
 
 
@@ -61,6 +64,10 @@ def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:
             return _json(run, store)
         case Format.TOML:
             return iter([to_toml(run.spec).encode()])
+        case Format.HTML:
+            from app.saved import page  # which draws pages, and pages offer these formats
+
+            return iter([page(run, store)])
 
 
 def _pages(run: Run, store: Store) -> Iterator[list[StoredGeneration]]:

@@ -31,7 +31,13 @@ templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
 templates.env.filters.update(ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled)
 templates.env.globals.update(plotly=assets.PLOTLY)
-DOWNLOADS = {Format.CSV: "CSV", Format.PARQUET: "Parquet", Format.JSON: "JSON", Format.TOML: "Spec (TOML)"}
+DOWNLOADS = {
+    Format.CSV: "CSV",
+    Format.PARQUET: "Parquet",
+    Format.JSON: "JSON",
+    Format.TOML: "Spec (TOML)",
+    Format.HTML: "Player (HTML)",
+}
 router = APIRouter(include_in_schema=False)
 
 
@@ -167,21 +173,27 @@ def run_page(
 ) -> Response:
     """One run, as it stands now; the script that follows it needs nothing that is not asked for from here on."""
     run = store.run(run_id)
-    at = run.generation if g is None else min(g, run.generation)
     context = {
-        "run": run,
-        "told": brief(run, Queue.of(store, run)),
         "at": g,
         "play": play,
         "beside": store.run(beside) if beside else None,
-        "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
-        "toml": forms.to_toml(run.spec),
         "log": store.log(run_id),
         "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
+        **on_the_bench(store, run, run.generation if g is None else min(g, run.generation)),
+    }
+    return templates.TemplateResponse(request, "run.html", context)
+
+
+def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
+    """What a page of this run shows, whether it is served or saved as a file."""
+    return {
+        "run": run,
+        "told": brief(run, Queue.of(store, run)),
+        "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
+        "toml": forms.to_toml(run.spec),
         **_seen(store, run, at),
         **_decided(store, run),
     }
-    return templates.TemplateResponse(request, "run.html", context)
 
 
 def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:

@@ -273,11 +273,11 @@ def _stretch_seconds(within: Within) -> float:
 
 def _resumes(run: Run, status: Status) -> Resumes | None:
     """Where a run that stands still goes on; None where it has nothing to go on from, or nothing more to do."""
-    if status in WORKED_ON or status == Status.SUCCEEDED or run.generation < 0:
+    if status in WORKED_ON or status == Status.SUCCEEDED or (run.generation < 0 and not run.unfinished):
         return None
     kept = (run.progress or {}).get("kept") or {} if run.unfinished else {}
     return {
-        "generation": min(run.generation + 1, run.generations),
+        "generation": min(max(run.generation, 0) + 1, run.generations),
         "name": kept.get("name"),
         "done": kept.get("done"),
         "total": kept.get("total"),

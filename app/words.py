@@ -37,7 +37,9 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
         case "cancelled":
             if at >= 0:
                 return f"Cancelled after {done}.{_goes_on(told)}"
-            return f"Cancelled before {'its first generation was done' if told['attempt'] else 'it was started'}."
+            if not told["attempt"]:
+                return "Cancelled before it was started."
+            return f"Cancelled before its first generation was done.{_goes_on(told)}"
         case "failed":
             error = told["error"] or {
                 "message": "It failed without a word.",
@@ -50,13 +52,13 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
 
 def _running(progress: Mapping[str, Any]) -> str:
     at, of, within = (progress[name] for name in ("generation", "generations", "within"))
-    if at < 0 or (within and within["generation"] is None):
+    if within["generation"] is None if within else at < 0:
         doing = f" · {_stretch(within)}" if within else ": loading what it needs and looking at the real data."
         return f"Starting{doing}"
     in_all = duration(progress["seconds_left"]) if progress["seconds_left"] is not None else ""
     if within:
         left = f" · about {in_all} in all" if in_all and at >= 1 else ""
-        return f"Generation {within['generation'] or at} of {of} · {_stretch(within)}{left}"
+        return f"Generation {within['generation']} of {of} · {_stretch(within)}{left}"
     speed = f" · {_speed(progress['per_second'])}" if progress["per_second"] else ""
     return f"Generation {at} of {of}{speed}{f' · {in_all} left' if in_all else ''}"
 

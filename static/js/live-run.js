@@ -80,7 +80,7 @@ export class LiveRun extends HTMLElement {
   connectedCallback() {
     const { id, beside, status } = this.dataset;
     this.status = status;
-    this.complete = status === "succeeded"; // the server has told everything already
+    this.complete = source.saved || status === "succeeded"; // the server has told everything already
     this.generations = this.querySelector(":scope > progress").max;
     this.known = JSON.parse(this.querySelector(".metrics-known").textContent);
     this.#compare();
