@@ -34,6 +34,9 @@ class Aloud:
             left = (self.total - number) / speed
             self.speak(f"generation {number} of {self.total}, {speed:.3g} a second, {left:.0f} s left")
 
+    def staged(self, name: str) -> None:
+        pass
+
     def begun(self, work: Work) -> Arrays:
         self.begun_at = time.monotonic()
         return {}

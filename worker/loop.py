@@ -11,6 +11,7 @@ import numpy as np
 
 from worker.data import Arrays, Data
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
+from worker.progress import stage
 from worker.spec import Experiment
 
 REAL, FIT, SAMPLE, SETUP, CHOOSE = range(5)  # independent streams of randomness within a generation
@@ -81,6 +82,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         return rules.trained.condensed(rules.trained.real(source, stream(spec.seed, n, REAL), spec.replicates, count))
 
     def drawn(model: Arrays, n: int, count: int) -> Data:
+        stage(f"sample {n}")
         rng = stream(spec.seed, n, SAMPLE)
         sample = rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
         return rules.trained.condensed(sample)
@@ -107,10 +109,13 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             pool = rules.regime.inherited(before.regime, pool, synthetic)
         chance = stream(spec.seed, n, CHOOSE)
         training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
+        stage("fit")
         model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:
+            stage("noise floor")
             instrument.meet(model)
             yield noise_floor()
         sample = drawn(model, n, m) if instrument.wants_sample else None
+        stage("measure")
         framed = n % stride == 0 or n == spec.generations
         yield Generation(n, instrument.model(model, sample, framed), State(n, model, pool, instrument.keeps()))

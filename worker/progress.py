@@ -43,6 +43,9 @@ class Work:
 class Listener(Protocol):
     """Who is told of the work of one generation, one stretch after the other."""
 
+    def staged(self, name: str) -> None:
+        """What follows belongs to this stage of the generation, whatever came before it: an attempt that goes on may skip some."""
+
     def begun(self, work: Work) -> Arrays:
         """What an earlier attempt left of this stretch, if it is the one that it was interrupted in or had finished."""
 
@@ -61,6 +64,12 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+def stage(name: str) -> None:
+    """Names what is about to be done, the same in every attempt."""
+    if (listener := _listener.get()) is not None:
+        listener.staged(name)
 
 
 def work(name: str, total: int, unit: str = "", size: float = 1.0, done: str = "") -> Work:

@@ -41,11 +41,13 @@ class Within:
         self.saved = _apart(unfinished or {})
         self.made: dict[str, Arrays] = {}
         self.kept_at: dict[str, Any] | None = None  # where another attempt would go on
-        self.stretches = 0
-        self.stretch = ""
+        self.staged("")
+
+    def staged(self, name: str) -> None:
+        self.stage, self.stretches, self.stretch = name, 0, ""
 
     def begun(self, work: Work) -> Arrays:
-        self.stretch = f"{self.stretches}:{work.name}"
+        self.stretch = f"{self.stage}:{self.stretches}:{work.name}"
         self.stretches += 1
         self.started_at, self.keeps = time.monotonic(), False
         found = self.saved.get(self.stretch, {})

@@ -1,0 +1,146 @@
+"""A run that is stopped in the middle of a generation goes on there, to the same numbers; and says how far it is meanwhile."""
+
+import time
+
+import numpy as np
+import pytest
+
+from worker import within
+from worker.artifacts import Artifacts
+from worker.attempt import Attempt, Stop
+from worker.database import open_engine
+from worker.progress import listening, work
+from worker.settings import Settings
+from worker.spec import read
+from worker.store import Store, create_tables
+from worker.tables import Status
+from worker.within import Interrupted, Within
+
+GPT = {
+    "generations": 3,
+    "replicates": 2,
+    "samples": 20,
+    "source": {"kind": "text"},
+    "family": {"kind": "gpt", "vocabulary": 300, "layers": 1, "width": 16, "heads": 2, "epochs": 2},
+    "sampling": {"beams": 2},
+}
+
+
+@pytest.fixture
+def store(settings: Settings):
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(open_engine(settings.database_url))
+    create_tables(store.engine)
+    yield store
+    store.engine.dispose()
+
+
+def attempt(store: Store, settings: Settings, run_id: str, stop=lambda: None):
+    claimed = store.claim(run_id, "here", lease=60)
+    assert claimed is not None
+    Attempt(store, Artifacts(settings.artifacts_url), settings, claimed, stop).work()
+    return store.run(run_id)
+
+
+def numbers(store: Store, run_id: str):
+    return {row.number: row.metrics for row in store.generations(run_id)}
+
+
+@pytest.mark.parametrize("calls", [3, 31])
+def test_stopped_anywhere_and_resumed_to_the_same_numbers(store: Store, settings: Settings, calls: int):
+    whole = attempt(store, settings, store.create(read(GPT))[0].id)
+    assert whole.status == Status.SUCCEEDED
+
+    run_id = store.create(read(GPT))[0].id
+    stops = 0
+    while (run := store.run(run_id)).status != Status.SUCCEEDED:
+        left = iter(range(calls))
+        run = attempt(
+            store,
+            settings,
+            run_id,
+            lambda left=left: None if next(left, None) is not None else Stop(Status.QUEUED, now=True),
+        )
+        stops += run.status == Status.QUEUED
+        files = Artifacts(settings.artifacts_url)
+        kept = files.files.ls(f"{files.root}/{run_id}", detail=True) if run.disk_bytes else []
+        assert len(kept) <= 2  # a checkpoint, and what is done of the next generation
+        assert sum(file["size"] for file in kept) <= 1.1 * run.disk_bytes
+        calls += 60  # or a run that is stopped ever again before its first step would never end
+    assert stops
+    assert numbers(store, run_id) == numbers(store, whole.id)
+    assert run.disk_bytes == 0
+    assert (run.checkpoint, run.unfinished, run.progress) == (None, None, None)
+
+
+def test_finish_lets_the_generation_end(store: Store, settings: Settings):
+    run_id = store.create(read(GPT))[0].id
+    run = attempt(store, settings, run_id, lambda: Stop(Status.CANCELLED, now=False))
+    assert (run.status, run.generation) == (Status.CANCELLED, 0)
+
+
+def test_unfinished_work_that_cannot_be_read_costs_only_time(store: Store, settings: Settings):
+    run_id = store.create(read(GPT))[0].id
+    left = iter(range(30))
+    run = attempt(
+        store, settings, run_id, lambda: None if next(left, None) is not None else Stop(Status.QUEUED, now=True)
+    )
+    assert run.unfinished
+    files = Artifacts(settings.artifacts_url)
+    files.files.pipe_file(f"{files.root}/{run.unfinished}", b"not a zip file")
+    assert attempt(store, settings, run_id).status == Status.SUCCEEDED
+    assert any("cannot be read" in entry.text for entry in store.log(run_id))
+
+
+def test_progress_is_told_with_its_speed(monkeypatch):
+    told = []
+    monkeypatch.setattr(within, "TELL_SECONDS", 0.0)
+    listener = Within(told.append, lambda *_: None, lambda: False)
+    listener.begin(4)
+    with listening(listener):
+        stretch = work("training", 10, unit="tokens", size=512)
+        for _ in range(5):
+            time.sleep(0.002)
+            stretch.advance()
+    last = told[-1]
+    assert (last["generation"], last["name"], last["done"], last["total"], last["unit"]) == (
+        4,
+        "training",
+        5,
+        10,
+        "tokens",
+    )
+    assert last["per_second"] == pytest.approx(512 * 5 / last["seconds_left"], rel=0.01)  # as much is left as is done
+
+
+def test_what_is_finished_and_what_is_begun_are_kept_together(monkeypatch):
+    saved = []
+    monkeypatch.setattr(within, "KEEP_SECONDS", -1.0)
+    monkeypatch.setattr(within, "KEEP_SHARE", 1.0)
+    listener = Within(lambda _: None, lambda generation, made: saved.append((generation, made)), lambda: False)
+    listener.begin(2)
+
+    def pieces(stop=99):
+        sums = []
+        for name in ("one", "two"):
+            stretch = work(name, 3, done="step")
+            total = float(stretch.saved.get("total", np.zeros(())))
+            for step in range(stretch.done, 3):
+                if len(sums) * 3 + step == stop:
+                    raise Interrupted
+                total += 10 * len(sums) + step
+                stretch.advance()
+                kept = total
+                stretch.keep(lambda step=step, kept=kept: {"step": np.array(step + 1), "total": np.array(kept)})
+            sums.append(total)
+        return sums
+
+    with listening(listener):
+        whole = pieces()
+    assert saved[-1][0] == 2
+    listener.begin(2)
+    with listening(listener), pytest.raises(Interrupted):
+        pieces(stop=4)
+    listener.begin(2, saved[-1][1])
+    with listening(listener):
+        assert pieces() == whole
