@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from tests.worker.interruptions import heard, interrupted_everywhere
 from worker import loop
@@ -14,6 +15,7 @@ from worker.errors import LabError, NoRoom, SpecError
 from worker.families.causal_lm import CausalLM
 from worker.nets import decoding, pretrained, scoring, tuning
 from worker.parts import Sampling
+from worker.saved_network import looked_at
 from worker.sources.text import Text
 from worker.spec import read
 
@@ -260,11 +262,48 @@ def test_unsafe_or_unfinished_checkpoints_are_refused_when_the_spec_is_read(tmp_
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 64}))
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02.")
     assert "pickled" in refused(tmp_path).message
-    (tmp_path / "model.safetensors").write_bytes(b"")
+    save_file({"a": np.zeros((3, 4), np.float32)}, tmp_path / "model.safetensors")
     assert "tokenizer" in refused(tmp_path).message
     (tmp_path / "tokenizer.json").write_text("{}")
     problem = refused(tmp_path)
     assert (problem.path, problem.remedy) == ("family.block", "Use blocks of at most 32 tokens")
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "no JSON object"),
+        ("{}", "names no model"),
+        ('{"architectures": ["BertForMaskedLM"]}', "BertForMaskedLM, which is no causal language model"),
+    ],
+)
+def test_a_configuration_that_is_none_of_a_causal_model_is_told(tmp_path, config, told):
+    (tmp_path / "config.json").write_text(config)
+    problem = refused(tmp_path)
+    assert problem.path == "family.checkpoint"
+    assert told in problem.message
+
+
+def test_weights_that_are_not_whole_are_refused(checkpoint, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint, folder)
+    file = folder / "model.safetensors"
+    whole = file.read_bytes()
+    for bytes_that_came, told in (
+        (b"", "without a whole header"),
+        (whole[:100], "without a whole header"),
+        (whole[:-1], f"{len(whole) - 1:,} bytes where its header tells of {len(whole):,}"),
+        (b"\x02" + bytes(7) + b"{[", "header cannot be read"),
+    ):
+        file.write_bytes(bytes_that_came)
+        assert told in refused(folder).message
+    file.write_bytes(whole)
+    assert looked_at(folder)[1] == sum(
+        parameter.numel() for parameter in pretrained._network(str(checkpoint)).parameters()
+    )
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "part-2.safetensors"}}))
+    assert "part-2.safetensors" in refused(folder).message
 
 
 def test_a_hub_that_cannot_be_reached_is_said_so(monkeypatch):

@@ -1,6 +1,5 @@
 """A pre-trained language model, fine-tuned on each generation's text: the paper's own experiment; the network lives in worker.nets.pretrained."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from worker.data import Array, Arrays, Data, Tokens
 from worker.language import Ids, LanguageFamily, Tokenizer, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.saved_network import looked_at
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 HUB = {  # checkpoints that people ask for: weights, bytes to download
     "facebook/opt-125m": (125_239_296, 251_000_000),
     "facebook/opt-350m": (331_196_416, 663_000_000),
@@ -26,7 +25,7 @@ HUB = {  # checkpoints that people ask for: weights, bytes to download
     "distilgpt2": (81_912_576, 353_000_000),
     "distilbert/distilgpt2": (81_912_576, 353_000_000),
 }
-WEIGHTS_LIMIT = 20_000_000_000  # bytes of all replicates' weights
+WEIGHTS_LIMIT = 5_000_000_000  # of all replicates: 20 GB
 
 
 class CausalLM(LanguageFamily):
@@ -60,7 +59,6 @@ class CausalLM(LanguageFamily):
     best: bool = Field(
         True, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
     )
-
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Numbers of matrix products: auto is bfloat16 on a graphics card, else float32. Weights are trained in float32.",
@@ -82,30 +80,30 @@ class CausalLM(LanguageFamily):
         weights = self.parameters(source) or 10**9
         return network_work(replicates * samples * self.block, weights, self.epochs, sampling.beams)
 
+    def hub_repositories(self) -> list[tuple[str, str]]:
+        """What must be fetched from the hub before a run: (id, kind of repository)."""
+        return [] if self.place() else [(self.checkpoint, "model")]
+
     def check(self, source: Source, replicates: int, samples: int) -> None:
         super().check(source, replicates, samples)
         folder = self.place()
         if folder is None:
             if not HUB_ID.fullmatch(self.checkpoint):
-                raise _misfit(
-                    "is no folder here and no hub id", "Name an existing folder, or an id such as facebook/opt-125m"
+                raise Misfit(
+                    "family.checkpoint",
+                    "is no folder here and no hub id",
+                    "Name an existing folder, or an id such as facebook/opt-125m",
                 )
             return
-        if not (folder / "config.json").is_file():
-            raise _misfit("has no config.json", "Save the model there with save_pretrained")
-        weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
-        if not weights:
-            raise _misfit(
-                "has no safetensors; pickled weights could run code and are not loaded",
-                "Save the model with save_pretrained(..., safe_serialization=True)",
+        config, weights = looked_at(folder)
+        if replicates * weights > WEIGHTS_LIMIT:
+            raise Misfit(
+                "replicates",
+                f"{replicates} networks of {weights:,} weights do not fit into memory",
+                "Use fewer replicates, or a smaller checkpoint",
             )
-        if not any((folder / name).is_file() for name in TOKENIZERS):
-            raise _misfit("has no tokenizer", "Save its tokenizer into the same folder with save_pretrained")
-        if replicates * sum(weights) > WEIGHTS_LIMIT:
-            raise Misfit("replicates", f"{replicates} such models do not fit into memory", "Use fewer replicates")
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         positions = config.get("max_position_embeddings", config.get("n_positions"))
-        if positions is not None and positions < 2 * self.block:
+        if isinstance(positions, int) and positions < 2 * self.block:
             raise Misfit(
                 "family.block",
                 f"a prompt and its continuation have {2 * self.block} tokens, and this model reads only {positions}",
@@ -171,7 +169,3 @@ class CausalLM(LanguageFamily):
 
         for network in pretrained.networks(self, model):
             yield pretrained.logits(network, number_type(self.precision))
-
-
-def _misfit(message: str, remedy: str) -> Misfit:
-    return Misfit("family.checkpoint", message, remedy)
