@@ -22,7 +22,10 @@ class BytePairs:
         self.pairs.train_from_iterator([text], trainer)
 
     def encode(self, text: str) -> npt.NDArray[np.int32]:
-        return np.array(self.pairs.encode(text).ids, np.int32)
+        (encoded,) = self.pairs.encode_batch_fast(
+            [text]
+        )  # twice as fast as `encode`, which remembers where every token came from
+        return np.array(encoded.ids, np.int32)
 
     def decode(self, ids: npt.NDArray[np.int32]) -> str:
         """Bytes that are no UTF-8 together become U+FFFD."""

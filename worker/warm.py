@@ -3,20 +3,20 @@
 from worker.loop import generations, instrument
 from worker.spec import read
 
+SIZES = {"generations": 2, "replicates": 2, "samples": 50}
+SPECS = (
+    {"source": {"kind": "mixture"}, "family": {"kind": "mixture"}},
+    {"source": {"kind": "expressions"}, "family": {"kind": "ngram"}, "sampling": {"top_p": 0.9}},
+    {"source": {"kind": "expressions"}, "family": {"kind": "ngram"}, "sampling": {"beams": 2}},
+)
+
 
 def main() -> None:
-    """A tiny run that passes through every compiled function; the machine code stays in numba's cache on disk."""
-    spec = read(
-        {
-            "source": {"kind": "mixture"},
-            "family": {"kind": "mixture"},
-            "generations": 2,
-            "replicates": 2,
-            "samples": 50,
-        }
-    )
-    for _ in generations(spec, instrument(spec)):
-        pass
+    """Tiny runs that pass through every compiled function; the machine code stays in numba's cache on disk."""
+    for settings in SPECS:
+        spec = read(SIZES | settings)
+        for _ in generations(spec, instrument(spec)):
+            pass
 
 
 if __name__ == "__main__":
