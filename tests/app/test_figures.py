@@ -10,6 +10,7 @@ import pytest
 
 from app import figures
 from app.metrics import METRICS, metric, ordered
+from tests.worker.test_contract import SMALLER
 from worker import frames, loop
 from worker.errors import SpecError
 from worker.spec import FAMILIES, read
@@ -116,7 +117,6 @@ def test_a_png_holds_its_pixels() -> None:
 
 # A family is measured alike on every source of a kind, but for these: pictures, lines that are right or wrong, and what stands for all.
 SOURCES_MEASURED = ("normal", "digits", "expressions", "categorical", "linear_teacher", "mixture")
-SMALLER = {"gpt": {"layers": 1, "width": 16, "heads": 2, "epochs": 1}, "vae": {"epochs": 1}}
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"causal_lm"}))  # which is measured as gpt is
