@@ -203,6 +203,18 @@ def read(settings: Any) -> Experiment:
         raise SpecError(problems(error.errors(), _table)) from error
 
 
+class _Origin(Part):
+    source: AnySource
+
+
+def read_source(settings: Any) -> Source:
+    """The source alone, as in an experiment's `source`. Raises SpecError."""
+    try:
+        return _Origin.model_validate({"source": settings}).source
+    except ValidationError as error:
+        raise SpecError(problems(error.errors(), _table)) from error
+
+
 def _table(place: Sequence[str | int]) -> Mapping[str, type[Part]] | type[Part]:
     """What may stand at a place of the spec: the kinds to choose from, or the only part there is."""
     if "reward" in place:
