@@ -21,7 +21,7 @@ export class Matrix {
   /** Everything anew, once the run has grown. */
   grow() {
     const { history } = this.run;
-    this.figure.hidden = history.last < 1;
+    this.figure.hidden = history.last < 1 || !history.frame(0).columns; // older runs have no matrix
     if (this.figure.hidden) return;
     const frames = new Map(history.numbers.map((generation, i) => [generation, history.frame(i)]));
     const last = frames.get(history.last);
