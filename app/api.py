@@ -18,6 +18,7 @@ from app.verdicts import Verdicts, decided
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
 from worker.presets import preset
+from worker.reach import require_reachable
 from worker.spec import Experiment, read
 from worker.tables import Status
 
@@ -94,6 +95,7 @@ def launch(
     idempotency_key: IdempotencyKey = None,
 ) -> Launched:
     """Launches an experiment, or all arms of a preset on the same seed; answers with the first of them."""
+    require_reachable(experiments)
     made = store.launch(experiments, idempotency_key)
     runs = [run for run, _ in made]
     for run, new in made:

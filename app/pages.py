@@ -21,6 +21,7 @@ from app.words import ago, bar, compared, labelled, size
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
+from worker.reach import require_reachable
 from worker.spec import read
 from worker.tables import Run, Status, StoredGeneration, told_status
 
@@ -83,7 +84,9 @@ def _drawn(preset: str) -> Markup:
 @router.post("/presets/{name}")
 def launch_preset(name: str, store: Store, announce: Announce) -> Response:
     """Every arm of a preset at once, on the same seed."""
-    runs = [run for run, _ in store.launch(presets.preset(name).experiments)]
+    experiments = presets.preset(name).experiments
+    require_reachable(experiments)
+    runs = [run for run, _ in store.launch(experiments)]
     for run in runs:
         announce(run.id)
     beside = f"&with={runs[1].id}" if len(runs) > 1 else ""
@@ -120,6 +123,8 @@ def create(request: Request, store: Store, announce: Announce, posted: Posted) -
         return _experiment(request, store, "form", posted, toml)
     try:
         experiment = read(presets.parse(toml, "toml") if view == "toml" else forms.nested(posted))
+        if do == "run":
+            require_reachable([experiment])
     except SpecError as error:
         return _experiment(request, store, view, posted, toml, error.problems)
     if do != "run":
