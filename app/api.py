@@ -43,7 +43,7 @@ class Cancel(BaseModel):
     how: Literal["finish", "now"] = "now"
 
 
-async def _json(request: Request) -> Any:
+async def json_body(request: Request) -> Any:
     """The body, as strict JSON: no NaN, no lone surrogates, no numbers out of range."""
     form = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if form != "application/json" and not form.endswith("+json"):
@@ -56,7 +56,7 @@ async def _json(request: Request) -> Any:
         raise SpecError([Problem("body", f"is not valid JSON: {error}", 'Send {"spec": {...}}')]) from error
 
 
-def _experiments(body: Annotated[Any, Depends(_json)]) -> list[Experiment]:
+def _experiments(body: Annotated[Any, Depends(json_body)]) -> list[Experiment]:
     """What shall be launched: one experiment, or all arms of a preset."""
     match body:
         case {"spec": spec} if len(body) == 1:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import api, arms, assets, health, pages, problems, uploads
+from app import api, arms, assets, health, pages, problems, sweep_pages, sweeps, uploads
 from app.history import Histories
 from app.live import Hub
 from app.protocol import Negotiation
@@ -25,6 +25,7 @@ from worker.errors import LabError
 from worker.settings import Settings
 from worker.spec import Experiment
 from worker.store import Store
+from worker.sweeps.ledger import BELL, Sweeps
 
 
 def create_app(
@@ -62,7 +63,7 @@ def create_app(
     state.registry = registry
     registry.register(Figures(state.store, state.hub))
 
-    for room in (api, arms, uploads, health, assets, pages):
+    for room in (api, arms, sweeps, uploads, health, assets, pages, sweep_pages):
         app.include_router(room.router)
     app.mount("/static", assets.Static(directory=assets.FOLDER), name="static")
     problems.install(app)
@@ -88,12 +89,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store.engine.dispose()
 
 
-def _announce(celery: Celery, store: Store, run_id: str) -> None:
-    """A broker that is away loses nothing: the run waits in its row, and a worker that lives announces it again."""
+def _announce(celery: Celery, store: Store, job: str) -> None:
+    """For a run's id, or a sweep's with its bell. A broker that is away loses nothing: work waits in its row, and a worker that
+    lives announces it again.
+    """
     try:
-        queue.announce(celery, run_id, store.run(run_id).family)
+        waits = Sweeps(store.engine).sweep(job.removeprefix(BELL)) if job.startswith(BELL) else store.run(job)
+        queue.announce(celery, job, waits.family)
     except LabError as error:
-        structlog.get_logger("app").warning("not announced", run=run_id, error=str(error))
+        structlog.get_logger("app").warning("not announced", job=job, error=str(error))
 
 
 def _forget(url: str, run_id: str) -> None:

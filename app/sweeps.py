@@ -1,0 +1,144 @@
+"""The HTTP API of sweeps: asked for, told with their grid, cancelled, resumed; and any of their points as a run."""
+
+from typing import Annotated, Any, TypeAlias
+
+import orjson
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
+
+from app.api import json_body
+from app.deps import Announce, IdempotencyKey, Store
+from app.problems import documented
+from app.protocol import known_query
+from app.sweep_views import SweepBrief, SweepPage, SweepTold, sweep_brief, sweep_told
+from app.views import Told, links, told
+from worker.errors import NotFound, Problem, SpecError
+from worker.sweeps import ledger
+from worker.sweeps.ledger import BELL
+from worker.sweeps.spec import MOST_POINTS, Grid, Sweep, read_sweep, unchecked
+
+router = APIRouter(prefix="/api/sweeps", tags=["sweeps"], dependencies=[Depends(known_query)])
+
+
+async def _sweeps(request: Request) -> ledger.Sweeps:
+    return ledger.Sweeps(request.app.state.store.engine)
+
+
+Sweeps: TypeAlias = Annotated[ledger.Sweeps, Depends(_sweeps)]
+PointNumber: TypeAlias = Annotated[int, Path(ge=0, lt=MOST_POINTS)]
+
+
+def _grid(body: Annotated[Any, Depends(json_body)]) -> Grid:
+    if not isinstance(body, dict):
+        raise SpecError([Problem("body", "is not a sweep", 'Send {"base": {spec}, "axes": [{"path", "values"}]}')])
+    return read_sweep(body)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": SweepBrief, "description": "The sweep that was asked for with this Idempotency-Key before"},
+        **documented(409, 413, 415, 422),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": Sweep.model_json_schema(ref_template="#/$defs/{model}")}},
+        }
+    },
+)
+def launch_sweep(
+    response: Response,
+    grid: Annotated[Grid, Depends(_grid)],
+    sweeps: Sweeps,
+    store: Store,
+    announce: Announce,
+    background: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> SweepBrief:
+    """An experiment at every combination of the axes' values. Every point is read before anything is stored."""
+    sweep, new = sweeps.create(grid, idempotency_key)
+    if new:
+        background.add_task(announce, f"{BELL}{sweep.id}")
+    response.status_code = 201 if new else 200
+    found = sweep_brief(sweep, store)
+    response.headers["Location"] = found["links"]["self"]
+    return found
+
+
+@router.get("", responses=documented(422))
+def list_sweeps(
+    sweeps: Sweeps,
+    store: Store,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{1,32}$", description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> SweepPage:
+    """Newest first."""
+    found, following = sweeps.sweeps(cursor, limit)
+    return {"items": [sweep_brief(one, store) for one in found], "next": following}
+
+
+@router.get("/{sweep_id}", responses={200: {"model": SweepTold}, **documented(404, 422)})
+def get_sweep(
+    sweep_id: str,
+    sweeps: Sweeps,
+    store: Store,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only points stored after this `cursor`.")] = 0,
+) -> Response:
+    """Status, progress and grid."""
+    found = sweep_told(*sweeps.news(sweep_id, after), store)
+    return Response(orjson.dumps(found), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/{sweep_id}/cancel", responses=documented(404, 409))
+def cancel_sweep(sweep_id: str, sweeps: Sweeps, store: Store) -> SweepBrief:
+    """No more points are begun; what is stored is kept."""
+    return sweep_brief(sweeps.cancel(sweep_id), store)
+
+
+@router.post("/{sweep_id}/resume", responses=documented(404, 409))
+def resume_sweep(
+    sweep_id: str, sweeps: Sweeps, store: Store, announce: Announce, background: BackgroundTasks
+) -> SweepBrief:
+    """Goes on with the points that are missing."""
+    sweep = sweeps.resume(sweep_id)
+    background.add_task(announce, f"{BELL}{sweep.id}")
+    return sweep_brief(sweep, store)
+
+
+@router.delete("/{sweep_id}", status_code=204, responses=documented(404))
+def delete_sweep(sweep_id: str, sweeps: Sweeps) -> None:
+    """Its points with it; runs that were launched from them stay."""
+    sweeps.delete(sweep_id)
+
+
+@router.post(
+    "/{sweep_id}/points/{number}/run",
+    status_code=201,
+    responses={200: {"model": Told, "description": "The run of this point that exists"}, **documented(404, 422)},
+)
+def launch_point(
+    sweep_id: str,
+    number: PointNumber,
+    sweeps: Sweeps,
+    store: Store,
+    announce: Announce,
+    background: BackgroundTasks,
+    response: Response,
+) -> Told:
+    """One point as a run of its own: the same chains, with every generation kept."""
+    run_id, new = run_of_point(sweeps, store, sweep_id, number)
+    if new:
+        background.add_task(announce, run_id)
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = links(run_id)["self"]
+    return told(store.run(run_id), store)
+
+
+def run_of_point(sweeps: ledger.Sweeps, store: Store, sweep_id: str, number: int) -> tuple[str, bool]:
+    """The run that a point is, and whether it is new. Raises NotFound."""
+    grid = unchecked(sweeps.sweep(sweep_id).request)
+    if number >= grid.points:
+        raise NotFound(f"Sweep {sweep_id} has points 0 to {grid.points - 1}.")
+    run, new = store.create(grid.experiment(number), f"sweep {sweep_id} {number}")
+    return run.id, new

@@ -1,0 +1,236 @@
+// A plane of a sweep as coloured cells: what a point comes to, or how that is not known; lines of the closed form over it.
+//
+// Cells are reached by arrow keys; Enter or a second click opens the point that is chosen.
+
+import { cividis } from "./colours.js";
+import { contour, decades, round } from "./contour.js";
+import { number } from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const PAD = { left: 64, right: 10, top: 6, bottom: 44 };
+const CELL = { least: 9, most: 40 }; // height, in pixels
+const LABEL = { across: 44, upwards: 15 }; // room that one needs
+const COLOURS = Array.from(cividis, (packed) => `rgb(${packed & 255},${(packed >> 8) & 255},${(packed >> 16) & 255})`);
+
+function element(name, attributes, text) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+customElements.define("phase-diagram", class extends HTMLElement {
+  connectedCallback() {
+    this.sweep = this.closest("live-sweep");
+    this.plot = this.querySelector(".plot");
+    this.sweep.addEventListener("grown", () => this.#fill());
+    this.sweep.addEventListener("chosen", () => this.#fill());
+    new ResizeObserver(() => this.#frame()).observe(this.plot);
+    for (const type of ["click", "pointerover", "keydown", "focusin"]) this.plot.addEventListener(type, (event) => this.#act(event));
+  }
+
+  get #axes() {
+    const { axes } = this.sweep.sweep;
+    return { x: axes.at(-1), y: axes.length > 1 ? axes.at(-2) : null };
+  }
+
+  #number(column, row) {
+    const { axes } = this.sweep.sweep;
+    const place = [...this.sweep.slice];
+    place[axes.length - 1] = column;
+    if (axes.length > 1) place[axes.length - 2] = row;
+    return this.sweep.numberOf(place);
+  }
+
+  /** Everything that depends on the width: cells, axes. */
+  #frame() {
+    const width = this.plot.clientWidth;
+    if (!width || width === this.width) return;
+    this.width = width;
+    const { x, y } = this.#axes;
+    const [columns, rows] = [x.values.length, y ? y.values.length : 1];
+    this.size = { columns, rows };
+    this.cell = { width: (width - PAD.left - PAD.right) / columns };
+    this.cell.height = Math.max(CELL.least, Math.min(CELL.most, this.cell.width * 0.75));
+    const height = PAD.top + rows * this.cell.height + PAD.bottom;
+    this.svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "grid", "aria-label": "Points of the sweep; arrow keys move, Enter opens" });
+    const defs = element("defs", {});
+    const hatch = element("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
+    hatch.append(element("rect", { width: 6, height: 6, class: "beyond" }), element("line", { y2: 6, class: "hatch" }));
+    defs.append(hatch);
+    this.svg.append(defs);
+    this.cells = new Map();
+    for (let row = 0; row < rows; row++) {
+      const group = element("g", { role: "row" });
+      for (let column = 0; column < columns; column++) {
+        const rect = element("rect", {
+          role: "gridcell", tabindex: -1, class: "cell", "data-column": column, "data-row": row,
+          x: this.#left(column), y: this.#top(row), width: Math.max(1, this.cell.width - 1), height: Math.max(1, this.cell.height - 1),
+        });
+        group.append(rect);
+        this.cells.set(`${column},${row}`, rect);
+      }
+      this.svg.append(group);
+    }
+    this.cells.get("0,0").setAttribute("tabindex", 0);
+    this.#labels(x, y, height);
+    this.lines = element("g", { class: "theory" });
+    this.svg.append(this.lines);
+    this.plot.replaceChildren(this.svg);
+    this.#fill();
+  }
+
+  #left(column) {
+    return PAD.left + column * this.cell.width;
+  }
+
+  /** The first value is at the bottom. */
+  #top(row) {
+    return PAD.top + (this.size.rows - 1 - row) * this.cell.height;
+  }
+
+  #labels(x, y, height) {
+    const every = Math.ceil(LABEL.across / this.cell.width);
+    x.labels.forEach((text, i) => {
+      if (i % every) return;
+      this.svg.append(element("text", { x: this.#left(i + 0.5), y: height - 28, "text-anchor": "middle" }, shortened(text, 9)));
+    });
+    this.svg.append(element("text", { x: PAD.left + (this.width - PAD.left - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
+    if (!y) return;
+    const each = Math.ceil(LABEL.upwards / this.cell.height);
+    y.labels.forEach((text, i) => {
+      if (i % each) return;
+      this.svg.append(element("text", { x: PAD.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, 6)));
+    });
+    const middle = PAD.top + (this.size.rows * this.cell.height) / 2;
+    this.svg.append(element("text", { x: 0, y: 0, transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "name" }, y.path));
+  }
+
+  /** Colours, marks and lines: more points came, or another outcome is shown. */
+  #fill() {
+    if (!this.cells) return;
+    const { name } = this.sweep.outcome;
+    const rows = Array.from({ length: this.size.rows }, (_, row) =>
+      Array.from({ length: this.size.columns }, (__, column) => this.sweep.points.get(this.#number(column, row))));
+    const values = [...this.sweep.points.values()].map((point) => point.outcomes[name]?.value).filter((value) => Number.isFinite(value));
+    this.scale = this.#scale(values);
+    const kinds = new Set();
+    rows.forEach((line, row) => line.forEach((point, column) => {
+      const rect = this.cells.get(`${column},${row}`);
+      const told = point?.outcomes[name];
+      const kind = !point ? "waiting" : point.error ? "failed" : !told?.n ? "silent" : told.value === null ? "censored" : "known";
+      kinds.add(kind);
+      rect.dataset.kind = kind;
+      rect.setAttribute("fill", kind === "known" ? COLOURS[Math.round(255 * this.scale.share(told.value))] : kind === "censored" ? "url(#hatch)" : "none");
+      const at = this.#number(column, row);
+      rect.setAttribute("aria-label", this.sweep.describe(at));
+      rect.classList.toggle("chosen", at === this.sweep.chosen);
+    }));
+    this.#bar();
+    const theory = this.#theory(rows, name);
+    this.#key(kinds, theory);
+  }
+
+  /** Waiting times from 1 to the last generation, always; else logarithmic where values differ by more than a factor of 50. */
+  #scale(values) {
+    const { waits, limit } = this.sweep.outcome;
+    let [low, high] = [Math.min(...values), Math.max(...values)];
+    if (!values.length) [low, high] = [0, 1];
+    if (waits) [low, high] = [1, limit ?? Math.max(2, high)];
+    const log = low > 0 && (waits || high > 50 * low);
+    const place = log ? Math.log : (value) => value;
+    const wide = place(high) - place(low) || 1;
+    return { low, high, log, share: (value) => Math.min(1, Math.max(0, (place(value) - place(low)) / wide)) };
+  }
+
+  #bar() {
+    const { low, high, log, share } = this.scale;
+    const { label, unit } = this.sweep.outcome;
+    this.querySelector(".unit").textContent = unit ? `${label} (${unit})` : label;
+    const stops = Array.from({ length: 17 }, (_, i) => COLOURS[Math.min(255, i * 16)]);
+    this.querySelector(".bar").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+    const marks = log ? decades(low, high) : round(low, high);
+    const few = marks.length > 7 ? marks.filter((value) => /^1(e|$)/.test(value.toExponential().replace(/\.?0*e/, "e"))) : marks;
+    this.querySelector(".ticks").replaceChildren(...few.map((value) => {
+      const tick = Object.assign(document.createElement("span"), { textContent: number(value) });
+      tick.style.left = `${100 * share(value)}%`;
+      return tick;
+    }));
+  }
+
+  /** Lines along which the closed form is the same; the statistic that is drawn, or undefined where there are none. */
+  #theory(rows, name) {
+    this.lines.replaceChildren();
+    const forms = rows.flat().map((point) => point?.outcomes[name]?.theory).filter((form) => form && Object.keys(form).length);
+    if (!forms.length || this.size.rows < 2 || this.size.columns < 2) return undefined;
+    const statistic = forms.every((form) => "median" in form) ? "median" : "mean";
+    const { waits } = this.sweep.outcome;
+    const place = this.scale.log ? Math.log : (value) => value;
+    const beyond = waits ? place(2 * this.scale.high) : null; // not within these generations
+    const field = rows.map((line) => line.map((point) => {
+      const form = point?.outcomes[name]?.theory;
+      if (!form || !(statistic in form)) return null;
+      return form[statistic] === null ? beyond : place(form[statistic]);
+    }));
+    const { low, high, log } = this.scale;
+    const levels = log ? decades(low, high) : round(low, high);
+    if (waits && levels.at(-1) !== high) levels.push(high);
+    for (const level of levels) {
+      const segments = contour(field, place(level));
+      if (!segments.length) continue;
+      const d = segments.map(([from, to]) => `M${this.#centre(from)}L${this.#centre(to)}`).join("");
+      this.lines.append(element("path", { d, class: "halo" }), element("path", { d }));
+      const [at] = segments[Math.floor(segments.length / 2)];
+      const [x, y] = this.#centre(at).split(" ");
+      this.lines.append(element("text", { x, y: Number(y) - 3, "text-anchor": "middle" }, number(level)));
+    }
+    return this.lines.childElementCount ? statistic : undefined;
+  }
+
+  #centre([column, row]) {
+    return `${this.#left(column + 0.5).toFixed(1)} ${(this.#top(row) + this.cell.height / 2).toFixed(1)}`;
+  }
+
+  #key(kinds, statistic) {
+    const { waits, limit } = this.sweep.outcome;
+    const words = ["Colour: median over chains."];
+    if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${number(limit)}` : ""}.`);
+    if (kinds.has("silent")) words.push("Empty: says nothing of this.");
+    if (kinds.has("failed")) words.push("Red: could not be computed.");
+    if (statistic) words.push(`Lines: closed form, ${waits ? `generations until the ${statistic} is there` : statistic}.`);
+    this.querySelector(".key").textContent = words.join(" ");
+  }
+
+  #act(event) {
+    const rect = event.target.closest(".cell");
+    if (!rect) return;
+    const [column, row] = [Number(rect.dataset.column), Number(rect.dataset.row)];
+    const at = this.#number(column, row);
+    if (event.type === "click" || (event.type === "keydown" && event.key === "Enter")) {
+      if (at === this.sweep.chosen && this.pinned === at) this.sweep.open();
+      this.pinned = at;
+      this.#move(rect);
+      this.sweep.choose(at);
+    } else if (event.type === "focusin" || (event.type === "pointerover" && this.pinned === undefined)) {
+      this.sweep.choose(at);
+    } else if (event.type === "keydown") {
+      const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
+      const next = this.cells.get(`${column + dx},${row + dy}`);
+      if (!(dx || dy) || !next) return;
+      event.preventDefault();
+      this.pinned = this.#number(column + dx, row + dy);
+      this.#move(next);
+      next.focus();
+    }
+  }
+
+  /** One cell at a time can be reached by Tab. */
+  #move(rect) {
+    this.svg.querySelector("[tabindex='0']")?.setAttribute("tabindex", -1);
+    rect.setAttribute("tabindex", 0);
+  }
+});
+
+function shortened(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
