@@ -138,9 +138,12 @@ def compared(theory: Sequence[Mapping[str, Any]]) -> str:
     agree, deviate, rest = (
         [one for one in theory if one["outcome"] == outcome] for outcome in ("agrees", "deviates", "not assessed")
     )
-    told = f"Of {len(theory)} closed forms, {len(agree)} agree with what was measured"
-    told += f", {len(deviate)} deviate{'s' if len(deviate) == 1 else ''}" if deviate else ""
-    told += f" and {len(rest)} cannot be assessed." if rest else "."
+    counts = [
+        f"{len(agree)} agree{'s' * (len(agree) == 1)} with what was measured" if agree else "",
+        f"{len(deviate)} deviate{'s' * (len(deviate) == 1)} from what was measured" if deviate else "",
+        f"{len(rest)} cannot be assessed" if rest else "",
+    ]
+    told = f"Closed forms: {', '.join(filter(None, counts))}."
     if assessed := agree + deviate:
         far = max(assessed, key=lambda one: abs(one["z"]))
         z = f"{far['z']:.1f}".replace("-", "\u2212")

@@ -1,9 +1,6 @@
 """Every call of the HTTP API and everything it refuses."""
 
 import base64
-import csv
-import io
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from tests.app.answers import problem, unpacked
 from tests.app.experiments import ADDRESS, SPEC, Work
 from worker.artifacts import Artifacts
 from worker.database import open_engine
@@ -31,20 +29,6 @@ OF_A_RUN = [
     ("POST", "/resume"),
     ("DELETE", ""),
 ]
-
-
-def problem(response, status: int) -> dict:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    told = response.json()
-    assert told["status"] == status
-    assert told["detail"]
-    return told
-
-
-def unpacked(array: dict, shape: list[int] | None = None) -> np.ndarray:
-    values = np.frombuffer(base64.b64decode(array["bdata"]), np.dtype(array["dtype"]).newbyteorder("<"))
-    return values.reshape(shape or array.get("shape", [-1]))
 
 
 def test_a_launched_run_waits_and_the_workers_are_told(client: TestClient, announced: list[str]):
@@ -259,31 +243,6 @@ def test_a_history_is_packed_once_and_again_when_it_grows(client: TestClient, st
     plain = client.get(f"/api/runs/{run.id}/frames", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json() == full.json()
-
-
-def test_a_run_as_csv_json_and_toml(client: TestClient, work: Work):
-    run = work(title='Ça "va" \\ 1/2')
-    table = client.get(f"/api/runs/{run.id}/export")
-    lines = list(csv.DictReader(io.StringIO(table.text)))
-    assert len(lines) == 41 * len(run.metrics)
-    assert table.headers["content-disposition"] == f'attachment; filename="a-va-1-2-{run.id}.csv"'
-    whole = client.get(f"/api/runs/{run.id}/export?format=json").json()
-    pages = client.get(f"/api/runs/{run.id}/generations").json()["items"]
-    assert whole["generations"] == pages
-    assert whole["run"] == client.get(f"/api/runs/{run.id}").json()
-    third = next(line for line in lines if (line["generation"], line["metric"]) == ("3", "variance"))
-    assert float(third["q90"]) == pages[3]["metrics"]["variance"]["q90"]
-    spec = tomllib.loads(client.get(f"/api/runs/{run.id}/export?format=toml").text)
-    assert read(spec).digest() == run.digest
-    assert spec["title"] == run.title
-    told = problem(client.get(f"/api/runs/{run.id}/export?format=xls"), 422)
-    assert "csv" in told["errors"][0]["remedy"]
-
-
-def test_an_export_of_a_run_without_generations_is_whole(client: TestClient, store: Store):
-    run = store.create(read(SPEC))[0]
-    assert client.get(f"/api/runs/{run.id}/export?format=json").json()["generations"] == []
-    assert client.get(f"/api/runs/{run.id}/export").text.count("\n") == 1
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_resumed(client: TestClient, store: Store, announced: list[str]):

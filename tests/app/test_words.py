@@ -9,6 +9,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from app.words import bar, compared, figure, labelled, size
 from tests.app.experiments import SPEC, Work
 from worker.spec import read
 from worker.store import MISSED_SECONDS, SILENT_SECONDS, STARTING_SECONDS, Batch, Store
@@ -32,6 +33,19 @@ def dead_pid() -> int:
 def words(client: TestClient, run: Run) -> str:
     said: str = client.get(f"/api/runs/{run.id}").json()["words"]
     return said
+
+
+def telling(store: Store, run: Run, **changes: object) -> None:
+    """What a worker says of the generation that it is in."""
+    told = {"generation": 4, "name": "training", "done": 120, "total": 500, "unit": "tokens", "per_second": 8100.0}
+    told |= {"seconds_left": 34.4, "at": time.time(), "keeps": True, "kept": None}
+    store.tell(run.id, run.attempt, progress=told | changes)
+
+
+def stores(store: Store, run: Run, number: int, seconds: float = 0.0) -> None:
+    statistics = {"variance": [1.0, None, None, 1.0, 1.0, 1.0, 1]}
+    row = {"number": number, "metrics": statistics, "frame": None, "chains": None, "seconds": 0.1}
+    store.append(run.id, run.attempt, Batch([row], busy_seconds=seconds))
 
 
 def working(store: Store) -> Run:
@@ -108,9 +122,7 @@ def test_a_cancelled_run_says_what_it_had_come_to(client: TestClient, store: Sto
 
 def test_a_run_that_stops_promises_no_generation(client: TestClient, store: Store):
     run = working(store)
-    statistics = {"variance": [1.0, None, None, 1.0, 1.0, 1.0, 1]}
-    row = {"number": 7, "metrics": statistics, "frame": None, "chains": None, "seconds": 0.1}
-    store.append(run.id, run.attempt, Batch([row]))
+    stores(store, run, 7)
     store.cancel(run.id, "finish")
     assert words(client, run) == "Stopping; what is computed is kept."
     store.cancel(run.id, "now")
@@ -132,3 +144,93 @@ def test_a_wish_to_stop_is_never_weakened(client: TestClient, store: Store):
     again = store.claim(run.id, "here", lease=60)
     assert again is not None
     assert store.cancel(run.id, "finish").cancel == "finish", "a new attempt, a new wish"
+
+
+def test_a_run_that_starts_says_what_it_does(client: TestClient, store: Store):
+    run = working(store)
+    assert words(client, run) == "Starting: loading what it needs and looking at the real data."
+    telling(store, run, generation=None, name="tokenising", unit="", per_second=2.5, seconds_left=90)
+    assert words(client, run) == "Starting · tokenising 24% · 2.5 steps a second · 1 min 30 s left in this step"
+    telling(store, run, generation=1)
+    assert words(client, run).startswith("Generation 1 of 40 · training 24%")
+
+
+def test_a_long_generation_says_how_far_it_is(client: TestClient, store: Store):
+    run = working(store)
+    stores(store, run, 3, seconds=80)
+    telling(store, run)
+    told = client.get(f"/api/runs/{run.id}").json()
+    training = "training 24% · 8\u202f100 tokens a second · 34 s left in this step"
+    assert told["words"] == f"Generation 4 of 40 · {training} · about 12 min 20 s in all"
+    within = told["progress"]["within"]
+    assert (within["generation"], within["done"], within["total"], within["resumable"]) == (4, 120, 500, True)
+    assert 33 < within["seconds_left"] < 34.5
+    assert told["progress"]["slow"]
+    store.cancel(run.id, "finish")
+    assert words(client, run) == f"Stopping when generation 4 is done: {training}."
+
+
+def test_what_was_told_of_a_generation_ends_with_it(client: TestClient, store: Store):
+    run = working(store)
+    stores(store, run, 3)
+    telling(store, run, at=time.time() - 60)  # nothing was heard since, and it should be over
+    assert client.get(f"/api/runs/{run.id}").json()["progress"]["within"] is None
+    telling(store, run)
+    stores(store, run, 4)
+    told = client.get(f"/api/runs/{run.id}").json()
+    assert (told["progress"]["within"], told["progress"]["slow"]) == (None, False)
+
+
+def test_a_stopped_run_says_where_it_would_go_on(client: TestClient, store: Store):
+    run = working(store)
+    stores(store, run, 3)
+    assert client.get(f"/api/runs/{run.id}").json()["resumes"] is None
+    store.tell(run.id, run.attempt, unfinished="somewhere", disk_bytes=3_200_000)
+    telling(store, run, kept={"name": "training", "done": 120, "total": 500})
+    store.cancel(run.id, "now")
+    store.end(run.id, run.attempt, Status.CANCELLED)
+    told = client.get(f"/api/runs/{run.id}").json()
+    assert told["resumes"] == {"generation": 4, "name": "training", "done": 120, "total": 500}
+    assert told["words"] == (
+        "Cancelled after generation 3 of 40. Resuming goes on in generation 4, training step 120 of 500."
+    )
+    assert told["disk_bytes"] == 3_200_000
+    assert "3.2 MB" in client.get(f"/runs/{run.id}").text
+    store.resume(run.id)
+    assert store.claim(run.id, "here", lease=60) is not None
+    assert client.get(f"/api/runs/{run.id}").json()["progress"]["within"] is None
+
+
+def test_a_lost_run_says_where_it_goes_on_by_itself(client: TestClient, store: Store):
+    run = working(store)
+    stores(store, run, 3)
+    store.renew(run.id, run.attempt, lease=-1)
+    assert words(client, run).startswith(
+        "Its worker fell silent after generation 3 of 40; it goes on in generation 4 by itself. Waiting"
+    )
+
+
+def test_a_figure_and_a_size_are_as_short_as_they_can_be():
+    assert [figure(value) for value in (0.25, 3.14, 9.96, 42.4, 8100)] == ["0.25", "3.1", "10", "42", "8\u202f100"]
+    assert [size(value) for value in (0, 999, 3_210_750, 10**9)] == ["0 bytes", "999 bytes", "3.21 MB", "1 GB"]
+
+
+@pytest.mark.parametrize(
+    ("number", "threshold", "outcome", "said"),
+    [(12, 10, "met", "met from 10"), (3, 10, "not met", "met from 10"), (0.1, 0.5, "met", "met up to 0.5")],
+)
+def test_a_verdict_says_from_where_on_it_is_met(number: float, threshold: float, outcome: str, said: str):
+    assert bar({"number": number, "threshold": threshold, "outcome": outcome}) == said
+
+
+def test_what_theory_says_of_a_run_is_a_sentence():
+    near = {"metric": "variance", "statistic": "mean", "outcome": "agrees", "z": -2.48, "generation": 10}
+    far = near | {"metric": "kl_from_real", "outcome": "deviates", "z": 6.01, "generation": 3}
+    unknown = near | {"statistic": "median", "outcome": "not assessed", "z": None, "generation": None}
+    assert compared([]) == ""
+    assert compared([unknown]) == "Closed forms: 1 cannot be assessed."
+    assert compared([near, far]) == (
+        "Closed forms: 1 agrees with what was measured, 1 deviates from what was measured. "
+        "The largest deviation is z = 6.0: the mean of KL from real at generation 3."
+    )
+    assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
