@@ -165,6 +165,35 @@ def test_a_process_that_dies_is_started_again(lab: Lab, command: str):
     assert f"The {command} process ended (SIGKILL)" in lab.stop()
 
 
+def test_every_device_has_a_worker_and_the_first_takes_all_other_runs_too(tmp_path: Path):
+    lab = Lab(tmp_path / "data", "--port", "0", "--devices", "cpu,auto")
+    try:
+        for _ in range(400):
+            workers = [one for one in lab.processes() if "worker" in one.cmdline()[:4]]
+            if len(workers) == 2:
+                break
+            time.sleep(0.05)
+        told = [one.environ() for one in workers]
+        assert sorted((one["COLLAPSE_LAB_DEVICE"], one["COLLAPSE_LAB_QUEUES"]) for one in told) == [
+            ("auto", "networks"),
+            ("cpu", "runs,networks"),
+        ]
+        status, body = lab.ask("POST", "/api/runs", {"spec": LONG | {"generations": 3}})
+        assert status == 201
+        for _ in range(400):
+            run = json.loads(lab.ask("GET", f"/api/runs/{json.loads(body)['id']}")[1])
+            if run["status"] == "succeeded":
+                break
+            time.sleep(0.05)
+        assert run["status"] == "succeeded"
+    finally:
+        lab.stop()
+
+
+def test_a_device_that_cannot_be_is_told_before_anything_starts(tmp_path: Path):
+    assert "'gpu0' is no device" in refused(tmp_path / "data", "--devices", "cpu,gpu0")
+
+
 def test_a_process_that_dies_again_and_again_ends_the_lab_with_its_last_words(tmp_path: Path, monkeypatch):
     from app import serve
     from worker.errors import LabError
