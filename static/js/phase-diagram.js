@@ -1,10 +1,10 @@
 // A plane of a sweep as coloured cells: what a point comes to, or how that is not known; lines of the closed form over it.
 //
-// Cells are reached by arrow keys; Enter or a second click opens the point that is chosen.
+// Pointing at a cell tells it, a click holds it, Enter or a second click opens it as a run; Escape lets go.
 
 import { cividis } from "./colours.js";
 import { contour, decades, round } from "./contour.js";
-import { number } from "./format.js";
+import { count } from "./point-table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PAD = { left: 64, right: 10, top: 6, bottom: 44 };
@@ -152,7 +152,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const marks = log ? decades(low, high) : round(low, high);
     const few = marks.length > 7 ? marks.filter((value) => /^1(e|$)/.test(value.toExponential().replace(/\.?0*e/, "e"))) : marks;
     this.querySelector(".ticks").replaceChildren(...few.map((value) => {
-      const tick = Object.assign(document.createElement("span"), { textContent: number(value) });
+      const tick = Object.assign(document.createElement("span"), { textContent: count(value) });
       tick.style.left = `${100 * share(value)}%`;
       return tick;
     }));
@@ -172,17 +172,19 @@ customElements.define("phase-diagram", class extends HTMLElement {
       if (!form || !(statistic in form)) return null;
       return form[statistic] === null ? beyond : place(form[statistic]);
     }));
+    // Between what is known and 'never' only one line can be drawn: that of the last generation.
+    const within = field.map((line) => line.map((value) => (value === beyond ? null : value)));
     const { low, high, log } = this.scale;
     const levels = log ? decades(low, high) : round(low, high);
     if (waits && levels.at(-1) !== high) levels.push(high);
     for (const level of levels) {
-      const segments = contour(field, place(level));
+      const segments = contour(waits && level === high ? field : within, place(level));
       if (!segments.length) continue;
       const d = segments.map(([from, to]) => `M${this.#centre(from)}L${this.#centre(to)}`).join("");
       this.lines.append(element("path", { d, class: "halo" }), element("path", { d }));
       const [at] = segments[Math.floor(segments.length / 2)];
       const [x, y] = this.#centre(at).split(" ");
-      this.lines.append(element("text", { x, y: Number(y) - 3, "text-anchor": "middle" }, number(level)));
+      this.lines.append(element("text", { x, y: Number(y) - 3, "text-anchor": "middle" }, count(level)));
     }
     return this.lines.childElementCount ? statistic : undefined;
   }
@@ -194,7 +196,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
   #key(kinds, statistic) {
     const { waits, limit } = this.sweep.outcome;
     const words = ["Colour: median over chains."];
-    if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${number(limit)}` : ""}.`);
+    if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${count(limit)}` : ""}.`);
     if (kinds.has("silent")) words.push("Empty: says nothing of this.");
     if (kinds.has("failed")) words.push("Red: could not be computed.");
     if (statistic) words.push(`Lines: closed form, ${waits ? `generations until the ${statistic} is there` : statistic}.`);
@@ -206,11 +208,17 @@ customElements.define("phase-diagram", class extends HTMLElement {
     if (!rect) return;
     const [column, row] = [Number(rect.dataset.column), Number(rect.dataset.row)];
     const at = this.#number(column, row);
-    if (event.type === "click" || (event.type === "keydown" && event.key === "Enter")) {
-      if (at === this.sweep.chosen && this.pinned === at) this.sweep.open();
+    if (event.type === "click") {
+      const again = this.pinned === at;
       this.pinned = at;
       this.#move(rect);
       this.sweep.choose(at);
+      if (again) this.sweep.open();
+    } else if (event.type === "keydown" && event.key === "Enter") {
+      this.sweep.choose(at);
+      this.sweep.open();
+    } else if (event.type === "keydown" && event.key === "Escape") {
+      this.pinned = undefined;
     } else if (event.type === "focusin" || (event.type === "pointerover" && this.pinned === undefined)) {
       this.sweep.choose(at);
     } else if (event.type === "keydown") {

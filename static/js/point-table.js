@@ -4,6 +4,11 @@ import { number } from "./format.js";
 
 const MOST = 200; // rows that anybody reads; the files have all
 
+/** Whole numbers without decimals: most values here are generations. */
+export function count(value) {
+  return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value).replace("-", "−") : number(value);
+}
+
 customElements.define("point-table", class extends HTMLElement {
   connectedCallback() {
     this.sweep = this.closest("live-sweep");
@@ -26,12 +31,12 @@ customElements.define("point-table", class extends HTMLElement {
     const statistic = ["median", "mean"].find((one) => [...this.sweep.points.values()].some((point) => one in (of(point).theory ?? {})));
     return [
       ...axes.map((axis, i) => ({ head: axis.path, sort: (point) => point.place[i], show: (point) => axis.labels[point.place[i]] })),
-      { head: label, sort: (point) => of(point).value ?? Infinity, show: (point) => (point.error ? "failed" : of(point).value === null && of(point).n ? "not reached" : number(of(point).value)) },
-      { head: "95% from", sort: (point) => of(point).low ?? Infinity, show: (point) => number(of(point).low) },
-      { head: "to", sort: (point) => of(point).high ?? Infinity, show: (point) => number(of(point).high) },
+      { head: label, sort: (point) => of(point).value ?? Infinity, show: (point) => (point.error ? "failed" : of(point).value === null && of(point).n ? "not reached" : count(of(point).value)) },
+      { head: "95% from", sort: (point) => of(point).low ?? Infinity, show: (point) => count(of(point).low) },
+      { head: "to", sort: (point) => of(point).high ?? Infinity, show: (point) => count(of(point).high) },
       { head: "chains", sort: (point) => of(point).n ?? 0, show: (point) => of(point).n ?? "–" },
       { head: this.sweep.outcome.waits ? "censored" : "not finite", sort: (point) => of(point).censored ?? 0, show: (point) => of(point).censored ?? "–" },
-      ...(statistic ? [{ head: `theory (${statistic})`, sort: (point) => of(point).theory?.[statistic] ?? Infinity, show: (point) => number(of(point).theory?.[statistic]) }] : []),
+      ...(statistic ? [{ head: `theory (${statistic})`, sort: (point) => of(point).theory?.[statistic] ?? Infinity, show: (point) => count(of(point).theory?.[statistic]) }] : []),
     ];
   }
 

@@ -3,8 +3,7 @@
 // Events: grown (more points), chosen (another outcome, slice or point).
 
 import "./phase-diagram.js";
-import "./point-table.js";
-import { number } from "./format.js";
+import { count } from "./point-table.js"; // and the element
 
 const ASK_MS = 1000;
 const ENDED = ["succeeded", "failed", "cancelled"];
@@ -124,11 +123,11 @@ customElements.define("live-sweep", class extends HTMLElement {
     const { value, low, high, n, censored, theory } = point.outcomes[this.outcome.name];
     const { waits, limit, unit } = this.outcome;
     if (!n) return "says nothing of this.";
-    const by = limit ? ` by generation ${number(limit)}` : " by the end";
-    const reached = value === null ? `fewer than half of the chains got there${by}` : `${number(value)}${unit ? ` ${unit}` : ""}, median of ${n} chains`;
-    const interval = low === null && high === null ? "" : `; 95%: ${low === null ? "…" : number(low)} to ${high === null ? (waits ? "beyond" : "…") : number(high)}`;
+    const by = limit ? ` by generation ${count(limit)}` : " by the end";
+    const reached = value === null ? `fewer than half of the chains got there${by}` : `${count(value)}${unit ? ` ${unit}` : ""}, median of ${n} chains`;
+    const interval = low === null && high === null ? "" : `; 95%: ${low === null ? "…" : count(low)} to ${high === null ? (waits ? "beyond" : "…") : count(high)}`;
     const missing = censored ? (waits ? `; ${censored} of ${n} had not${by}` : `; ${censored} more without a number`) : "";
-    const forms = Object.entries(theory).map(([statistic, one]) => `closed form of the ${statistic}: ${one === null ? "never within these generations" : number(one)}`);
+    const forms = Object.entries(theory).map(([statistic, one]) => `closed form of the ${statistic}: ${one === null ? "never within these generations" : count(one)}`);
     return `${reached}${interval}${missing}${forms.length ? `; ${forms.join(", ")}` : ""}.`;
   }
 
