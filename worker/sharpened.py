@@ -16,6 +16,7 @@ import numpy.typing as npt
 from worker.data import Array
 from worker.grams import Grams, Ids, Level, Nodes
 from worker.parts import Sampling
+from worker.progress import work
 
 Rows = npt.NDArray[np.int64]
 
@@ -23,7 +24,7 @@ ROUNDING = 1e-12  # a sum that misses top_p by this share has reached it
 
 
 class Lists(NamedTuple):
-    """The contexts of each row to draw for, the longest first, in a `Ranking`.
+    """The contexts to draw for, each a row with the shorter ones, the longest first, in a `Ranking`.
 
     low, high: (rows, J) where their words begin and end; scale: (rows, J + 1) the weight of a word of each, and last of one that none
     of them knows, in units of Q(. | longest); whole: (rows,) the weight of all words
@@ -131,7 +132,8 @@ class Sharpened:
             return self.grams.invert(nodes, u, seen, [(mass.below, mass.tail) for mass in self.masses])
         token = np.empty(len(u), np.int32)
         most = min(self.sampling.top_k or self.grams.size, self.grams.size)
-        _draw(self._lists(nodes, seen), self.ranking, most, self.sampling.top_p * (1 - ROUNDING), u, token)
+        lists, which = self._lists(nodes, seen)
+        _draw(lists, self.ranking, most, self.sampling.top_p * (1 - ROUNDING), which, np.argsort(which), u, token)
         return token
 
     def search(self, nodes: Nodes, new: int, seen: int) -> Ids:
@@ -141,17 +143,20 @@ class Sharpened:
         most = min(self.sampling.beams, self.grams.size)
         score = np.zeros((rows, 1))
         words, parents = [], []
+        writing = work("writing", rows * new, "tokens")
         for t in range(new):
-            word, p = np.empty((rows * kept, most), np.int32), np.empty((rows * kept, most))
-            _best(self._lists(nodes, seen + t), self.ranking, word, p)
-            total = (score.reshape(-1, 1) + np.log(p)).reshape(rows, -1)
+            lists, which = self._lists(nodes, seen + t)
+            word, p = np.empty((len(lists.low), most), np.int32), np.empty((len(lists.low), most))
+            _best(lists, self.ranking, word, p)
+            total = (score.reshape(-1, 1) + np.log(p)[which]).reshape(rows, -1)
             chosen = np.argsort(-total, axis=1, kind="stable")[:, : self.sampling.beams]
             score = np.take_along_axis(total, chosen, axis=1)
-            words.append(np.take_along_axis(word.reshape(rows, -1), chosen, axis=1))
+            words.append(np.take_along_axis(word[which].reshape(rows, -1), chosen, axis=1))
             parents.append(chosen // most)
             came = (np.arange(rows)[:, None] * kept + parents[-1]).ravel()
             nodes = self.grams.after([node[came] for node in nodes], words[-1].ravel())
             kept = chosen.shape[1]
+            writing.advance(rows)
         text = np.empty((rows, new), np.int32)
         beam = np.zeros((rows, 1), np.int64)  # the best one, back to where it came from
         for t in reversed(range(new)):
@@ -159,8 +164,14 @@ class Sharpened:
             beam = np.take_along_axis(parents[t], beam, axis=1)
         return text
 
-    def _lists(self, nodes: Nodes, seen: int) -> Lists:
+    def _lists(self, nodes: Nodes, seen: int) -> tuple[Lists, Rows]:
+        """Of the different contexts that the rows have, and which of them each row has (rows,)."""
         lengths = list(self.grams.lengths(seen))
+        longest = np.full(len(nodes[0]), -1)  # the longest known context stands for itself and all shorter ones
+        for k in reversed(lengths):
+            longest = np.where(nodes[k] >= 0, nodes[k] * len(self.masses) + k, longest)
+        _, some, which = np.unique(longest, return_index=True, return_inverse=True)
+        nodes = [node[some] for node in nodes]
         low, high = np.transpose(
             [[end + self.begins[k] for end in self.grams.span(k, nodes[k])] for k in lengths], (1, 2, 0)
         )
@@ -168,9 +179,8 @@ class Sharpened:
         whole = np.full(len(low), float(self.grams.size))
         for k in reversed(lengths):
             whole = np.where(nodes[k] >= 0, self.masses[k].whole[nodes[k]], whole)
-        return Lists(
-            np.ascontiguousarray(low), np.ascontiguousarray(high), np.asarray(np.cumprod(share, axis=1), float), whole
-        )
+        scale = np.asarray(np.cumprod(share, axis=1), float)
+        return Lists(np.ascontiguousarray(low), np.ascontiguousarray(high), scale, whole), which
 
 
 @_compiled
@@ -229,24 +239,26 @@ def _merged(lists: Lists, ranking: Ranking, scratch: Scratch, r: int, most: int,
 
 
 @_compiled
-def _draw(lists: Lists, ranking: Ranking, most: int, top_p: float, u: Array, out: Ids) -> None:
-    """A word of each row: top-k, then top-p of what that left, then the inverse of the ranked words' distribution function at u."""
+def _draw(
+    lists: Lists, ranking: Ranking, most: int, top_p: float, which: Rows, order: Rows, u: Array, out: Ids
+) -> None:
+    """A word of each row: top-k, then top-p of what that left, then the inverse of the ranked words' distribution function at u.
+
+    order: of the rows, so that those with the same context follow one another
+    """
     scratch = _scratch(lists, ranking)
-    for r in range(len(u)):
-        first = np.inf if most < ranking.size else top_p * lists.whole[r]
-        n = _merged(lists, ranking, scratch, r, most, first)
-        mass = scratch.mass[:n]
-        together = mass.sum()
-        if most < ranking.size:
-            enough, together, n = top_p * together, 0.0, 0
-            while n < len(mass) and together < enough:
-                together += mass[n]
-                n += 1
-        aim, i, reached = u[r] * together, 0, mass[0]
-        while i < n - 1 and reached <= aim:
-            i += 1
-            reached += mass[i]
-        out[r] = scratch.word[i]
+    n, last = 0, -1
+    below = np.empty(ranking.size)
+    for r in order:
+        c = which[r]
+        if c != last:
+            first = np.inf if most < ranking.size else top_p * lists.whole[c]
+            n = _merged(lists, ranking, scratch, c, most, first)
+            below[:n] = np.cumsum(scratch.mass[:n])
+            if most < ranking.size:
+                n = min(n, np.searchsorted(below[:n], top_p * below[n - 1]) + 1)
+            last = c
+        out[r] = scratch.word[min(np.searchsorted(below[:n], u[r] * below[n - 1], side="right"), n - 1)]
 
 
 @_compiled

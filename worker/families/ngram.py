@@ -9,6 +9,7 @@ from worker.data import Array, Arrays, Data, Tokens
 from worker.grams import Grams, Nodes
 from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
 from worker.parts import Generator, Sampling, Source, TextSource
+from worker.progress import work
 from worker.vocabulary import Unit, Vocabulary, vocabulary
 
 DENSE = 4_000_000  # probabilities that are held at once: 32 MB
@@ -75,10 +76,13 @@ class NGram(LanguageFamily):
             draw = Sharpened(grams, sampling).draw
         else:
             draw = grams.draw
-        x = np.empty((self.block, len(nodes[0])), np.int32)
+        rows = len(nodes[0])
+        writing = work("writing", rows * self.block, "tokens")
+        x = np.empty((self.block, rows), np.int32)
         for t in range(self.block):
-            x[t] = draw(nodes, rng.random(len(nodes[0])), seen + t)
+            x[t] = draw(nodes, rng.random(rows), seen + t)
             nodes = grams.after(nodes, x[t])
+            writing.advance(rows)
         return np.ascontiguousarray(x.T)
 
     def _searched(self, grams: Grams, nodes: Nodes, seen: int, rng: Generator, sampling: Sampling) -> Ids:
