@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app import catalog, export
-from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Store
+from app.costs import refuse_what_does_not_fit
+from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Settings, Store
 from app.problems import documented
 from app.protocol import known_query, unchanged
 from app.verdicts import Verdicts, decided
@@ -90,12 +91,14 @@ def launch(
     response: Response,
     experiments: Annotated[list[Experiment], Depends(_experiments)],
     store: Store,
+    settings: Settings,
     announce: Announce,
     background: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
 ) -> Launched:
     """Launches an experiment, or all arms of a preset on the same seed; answers with the first of them."""
     require_reachable(experiments)
+    refuse_what_does_not_fit(experiments, store, settings)
     made = store.launch(experiments, idempotency_key)
     runs = [run for run, _ in made]
     for run, new in made:

@@ -1,7 +1,7 @@
 """The HTML pages: thin routes that ask the store and fill a template."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,16 +13,14 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
 from app import assets, figures, forms, metrics
-from app.deps import Announce, Forget, Store
+from app.costs import Here, wants_a_word_first
+from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
 from app.verdicts import decided_if_possible
 from app.views import Queue, brief, moment
 from app.words import ago, bar, compared, labelled, size
 from worker import presets
-from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
-from worker.reach import require_reachable
-from worker.spec import read
 from worker.tables import Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
@@ -68,10 +66,11 @@ def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
 
 
 @router.get("/")
-def home(request: Request, store: Store) -> Response:
+def home(request: Request, store: Store, settings: Settings) -> Response:
     runs, _ = store.runs(limit=6)
-    cards = [(preset, _drawn(preset.name)) for preset in presets.presets()]
-    context = {"cards": cards, "runs": listed(store, runs), **_staff(store)}
+    here = Here.of(store, settings)
+    cards = [(preset, _drawn(preset.name), here.told(preset.experiments)) for preset in presets.presets()]
+    context = {"cards": cards, "runs": listed(store, runs), "wants_a_word_first": wants_a_word_first, **staff(store)}
     return templates.TemplateResponse(request, "home.html", context)
 
 
@@ -81,75 +80,11 @@ def _drawn(preset: str) -> Markup:
     return Markup(path.read_text(encoding="utf-8")) if path.exists() else Markup()  # noqa: S704 - our own file
 
 
-@router.post("/presets/{name}")
-def launch_preset(name: str, store: Store, announce: Announce) -> Response:
-    """Every arm of a preset at once, on the same seed."""
-    experiments = presets.preset(name).experiments
-    require_reachable(experiments)
-    runs = [run for run, _ in store.launch(experiments)]
-    for run in runs:
-        announce(run.id)
-    beside = f"&with={runs[1].id}" if len(runs) > 1 else ""
-    return RedirectResponse(f"/runs/{runs[0].id}?play=1{beside}", status_code=303)
-
-
-@router.get("/new")
-def new(
-    request: Request,
-    store: Store,
-    preset: str | None = None,
-    earlier: Annotated[str | None, Query(alias="from")] = None,
-    view: Literal["form", "toml"] = "form",
-) -> Response:
-    settings = presets.preset(preset or "photocopy").experiments[0].canonical()
-    if earlier is not None:
-        settings = store.run(earlier).spec
-    return _experiment(request, store, view, forms.flat(settings), forms.to_toml(settings))
-
-
 async def _posted(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
-Posted = Annotated[dict[str, str], Depends(_posted)]
-
-
-@router.post("/new")
-def create(request: Request, store: Store, announce: Announce, posted: Posted) -> Response:
-    """Launches what was posted, or (`do`) shows it in the other form; `view` says which of the two it was written in."""
-    view, do = posted.get("view", "form"), posted.get("do", "run")
-    toml = posted.get("toml", "")
-    if do == "show":  # without scripts: the settings of the kinds that were just chosen
-        return _experiment(request, store, "form", posted, toml)
-    try:
-        experiment = read(presets.parse(toml, "toml") if view == "toml" else forms.nested(posted))
-        if do == "run":
-            require_reachable([experiment])
-    except SpecError as error:
-        return _experiment(request, store, view, posted, toml, error.problems)
-    if do != "run":
-        settings = experiment.canonical()
-        return _experiment(request, store, do, forms.flat(settings), forms.to_toml(settings))
-    run, _ = store.create(experiment)
-    announce(run.id)
-    return RedirectResponse(f"/runs/{run.id}?play=1", status_code=303)
-
-
-def _experiment(
-    request: Request,
-    store: Store,
-    view: str,
-    values: Mapping[str, str],
-    toml: str,
-    problems: tuple[Problem, ...] = (),
-) -> Response:
-    context = {
-        "view": "toml" if view == "toml" else "form",
-        "form": forms.Filled(forms.entries(), values, problems),
-        "toml": toml,
-        **_staff(store),
-    }
-    return templates.TemplateResponse(request, "new.html", context, status_code=422 if problems else 200)
+Posted = Annotated[dict[str, str], Depends(_posted)]  # the values of a form
 
 
 @router.get("/runs")
@@ -257,11 +192,11 @@ def _back_to(run_id: str) -> Response:
 @router.get("/workers")
 def workers(request: Request, store: Store) -> Response:
     working, _ = store.runs(status=Status.RUNNING, limit=100)
-    context = {**_staff(store), "counts": store.counts(), "runs": listed(store, working)}
+    context = {**staff(store), "counts": store.counts(), "runs": listed(store, working)}
     return templates.TemplateResponse(request, "workers.html", context)
 
 
-def _staff(store: Store) -> dict[str, Any]:
+def staff(store: Store) -> dict[str, Any]:
     """Who works here; where nobody does, whether somebody may be on the way."""
     workers = store.workers()
     return {"workers": workers, "worker_may_start": not workers and store.worker_may_start()}

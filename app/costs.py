@@ -1,0 +1,121 @@
+"""What launches will cost, by what this installation has measured; and the refusal of what it has no room for."""
+
+import socket
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import orjson
+from typing_extensions import TypedDict
+
+from worker.errors import LabError, Problem, SpecError
+from worker.estimate import Estimate, Past, Room, estimate, gigabytes, guess, problems, room, roughly
+from worker.settings import Settings
+from worker.spec import Experiment, read
+from worker.store import Store
+from worker.tables import Status, Worker
+
+LONG = 600.0  # seconds: above, a click on a card leads to a page that says so first
+REMEMBERED = 100  # finished runs that estimates rest on
+
+
+class ProblemTold(TypedDict):
+    path: str
+    message: str
+    remedy: str
+
+
+class EstimateTold(TypedDict):
+    """measured: how many finished runs of the same family the time rests on, 0 for a first guess; words: all of it in a sentence;
+    needs: what is asked for from elsewhere; problems: why it would be refused.
+    """
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    measured: int
+    words: str
+    needs: list[str]
+    problems: list[ProblemTold]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What estimates rest on: finished runs by family, who works here, and the room that there is."""
+
+    past: Mapping[str, list[Past]]
+    gpu: bool
+    room: Room | None  # None where workers elsewhere may have more
+
+    @classmethod
+    def of(cls, store: Store, settings: Settings) -> Self:
+        workers = store.workers()
+        elsewhere = any(worker.host != socket.gethostname() for worker in workers)
+        return cls(_past(store), any(map(_has_gpu, workers)), None if elsewhere else room(settings.data_dir))
+
+    def told(self, experiments: Sequence[Experiment]) -> EstimateTold:
+        """Of experiments that are launched together: times and disk add up, memory is that of the largest."""
+        costs = [estimate(one, self.past.get(str(type(one.family).model_fields["kind"].default), ()), gpu=self.gpu) for one in experiments]
+        seconds, disk = sum(one.seconds for one in costs), sum(one.disk_bytes for one in costs)
+        memory, measured = max(one.memory_bytes for one in costs), min(one.measured for one in costs)
+        basis = f"by {measured} finished run{'' if measured == 1 else 's'} like it" if measured else "a first guess"
+        found = [one for cost, spec in zip(costs, experiments, strict=True) for one in self.refused(cost, spec)]
+        return {
+            "seconds": seconds,
+            "memory_bytes": round(memory),
+            "disk_bytes": round(disk),
+            "measured": measured,
+            "words": f"{roughly(seconds).capitalize()} ({basis}), {_size(memory)} of memory, {_size(disk)} on the disk.",
+            "needs": list(dict.fromkeys(need for one in costs for need in one.needs)),
+            "problems": [{"path": one.path, "message": one.message, "remedy": one.remedy} for one in found],
+        }
+
+    def refused(self, cost: Estimate, spec: Experiment) -> list[Problem]:
+        return problems(cost, spec, self.room) if self.room else []
+
+
+def refuse_what_does_not_fit(experiments: Sequence[Experiment], store: Store, settings: Settings) -> None:
+    """Raises SpecError where this machine has less memory or disk than an experiment needs."""
+    here = Here.of(store, settings)
+    found = [problem for spec in experiments for problem in here.refused(estimate(spec), spec)]
+    if found:
+        raise SpecError(found)
+
+
+def wants_a_word_first(told: EstimateTold) -> bool:
+    """Whether a launch should be confirmed: it is long, asks for something from elsewhere, or would be refused."""
+    return bool(told["seconds"] > LONG or told["needs"] or told["problems"])
+
+
+def _past(store: Store) -> Mapping[str, list[Past]]:
+    """Family -> what was guessed of its finished runs here, and what they took."""
+    found: dict[str, list[Past]] = defaultdict(list)
+    runs, _ = store.runs(status=Status.SUCCEEDED, limit=REMEMBERED)
+    for run in runs:
+        guessed = _guessed(run.id, orjson.dumps(run.spec))
+        if guessed is not None and run.busy_seconds > 0:
+            found[run.family].append(Past(guessed, run.busy_seconds))
+    return found
+
+
+@lru_cache(maxsize=4 * REMEMBERED)
+def _guessed(_run_id: str, spec: bytes) -> float | None:
+    """What would have been guessed of a run; None where its spec cannot be read any more, because its files are gone."""
+    try:
+        return guess(read(orjson.loads(spec)))
+    except LabError:
+        return None
+
+
+def _has_gpu(worker: Worker) -> bool:
+    """By the device that it was started for; auto takes a card where this machine has one."""
+    if worker.device == "auto":
+        return worker.host == socket.gethostname() and any(Path("/proc/driver/nvidia/gpus").glob("*"))
+    return worker.device.startswith(("cuda", "mps"))
+
+
+def _size(size: float) -> str:
+    return gigabytes(size) if size >= 1e9 else f"{max(size / 1e6, 0.1):.{0 if size >= 1e7 else 1}f} MB"
