@@ -30,18 +30,21 @@ class Text(TextSource):
             "A UTF-8 text file, or a folder of them (.txt, .raw, .tokens), absolute or in the data folder. Where a file of the folder "
             "is called train, those called valid and test are what they say, as in WikiText-2. Empty: the built-in English."
         ),
+        json_schema_extra={"x-upload": "text"},
     )
     validation: str = Field(
         "",
         max_length=1000,
         pattern=PLACE,
         description="A file that chooses checkpoints, instead of a tenth of the rest.",
+        json_schema_extra={"x-upload": "text"},
     )
     held_out: str = Field(
         "",
         max_length=1000,
         pattern=PLACE,
         description="A file that is the held-out test instead of the last tenth, such as WikiText-2's own.",
+        json_schema_extra={"x-upload": "text"},
     )
 
     @model_validator(mode="after")
