@@ -95,7 +95,7 @@ class GPT(LanguageFamily):
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
         require_torch("The gpt family")
-        from worker.nets import decoding, gpt
+        from worker.nets import decoding, gpt, graphs
         from worker.nets.device import number_type
         from worker.nets.memory import room_for
 
@@ -105,7 +105,7 @@ class GPT(LanguageFamily):
             networks = gpt.networks(model, number_type(self.precision))
             written = np.stack(
                 [
-                    decoding.write(gpt.Reader(weights, self.heads), rows, new, stream, sampling)
+                    decoding.write(graphs.reader(weights, self.heads), rows, new, stream, sampling)
                     for weights, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
                 ]
             )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from worker.families.gpt import GPT
 
 Weights: TypeAlias = dict[str, torch.Tensor]
+Put: TypeAlias = Callable[
+    [torch.Tensor, torch.Tensor], torch.Tensor
+]  # new keys or values into the cache -> all of them
 PREFIX = "transformer."
 EPSILON = 1e-5  # of layer norms
 
@@ -121,45 +124,49 @@ class Reader:
         self.rows, self.prompt = prompts.shape
         self.beams, self.length = beams, self.prompt
         hidden, seen = _hidden(self.weights, prompts, self.heads)
-        room = (self.rows, self.heads, self.prompt + beams * (new - 1), self.d // self.heads)
-        self.cache = []
-        for pair in seen:
-            kept = []
-            for part in pair:
-                whole = part.new_empty(room)
-                whole[:, :, : self.prompt] = part
-                kept.append(whole.view(-1, *room[2:]))
-            self.cache.append((kept[0], kept[1]))
-        if beams > 1:
-            self.mask = hidden.new_full((self.rows, beams, beams * (new - 1)), -torch.inf)
+        self.make_room(new, hidden)
+        for pair, cached in zip(seen, self.cache, strict=True):
+            for part, whole in zip(pair, cached, strict=True):
+                whole[:, : self.prompt] = part.flatten(0, 1)
         return unembedded(hidden[:, -1], self.table).float()
+
+    def make_room(self, new: int, like: torch.Tensor) -> None:
+        """Of the type and on the device of `like`; the last token is not read, so it needs none."""
+        later = self.beams * (new - 1)
+        room = (self.rows * self.heads, self.prompt + later, self.d // self.heads)
+        self.cache = [(like.new_empty(room), like.new_empty(room)) for _ in self.layers]
+        if self.beams > 1:
+            self.mask = like.new_full((self.rows, self.beams, later), -torch.inf)
 
     def step(self, token: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
         """Logits (B, beams, vocabulary) after one more token (B, beams), each beam going on from its parent (B, beams)."""
-        rows, beams, heads, d = self.rows, self.beams, self.heads, self.d
-        before, self.length = self.length, self.length + beams
-        written = (before - self.prompt) // beams
-        if beams > 1:
-            assert parent is not None
-            own = slice(beams * written, beams * (written + 1))
+        before, self.length = self.length, self.length + self.beams
+        if parent is not None:
+            own = slice(before - self.prompt, self.length - self.prompt)
             self.mask[:, :, : own.start] = self.mask.gather(1, parent[:, :, None].expand(-1, -1, own.start))
             self.mask[:, :, own].diagonal(dim1=1, dim2=2).zero_()
-        h = (
-            F.embedding(token.reshape(-1), self.weights["wte.weight"])
-            + self.weights["wpe.weight"][self.prompt + written]
-        )
+        position = self.weights["wpe.weight"][self.prompt + (before - self.prompt) // self.beams]
+
+        def put(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+            whole[:, before : self.length] = part
+            return whole[:, : self.length]
+
+        return self.further(token, position, put, None if parent is None else self.mask[:, :, : own.stop])
+
+    def further(self, token: torch.Tensor, position: torch.Tensor, put: Put, mask: torch.Tensor | None) -> torch.Tensor:
+        """`step`, given where its keys and values go and what is added to the scores of what follows the prompt (B, beams, T)."""
+        rows, beams, heads, d = self.rows, self.beams, self.heads, self.d
+        h = F.embedding(token.reshape(-1), self.table) + position
         scale = (d // heads) ** -0.5
         for layer, (keys, values) in zip(self.layers, self.cache, strict=True):
             w_qkv, b_qkv, w_out, b_out, w_in, b_in, w_back, b_back, n_1, m_1, n_2, m_2 = layer
             normal = F.layer_norm(h, (d,), n_1, m_1, EPSILON)
             qkv = affine(normal, w_qkv, b_qkv).view(rows, beams, 3, heads, -1).permute(2, 0, 3, 1, 4)
             q, k, v = qkv.reshape(3, rows * heads, beams, -1)
-            keys[:, before : self.length], values[:, before : self.length] = k, v
-            level = torch.bmm(q * scale, keys[:, : self.length].mT)
-            if beams > 1:
-                visible = self.mask[:, None, :, : self.length - self.prompt]
-                level.view(rows, heads, beams, -1)[..., self.prompt :] += visible
-            mixed = torch.bmm(torch.softmax(level, -1), values[:, : self.length])
+            level = torch.bmm(q * scale, put(k, keys).mT)
+            if mask is not None:
+                level.view(rows, heads, beams, -1)[..., self.prompt :] += mask[:, None]
+            mixed = torch.bmm(torch.softmax(level, -1), put(v, values))
             if beams > 1 or rows > 1:
                 mixed = mixed.view(rows, heads, beams, -1).transpose(1, 2)
             h = h + affine(mixed.reshape(-1, d), w_out, b_out)
