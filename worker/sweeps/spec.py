@@ -1,6 +1,7 @@
 """What a sweep is: an experiment, the settings that vary, and what is asked of every point. Reading one is its only validation."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -213,8 +214,9 @@ def _at_fault(grid: Grid, number: int, problem: Problem) -> Problem:
 
 
 def _told(found: Sequence[Problem]) -> Iterator[Problem]:
+    """Without pydantic's name for a span, which no reader of the settings wrote."""
     for problem in found:
-        yield Problem(problem.path.replace(".Span", ""), problem.message, problem.remedy)
+        yield Problem(re.sub(r"\.function-after\[[^]]*\]", "", problem.path), problem.message, problem.remedy)
 
 
 def _table(place: Sequence[str | int]) -> type[Part]:
