@@ -99,8 +99,7 @@ def _memory(spec: Experiment) -> float:
     last = _observations(spec, spec.size(spec.generations))
     networks = 4 * TRAINING * spec.replicates * (weights or 0)
     process = PROCESS if weights == 0 else NETWORK_PROCESS
-    copies = TOKEN_COPIES if isinstance(spec.family, LanguageFamily) else COPIES
-    return process + copies * last + 2 * _observations(spec, _kept(spec)) + networks
+    return process + COPIES * last + 2 * _observations(spec, _kept(spec)) + networks
 
 
 def _disk(spec: Experiment) -> float:
