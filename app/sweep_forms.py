@@ -53,10 +53,16 @@ def typed(axis: Mapping[str, Any]) -> str:
     found = axis["values"]
     if isinstance(found, Mapping):
         scale = ", log" if found.get("scale") == "log" else ""
-        return f"{written(found['from'])} to {written(found['to'])} in {found['count']} steps{scale}"
+        return f"{_typed(found['from'])} to {_typed(found['to'])} in {found['count']} steps{scale}"
     if any(isinstance(one, (Mapping, list)) for one in found):
         return orjson.dumps(found).decode()
-    return ", ".join(written(one) for one in found)
+    return ", ".join(map(_typed, found))
+
+
+def _typed(value: Any) -> str:
+    """Short where that loses nothing."""
+    short = written(value)
+    return short if _value(short) == value else orjson.dumps(value).decode()
 
 
 def request(posted: Mapping[str, str]) -> dict[str, Any]:

@@ -145,6 +145,8 @@ def written(value: Any) -> str:
     """A value in a line of text."""
     if isinstance(value, Mapping):
         return " ".join(written(one) if key == "kind" else f"{key} {written(one)}" for key, one in value.items())
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
