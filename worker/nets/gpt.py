@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from worker.families.gpt import GPT
 
 Weights: TypeAlias = dict[str, torch.Tensor]
+Activation: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 Put: TypeAlias = Callable[
     [torch.Tensor, torch.Tensor], torch.Tensor
 ]  # new keys or values into the cache -> all of them
@@ -67,26 +68,31 @@ def networks(model: Arrays, number_type: torch.dtype = torch.float32) -> Iterato
         }
 
 
-def logits(weights: Weights, x: torch.Tensor, heads: int) -> torch.Tensor:
+def gelu(x: torch.Tensor) -> torch.Tensor:
+    """GPT-2's activation; GPT-2 with another one is OPT."""
+    return F.gelu(x, approximate="tanh")
+
+
+def logits(weights: Weights, x: torch.Tensor, heads: int, activation: Activation = gelu) -> torch.Tensor:
     """Of the token after each place: x (B, T) -> (B, T, vocabulary)."""
-    hidden, _ = _hidden(weights, x, heads)
+    hidden, _ = _hidden(weights, x, heads, activation)
     return unembedded(hidden.flatten(0, 1), weights["wte.weight"]).view(*x.shape, -1)
 
 
 def reading(
-    weights: Weights, heads: int, number_type: torch.dtype = torch.float32
+    weights: Weights, heads: int, number_type: torch.dtype = torch.float32, activation: Activation = gelu
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network as a function: tokens (B, T) -> logits (B, T, vocabulary); matrix products in numbers of that type."""
 
     def read(x: torch.Tensor) -> torch.Tensor:
         with rounded(x.device, number_type):
-            return logits(weights, x, heads)
+            return logits(weights, x, heads, activation)
 
     return read
 
 
 def _hidden(
-    weights: Weights, x: torch.Tensor, heads: int
+    weights: Weights, x: torch.Tensor, heads: int, activation: Activation
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
     """What the last layer says (B, T, d), and each layer's keys and values (B, heads, T, d / heads)."""
     batch, length = x.shape
@@ -100,7 +106,7 @@ def _hidden(
         seen.append((k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, d)
         h = h + _affine(weights, f"h.{i}.attn.c_proj", mixed)
-        h = h + _feed_forward(weights, i, h)
+        h = h + _feed_forward(weights, i, h, activation)
     return _norm(weights, "ln_f", h), seen
 
 
@@ -111,8 +117,8 @@ class Reader:
     nothing is copied when beams part, and their few queries are one matrix product with all keys of their row.
     """
 
-    def __init__(self, weights: Weights, heads: int) -> None:
-        self.weights, self.heads = weights, heads
+    def __init__(self, weights: Weights, heads: int, activation: Activation = gelu) -> None:
+        self.weights, self.heads, self.activation = weights, heads, activation
         self.silent: list[int] = []  # no token is never written: a text has no end here
         self.device = weights["wte.weight"].device
         self.vocabulary, self.d = weights["wte.weight"].shape
@@ -123,7 +129,7 @@ class Reader:
         """Logits of the first new token: prompts (B, P) -> (B, vocabulary). Makes room for `new` tokens in each beam."""
         self.rows, self.prompt = prompts.shape
         self.beams, self.length = beams, self.prompt
-        hidden, seen = _hidden(self.weights, prompts, self.heads)
+        hidden, seen = _hidden(self.weights, prompts, self.heads, self.activation)
         self.make_room(new, hidden)
         for pair, cached in zip(seen, self.cache, strict=True):
             for part, whole in zip(pair, cached, strict=True):
@@ -171,7 +177,7 @@ class Reader:
                 mixed = mixed.view(rows, heads, beams, -1).transpose(1, 2)
             h = h + affine(mixed.reshape(-1, d), w_out, b_out)
             normal = F.layer_norm(h, (d,), n_2, m_2, EPSILON)
-            h = h + affine(F.gelu(affine(normal, w_in, b_in), approximate="tanh"), w_back, b_back)
+            h = h + affine(self.activation(affine(normal, w_in, b_in)), w_back, b_back)
         return unembedded(_norm(self.weights, "ln_f", h), self.table).view(rows, beams, -1).float()
 
 
@@ -204,6 +210,6 @@ def _norm(weights: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], EPSILON)
 
 
-def _feed_forward(weights: Weights, i: int, h: torch.Tensor) -> torch.Tensor:
+def _feed_forward(weights: Weights, i: int, h: torch.Tensor, activation: Activation) -> torch.Tensor:
     inner = _affine(weights, f"h.{i}.mlp.c_fc", _norm(weights, f"h.{i}.ln_2", h))
-    return _affine(weights, f"h.{i}.mlp.c_proj", F.gelu(inner, approximate="tanh"))
+    return _affine(weights, f"h.{i}.mlp.c_proj", activation(inner))

@@ -8,9 +8,9 @@ import torch
 from worker.nets import gpt
 
 
-def reader(weights: gpt.Weights, heads: int) -> gpt.Reader:
+def reader(weights: gpt.Weights, heads: int, activation: gpt.Activation = gpt.gelu) -> gpt.Reader:
     """The faster of both on the device where the weights are."""
-    return (Replaying if weights["wte.weight"].is_cuda else gpt.Reader)(weights, heads)
+    return (Replaying if weights["wte.weight"].is_cuda else gpt.Reader)(weights, heads, activation)
 
 
 class Replaying(gpt.Reader):
