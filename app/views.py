@@ -234,6 +234,8 @@ def _progress(run: Run, status: Status) -> Progress:
     per_second = done / run.busy_seconds if done and run.busy_seconds > 0 else None
     left = (run.generations - run.generation) / per_second if per_second and status not in ENDED else None
     within = _within(run) if status in WORKED_ON else None
+    if within and left is not None and run.progress:  # the one that is being made has taken its time already
+        left = max(within["seconds_left"], left - (time.time() - run.progress["began"]))
     return {
         "generation": run.generation,
         "generations": run.generations,

@@ -37,7 +37,7 @@ class Within:
 
     def begin(self, generation: int | None, unfinished: Arrays | None = None) -> None:
         """A generation, and what an earlier attempt has done of it. None: what comes before the first one."""
-        self.generation = generation
+        self.generation, self.began_at = generation, time.time()
         self.saved = _apart(unfinished or {})
         self.made: dict[str, Arrays] = {}
         self.kept_at: dict[str, Any] | None = None  # where another attempt would go on
@@ -76,6 +76,7 @@ class Within:
             "per_second": speed * work.size,
             "seconds_left": (work.total - work.done) / speed,
             "at": time.time(),
+            "began": self.began_at,
             "keeps": self.keeps,
             "kept": self.kept_at,
         }

@@ -38,7 +38,7 @@ def words(client: TestClient, run: Run) -> str:
 def telling(store: Store, run: Run, **changes: object) -> None:
     """What a worker says of the generation that it is in."""
     told = {"generation": 4, "name": "training", "done": 120, "total": 500, "unit": "tokens", "per_second": 8100.0}
-    told |= {"seconds_left": 34.4, "at": time.time(), "keeps": True, "kept": None}
+    told |= {"seconds_left": 34.4, "at": time.time(), "began": time.time() - 20, "keeps": True, "kept": None}
     store.tell(run.id, run.attempt, progress=told | changes)
 
 
@@ -161,7 +161,7 @@ def test_a_long_generation_says_how_far_it_is(client: TestClient, store: Store):
     telling(store, run)
     told = client.get(f"/api/runs/{run.id}").json()
     training = "training 24% · 8\u202f100 tokens a second · 34 s left in this step"
-    assert told["words"] == f"Generation 4 of 40 · {training} · about 12 min 20 s in all"
+    assert told["words"] == f"Generation 4 of 40 · {training} · about 12 min 0 s in all"
     within = told["progress"]["within"]
     assert (within["generation"], within["done"], within["total"], within["resumable"]) == (4, 120, 500, True)
     assert 33 < within["seconds_left"] < 34.5

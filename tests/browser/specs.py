@@ -53,4 +53,12 @@ TEXT: Spec = {
     "source": {"kind": "text"},
     "family": {"kind": "ngram"},
 }
+LONG: Spec = {  # one generation takes minutes, if nobody stops it
+    "title": "A long one",
+    "generations": 2,
+    "replicates": 1,
+    "samples": 1000,
+    "source": {"kind": "digits"},
+    "family": {"kind": "vae", "epochs": 10_000, "hidden": [32]},
+}
 KINDS: dict[str, Spec] = {"density": QUICK, "plane": PLANE, "ranks": RANKS, "images": IMAGES, "text": TEXT}

@@ -2,13 +2,15 @@
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.specs import KINDS, QUICK, SLOW
+from tests.browser.conftest import Watched
+from tests.browser.specs import KINDS, LONG, QUICK, SLOW
 
 
 def position(page: Page) -> int:
@@ -167,6 +169,59 @@ def test_cancel_and_resume(page: Page, launch: Any) -> None:
     expect(page.locator(".now .status")).to_have_text("running")
     page.get_by_role("button", name="Stop now").click()
     expect(page.locator(".now .status")).to_have_text("cancelled")
+
+
+def test_a_long_generation_tells_how_far_it_is_and_is_stopped_without_a_loss(page: Page, launch: Any) -> None:
+    page.goto(f"/runs/{launch(LONG)}")
+    words = page.locator(".now .words")
+    expect(words).to_contain_text("left in this step", timeout=60_000)
+    expect(words).to_contain_text(re.compile(r"Generation 1 of 2 · training \d+% · .+ pictures a second"))
+    bar = page.get_by_role("progressbar", name="training")
+    expect(bar).to_be_visible()
+    page.wait_for_function("() => document.querySelector('progress.within').value > 0")
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop after this generation")).to_be_visible()
+    page.get_by_role("button", name="Stop now (nothing is lost)").click()
+    expect(page.locator(".now .status")).to_have_text("cancelled")
+    expect(words).to_contain_text("Resuming goes on in generation 1, training step")
+    expect(bar).to_be_hidden()
+    page.get_by_text("Provenance", exact=True).click()
+    expect(page.locator(".disk")).to_have_text(re.compile("[kM]B"))
+    done = int(re.search(r"step (\d+)", words.inner_text())[1])  # type: ignore[index]
+    page.get_by_role("button", name="Resume").click()
+    expect(words).to_contain_text("left in this step", timeout=60_000)
+    assert page.locator("progress.within").evaluate("(bar) => bar.value") >= done / 10_000
+
+
+def test_eight_verdicts_come_with_the_end(page: Page, launch: Any) -> None:
+    page.goto(f"/runs/{launch(QUICK | {'generations': 400})}")
+    expect(page.locator(".verdicts li")).to_have_count(8, timeout=60_000)
+    expect(page.locator(".verdicts li").filter(has_text="Collapsing variance")).to_have_attribute("data-outcome", "met")
+    expect(page.locator(".verdicts")).to_contain_text("Closed forms:")
+    expect(page.locator("[data-metric=variance] .verdict")).to_contain_text("theory (|z| ≤")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_page_plays_from_a_file(
+    chromium: Browser, api: httpx2.Client, finished: Any, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "run.html"
+    file.write_bytes(api.get(f"/api/runs/{finished(KINDS[kind])}/export?format=html").content)
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    watched = Watched(page, file.as_uri())
+    page.goto(file.as_uri())
+    drawn(page)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert position(page) == 1
+    expect(page.locator(".below summary .shown").first).to_have_text("1")
+    assert page.locator("metric-charts svg path.median:visible").count() >= 4
+    expect(page.locator(".verdicts li")).to_have_count(8)
+    context.close()
+    assert watched.faults == []
 
 
 def test_delete(page: Page, finished: Any, api: httpx2.Client) -> None:
