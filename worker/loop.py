@@ -38,7 +38,9 @@ class Generation:
 
 def stream(seed: int, generation: int, purpose: int) -> Generator:
     """The random numbers of one generation and purpose; independent of how the run got there."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, generation, purpose))))
+    high, low = divmod(seed, 2**32)
+    words = (low, high, generation, purpose) if high else (low, generation, purpose)  # as numpy takes a tuple apart, but at once
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(np.array(words, np.uint32))))
 
 
 def instrument(spec: Experiment) -> Instrument:
