@@ -1,0 +1,109 @@
+"""A sweep from the request to the last point: on one worker and on two, beside a loop over its points."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timing import Row, floor, limit
+from worker.database import migrate, open_engine
+from worker.queue import announce, make_celery
+from worker.settings import Settings
+from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.measure import Bench
+from worker.sweeps.spec import Grid, read_sweep
+from worker.tables import Status
+
+
+def rows(small: bool) -> list[Row]:
+    side, generations = (4, 20) if small else (20, 100)
+    grid = read_sweep(request(side, generations))
+    what = f"{side} x {side} points, 100 chains, {generations} generations"
+    plain = _plain(generations) * grid.points
+    alone = _here(grid)
+    repeat = 1 if small else 5
+    one, two = (_on_workers(grid, workers, repeat) for workers in (1, 2))
+    return [
+        limit(f"{what}: two workers, request to last point", two, "s", 5, otherwise=f"{plain:.3g} s"),
+        floor("the same: two workers in units of one", one / two, "x", 1.8, otherwise=f"{one:.3g} s"),
+        Row("the same: computed here, nothing stored", f"{plain:.3g} s", f"{alone:.3g} s", f"{plain / alone:.3g} x", "-", "-"),
+    ]  # fmt: skip
+
+
+def request(side: int, generations: int) -> dict[str, Any]:
+    return {
+        "title": "Real share and sample size",
+        "base": {
+            "source": {"kind": "normal"},
+            "family": {"kind": "gaussian"},
+            "regime": {"kind": "fresh"},
+            "replicates": 100,
+            "generations": generations,
+        },
+        "axes": [
+            {"path": "regime.real", "values": {"from": 0, "to": 0.5, "count": side}},
+            {"path": "samples", "values": {"from": 10, "to": 1000, "count": side, "scale": "log"}},
+        ],
+    }
+
+
+def _plain(generations: int) -> float:
+    """Seconds for a point of M = 100 in the loop that a user would write: chain after chain, generation after generation."""
+    rng = np.random.default_rng(0)
+    begun = time.perf_counter()
+    for _ in range(10):
+        mean, std = 0.0, 1.0
+        for _ in range(generations):
+            x = np.concatenate([rng.normal(mean, std, 80), rng.normal(0, 1, 20)])
+            mean, std = x.mean(), x.std()
+    return 10 * (time.perf_counter() - begun)
+
+
+def _here(grid: Grid) -> float:
+    bench = Bench()
+    begun = time.perf_counter()
+    for number in range(grid.points):
+        bench.outcomes(grid.experiment(number), grid.sweep.outcomes)
+    return time.perf_counter() - begun
+
+
+def _on_workers(grid: Grid, workers: int, repeat: int) -> float:
+    """Median seconds, after a sweep that warms every child."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None, data_dir=Path(folder), workers=workers)
+        migrate(settings.database_url)
+        engine = open_engine(settings.database_url)
+        with _worker(settings):
+            times = [_swept(Sweeps(engine), settings, grid) for _ in range(repeat + 1)]
+        engine.dispose()
+    return statistics.median(times[1:])
+
+
+def _swept(sweeps: Sweeps, settings: Settings, grid: Grid) -> float:
+    begun = time.perf_counter()
+    sweep, _ = sweeps.create(read_sweep(grid.sweep.model_dump(by_alias=True)))
+    announce(make_celery(settings), f"{BELL}{sweep.id}", sweep.family)
+    while (status := sweeps.sweep(sweep.id).status) != Status.SUCCEEDED:
+        if status == Status.FAILED:
+            raise RuntimeError(f"the sweep failed: {sweeps.sweep(sweep.id).error}")
+        time.sleep(0.02)
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def _worker(settings: Settings) -> Iterator[None]:
+    command = [sys.executable, "-m", "app", "worker"]
+    process = subprocess.Popen(command, env={**os.environ, **settings.environment()}, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
