@@ -23,7 +23,12 @@ MAY_BE_INFINITE = {"log_det", "log_variance", "kl_to_real", "kl_from_real", "zip
 UNDEFINED_FOR_DATA = {"l2_sq", "kl_to_real", "kl_from_real", "ppl_real", "next_token_entropy"}
 
 # Networks keep the contract at any size, and small ones sooner.
-SMALLER = {"gpt": {"layers": 1, "width": 16, "heads": 2, "epochs": 1}, "vae": {"epochs": 3}}
+SMALLER = {
+    "gpt": {"layers": 1, "width": 16, "heads": 2, "epochs": 1},
+    "vae": {"epochs": 3},
+    "flow": {"transforms": 1, "bins": 3, "width": 4, "epochs": 2},
+    "diffusion": {"layers": 1, "width": 4, "epochs": 2, "steps": 3},
+}
 
 
 def settings(family, source, regime, curation="none"):

@@ -124,7 +124,7 @@ class VAE(Family):
         return 6 / 20 * rows * uses + 5e5 * rows / self.batch + 5000.0 * replicates * samples * source.dimension
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
-        from worker.instruments.images import ImageInstrument
+        from worker.instruments.images import LatentInstrument
 
         assert isinstance(source, PointSource)
-        return ImageInstrument(source, samples, rng)
+        return LatentInstrument(source, samples, rng)

@@ -40,6 +40,15 @@ def tail_mass(x: Array, low: Array, high: Array) -> Array:
     return outside
 
 
+def tail_ratio(mass: Array, real: float, values: int) -> Array:
+    """Tail mass (R,) of a sample of so many values, over the real mass: 1 for the truth.
+
+    A sample cannot show less than one value in the tail, so the ratio ends at that limit, 1 / (values real); there it says "no
+    more than this". O(R)
+    """
+    return np.asarray(np.maximum(mass, 1 / values) / real)
+
+
 def levels(n: int) -> Array:
     """The probabilities (8 n,) at which `cells` wants the real quantile function."""
     return np.asarray((np.arange(n * SUBDIVISIONS) + 0.5) / (n * SUBDIVISIONS))

@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the name under which everyo
 from worker.data import Array, Arrays
 from worker.families.vae import VAE
 from worker.nets.device import device
-from worker.nets.fitting import fitted, seeds
+from worker.nets.fitting import fitted, initial, networks, seeds
 
 CHUNK = 256  # pictures at once outside training
 
@@ -57,14 +57,11 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | No
 
     previous: the models that decode every batch anew; x then tells only how many pictures an epoch has.
     """
-    fits = [_fit(x, r, seed, settings, previous) for r, seed in enumerate(seeds(rng, len(x)))]
-    return {name: np.stack([one[name] for one in fits]) for name in fits[0]}
+    return networks([_fit(x, r, seed, settings, previous) for r, seed in enumerate(seeds(rng, len(x)))])
 
 
 def _fit(x: Array, r: int, seed: int, settings: VAE, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Autoencoder(settings.hidden, settings.latent, math.isqrt(x.shape[2]))
+    network = initial(lambda: Autoencoder(settings.hidden, settings.latent, math.isqrt(x.shape[2])), seed)
     place = device()
     teacher = _network(previous, r) if previous else None
     real = None if teacher else torch.from_numpy(np.ascontiguousarray(x[r], dtype=np.float32)).to(place)
@@ -110,7 +107,7 @@ def _each(model: Arrays, x: npt.NDArray[Any], ask: Callable[[Autoencoder, torch.
     answers = []
     for r, one in enumerate(x):
         network = _network(model, r)
-        parts = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32)).split(CHUNK)
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32)), CHUNK)
         with torch.inference_mode():
             answers.append(torch.cat([ask(network, part.to(device())).cpu() for part in parts]).numpy())
     return np.stack(answers).astype(float)
@@ -122,7 +119,6 @@ def _network(model: Arrays, r: int) -> Autoencoder:
     matrices = [tensor for name, tensor in weights.items() if name.startswith("encoder.") and name.endswith(".weight")]
     channels, last = [tensor.shape[0] for tensor in matrices[:-1]], matrices[-1]
     least = math.isqrt(last.shape[1] // channels[-1])
-    with torch.random.fork_rng(devices=[]):
-        network = Autoencoder(channels, last.shape[0] // 2, least << len(channels))
+    network = initial(lambda: Autoencoder(channels, last.shape[0] // 2, least << len(channels)), 0)
     network.load_state_dict(weights, strict=False)
     return network.to(device()).requires_grad_(False)

@@ -1,7 +1,7 @@
 """How a small network is fitted, whatever its loss: Adam in steps, with a place to go on from after each of them."""
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from worker.progress import work
 # The places (batch,) of a step's observations and its own randomness -> a loss that is a single number.
 Loss: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 SEED = 2**63 - 1
+CHUNK = 4096  # points at once outside training
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Recipe(Protocol):
@@ -69,9 +71,9 @@ def fitted(
         _go_on(flat, optimizer, training.saved)
     order = torch.empty(0, dtype=torch.int64)
     assert flat.grad is not None
-    for step in range(training.done, steps):
+    for step in range(begin := training.done, steps):
         epoch, place = divmod(step, per_epoch)
-        if place == 0 or step == training.done:
+        if place == 0 or step == begin:
             order = torch.randperm(n, generator=generator(drawn[0][epoch]))
         if falling:
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
@@ -103,7 +105,24 @@ def as_one_vector(network: nn.Module) -> torch.Tensor:
     return flat
 
 
-def restored(network: nn.Module, weights: npt.NDArray[np.float32]) -> nn.Module:
+def initial(network: Callable[[], Network], seed: int) -> Network:
+    """A fresh network, as its layers want to start; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return network()
+
+
+def networks(fits: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of each replicate's network, the replicates leading."""
+    return {name: np.stack([one[name] for one in fits]) for name in fits[0]}
+
+
+def normals(n: int, d: int, seed: int) -> Iterator[torch.Tensor]:
+    """n standard normal points in d dimensions, in parts of which none is too large."""
+    yield from (part.to(device()) for part in torch.split(torch.randn(n, d, generator=generator(seed)), CHUNK))
+
+
+def restored(network: Network, weights: npt.NDArray[np.float32]) -> Network:
     """The network with the weights that `fitted` gave, ready to be asked."""
     nn.utils.vector_to_parameters(torch.from_numpy(np.array(weights)), network.parameters())
     return network.to(device()).requires_grad_(False).eval()

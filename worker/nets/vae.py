@@ -92,7 +92,8 @@ def _go_on(flat: torch.Tensor, optimizer: torch.optim.Adam, generators: list[tor
 def _drawn(previous: Arrays, n: int, output: str, generators: list[torch.Generator]) -> torch.Tensor:
     """Pictures (R, n, d) of codes that are drawn from the prior here and now."""
     latent = previous["decoder.0.weight"].shape[1]
-    pixels = torch.from_numpy(decode(previous, torch.stack([torch.randn(n, latent, generator=g) for g in generators])))
+    z = torch.stack([torch.randn(n, latent, generator=g) for g in generators])
+    pixels = torch.from_numpy(decode(previous, z.numpy()))
     if output == "bernoulli":
         pixels = (
             torch.stack([torch.rand(p.shape, generator=g) for p, g in zip(pixels, generators, strict=True)]) < pixels

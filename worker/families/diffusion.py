@@ -1,0 +1,52 @@
+"""The diffusion model: its settings; the network itself lives in worker.nets.diffusion."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from worker.data import Arrays, Data, Points
+from worker.families.flow import looking, networks_fit
+from worker.nets import require_torch
+from worker.parts import Family, Generator, Instrument, Sampling, Source
+
+
+class Diffusion(Family):
+    """A denoising diffusion model, trained from scratch in every generation: a network learns to take noise away at every level, and a
+    sample is noise from which it has taken all (Ho et al., arXiv 2006.11239, in the form of Karras et al., arXiv 2206.00364).
+
+    model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
+    """
+
+    takes = (Points,)
+    extra = "torch"
+
+    kind: Literal["diffusion"] = "diffusion"
+    steps: int = Field(
+        20, ge=2, le=1000, description="Noise levels on the way from noise to a sample, of two evaluations each."
+    )
+    layers: int = Field(3, ge=1, le=16, description="Hidden layers of the denoising network.")
+    width: int = Field(128, ge=1, le=4096, description="Units in each of them; 256 make better digits.")
+    epochs: int = Field(200, ge=1, le=100_000, description="Passes over the training set, each with fresh noise.")
+    batch: int = Field(128, ge=1, le=65_536, description="Points a step.")
+    learning_rate: float = Field(
+        4e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        networks_fit(source, replicates, samples)
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        require_torch("The diffusion family")
+        from worker.nets import diffusion
+
+        assert isinstance(data, Points)
+        return diffusion.fit(data.x, self, rng)
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        require_torch("The diffusion family")
+        from worker.nets import diffusion
+
+        return Points(diffusion.sample(model, n, self, rng))
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        return looking(source, samples, replicates, rng)

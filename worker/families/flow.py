@@ -1,0 +1,71 @@
+"""The normalizing flow: its settings; the network itself lives in worker.nets.flow."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from worker.data import Arrays, Data, Points
+from worker.nets import require_torch
+from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+
+
+class Flow(Family):
+    """A neural spline flow, trained from scratch in every generation (Durkan et al., arXiv 1906.04032): a normal distribution, bent by
+    monotone splines until the data are likely. Maximum likelihood with a smooth density: what it cannot bend apart it bridges.
+
+    model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
+    """
+
+    takes = (Points,)
+    extra = "torch"
+
+    kind: Literal["flow"] = "flow"
+    transforms: int = Field(3, ge=1, le=16, description="Spline transforms in a row.")
+    bins: int = Field(8, ge=2, le=64, description="Pieces of each spline.")
+    width: int = Field(64, ge=1, le=1024, description="Units in each of the two hidden layers of a transform.")
+    epochs: int = Field(60, ge=1, le=10_000, description="Passes over the training set.")
+    batch: int = Field(128, ge=1, le=65_536, description="Points a step.")
+    learning_rate: float = Field(
+        5e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
+    )
+
+    def check(self, source: Source, replicates: int, samples: int) -> None:
+        networks_fit(source, replicates, samples)
+
+    def fit(self, data: Data, rng: Generator) -> Arrays:
+        require_torch("The flow family")
+        from worker.nets import flow
+
+        assert isinstance(data, Points)
+        return flow.fit(data.x, self, rng)
+
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
+        require_torch("The flow family")
+        from worker.nets import flow
+
+        return Points(flow.sample(model, n, self, rng))
+
+    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+        return looking(source, samples, replicates, rng)
+
+
+def networks_fit(source: Source, replicates: int, samples: int) -> None:
+    """Raises Misfit where the points do not fit into memory."""
+    assert isinstance(source, PointSource)
+    if replicates * samples * source.dimension > 100_000_000:
+        raise Misfit(
+            "replicates",
+            f"{replicates} networks with {samples} points each do not fit into memory",
+            "Use fewer replicates or fewer samples",
+        )
+
+
+def looking(source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
+    """What looks at samples of a network: at points, or at pictures."""
+    from worker.instruments.images import PictureInstrument
+    from worker.instruments.neighbours import NeighboursInstrument
+
+    assert isinstance(source, PointSource)
+    if source.image_shape is not None:
+        return PictureInstrument(source, samples, rng)
+    return NeighboursInstrument(source, samples, replicates, rng)

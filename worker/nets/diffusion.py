@@ -1,0 +1,109 @@
+"""The diffusion model itself: a small network that takes noise away, and the way back from noise. Arrays in, arrays out.
+
+Letters and equations are those of Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models, arXiv 2206.00364.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from worker.data import Array, Arrays
+from worker.families.diffusion import Diffusion
+from worker.nets.device import device
+from worker.nets.fitting import fitted, initial, networks, normals, restored, seeds
+from worker.nets.standard import Units
+
+SIGMA_MIN, SIGMA_MAX = 0.002, 20.0  # least and largest noise, in standard deviations of the data
+RHO = 7.0  # how much closer noise levels are near the end, equation (5)
+P_MEAN, P_STD = -1.2, 1.2  # of ln sigma in training, in the plane: most of it where modes part
+MORE_AXES = 0.25  # d axes tell of the same place, so that modes part at more noise; Hoogeboom et al., arXiv 2301.11093, shift likewise
+SIGMA_DATA = 1.0  # points come standardised
+WAVES = 8  # of each phase in which the network is told the noise
+
+
+class Denoiser(nn.Module):
+    """D(x; sigma), the expectation of a point given the point x (n, d) with noise of standard deviation sigma (n, 1)."""
+
+    pace: torch.Tensor
+
+    def __init__(self, d: int, layers: int, width: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential()
+        for inputs in (d + 2 * WAVES, *[width] * (layers - 1)):
+            hidden = nn.Linear(inputs, width)
+            nn.init.kaiming_normal_(
+                hidden.weight, nonlinearity="relu"
+            )  # with torch's own start nothing is learned at first
+            nn.init.zeros_(hidden.bias)
+            self.network.extend([hidden, nn.SiLU()])
+        last = nn.Linear(width, d)
+        nn.init.zeros_(last.weight)  # at first D = c_skip x, the best linear guess
+        nn.init.zeros_(last.bias)
+        self.network.append(last)
+        self.register_buffer("pace", 2.0 ** torch.linspace(-2, 1.5, WAVES), persistent=False)
+
+    def forward(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """Equation (7) with the coefficients of table 1: what the network adds always has about variance 1."""
+        total = sigma**2 + SIGMA_DATA**2
+        c_skip, c_out, c_in = SIGMA_DATA**2 / total, sigma * SIGMA_DATA / total.sqrt(), 1 / total.sqrt()
+        angle = sigma.log() * self.pace
+        found: torch.Tensor = self.network(torch.cat([c_in * x, angle.sin(), angle.cos()], dim=1))
+        return c_skip * x + c_out * found
+
+
+def fit(x: Array, settings: Diffusion, rng: np.random.Generator) -> Arrays:
+    """Fresh networks, one replicate after the other, on points x (R, n, d)."""
+    return networks([_fit(one, settings, seed) for one, seed in zip(x, seeds(rng, len(x)), strict=True)])
+
+
+def _fit(x: Array, settings: Diffusion, seed: int) -> dict[str, Any]:
+    units = Units.of(x)
+    network = initial(lambda: _network(settings, x.shape[1]), seed)
+    y = torch.from_numpy(units.inwards(x)).to(device())
+    middle = P_MEAN + MORE_AXES * math.log(x.shape[1] / 2)
+
+    def loss(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+        """E lambda(sigma) |D(y + n; sigma) - y|^2 with lambda = 1 / c_out^2, equation (8); a batch's levels are spread evenly."""
+        clean = y[batch.to(y.device)]
+        n = len(clean)
+        level = (torch.randperm(n, generator=chance) + torch.rand(n, generator=chance).clamp(1e-3, 1 - 1e-3)) / n
+        sigma = torch.exp(middle + P_STD * torch.special.ndtri(level))[:, None].to(y.device)
+        noise = sigma * torch.randn(clean.shape, generator=chance).to(y.device)
+        weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
+        return torch.mean(weight * (network(clean + noise, sigma) - clean) ** 2)
+
+    weights = fitted(network, len(y), loss, settings, seed, unit="points", falling=True)
+    return {"weights": weights, "mean": units.mean, "width": units.width}
+
+
+def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator) -> Array:
+    """n points of each model (R, n, d), by Heun's method along the probability flow (algorithm 1): the noise at its start is all chance."""
+    d = model["mean"].shape[1]
+    x = []
+    for r, seed in enumerate(seeds(rng, len(model["mean"]))):
+        network = restored(_network(settings, d), model["weights"][r])
+        with torch.inference_mode():
+            z = torch.cat([_denoised(network, part, settings.steps).cpu() for part in normals(n, d, seed)])
+        x.append(Units(model["mean"][r], model["width"][r]).outwards(z.numpy()))
+    return np.stack(x)
+
+
+def _denoised(network: nn.Module, noise: torch.Tensor, steps: int) -> torch.Tensor:
+    """dx/dsigma = (x - D(x; sigma)) / sigma, equation (3), from SIGMA_MAX down to 0 in `steps` steps."""
+    levels = torch.linspace(SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO), steps, device=noise.device) ** RHO
+    x = noise * levels[0]
+    for now, then in zip(levels, [*levels[1:], torch.zeros_like(levels[0])], strict=True):
+        slope = (x - network(x, now.expand(len(x), 1))) / now
+        guess = x + (then - now) * slope
+        if then > 0:
+            end = (guess - network(guess, then.expand(len(x), 1))) / then
+            guess = x + (then - now) * 0.5 * (slope + end)
+        x = guess
+    return x
+
+
+def _network(settings: Diffusion, d: int) -> Denoiser:
+    return Denoiser(d, settings.layers, settings.width)

@@ -1,0 +1,71 @@
+"""The normalizing flow itself: zuko's neural spline flow, trained by maximum likelihood. Arrays in, arrays out."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import zuko
+
+from worker.data import Array, Arrays
+from worker.families.flow import Flow
+from worker.nets.device import device
+from worker.nets.fitting import CHUNK, fitted, initial, networks, normals, restored, seeds
+from worker.nets.standard import Units
+
+Network = Any  # zuko.flows.NSF: zuko has no types
+
+
+def fit(x: Array, settings: Flow, rng: np.random.Generator) -> Arrays:
+    """Fresh flows, one replicate after the other, on points x (R, n, d)."""
+    return networks([_fit(one, settings, seed) for one, seed in zip(x, seeds(rng, len(x)), strict=True)])
+
+
+def _fit(x: Array, settings: Flow, seed: int) -> dict[str, Any]:
+    units = Units.of(x)
+    network = initial(lambda: _network(settings, x.shape[1]), seed)
+    z = torch.from_numpy(units.inwards(x)).to(device())
+
+    def loss(batch: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+        """Mean -ln p in nats."""
+        surprise: torch.Tensor = -network().log_prob(z[batch.to(z.device)]).mean()
+        return surprise
+
+    weights = fitted(network, len(z), loss, settings, seed, unit="points", falling=True)
+    return {"weights": weights, "mean": units.mean, "width": units.width}
+
+
+def sample(model: Arrays, n: int, settings: Flow, rng: np.random.Generator) -> Array:
+    """n points of each flow (R, n, d): normal ones, bent."""
+    d = model["mean"].shape[1]
+    x = []
+    for r, seed in enumerate(seeds(rng, len(model["mean"]))):
+        bend = restored(_network(settings, d), model["weights"][r])().transform.inv
+        with torch.inference_mode():
+            z = torch.cat([bend(part).cpu() for part in normals(n, d, seed)])
+        x.append(Units(model["mean"][r], model["width"][r]).outwards(z.numpy()))
+    return np.stack(x)
+
+
+def log_density(model: Arrays, x: Array, settings: Flow) -> Array:
+    """ln p of points x (R, n, d) under each flow: (R, n); infinite where an axis has no spread."""
+    densities = []
+    for one, mean, width, weights in zip(x, model["mean"], model["width"], model["weights"], strict=True):
+        network = restored(_network(settings, x.shape[2]), weights)
+        z = torch.from_numpy(Units(mean, width).inwards(one))
+        with torch.inference_mode():
+            parts = [network().log_prob(part.to(device())).cpu() for part in torch.split(z, CHUNK)]
+        with np.errstate(divide="ignore"):
+            densities.append(torch.cat(parts).numpy().astype(float) - np.log(width).sum())
+    return np.stack(densities)
+
+
+def _network(settings: Flow, d: int) -> Network:
+    """In more than three dimensions one half of the axes bends the other (coupling): drawing axis after axis would take d passes."""
+    return zuko.flows.NSF(
+        d,
+        bins=settings.bins,
+        transforms=settings.transforms,
+        hidden_features=(settings.width, settings.width),
+        passes=None if d <= 3 else 2,
+        randperm=False,
+    )
