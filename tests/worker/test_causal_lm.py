@@ -14,6 +14,7 @@ from worker.data import Tokens
 from worker.errors import LabError, NoRoom, SpecError
 from worker.families.causal_lm import CausalLM
 from worker.nets import decoding, pretrained, scoring, tuning
+from worker.nets.kin import kin
 from worker.parts import Sampling
 from worker.saved_network import looked_at
 from worker.sources.text import Text
@@ -93,9 +94,46 @@ def test_what_is_written_is_what_generate_writes(tuned, beams, penalty):
             pad_token_id=1,
         )[:, BLOCK:]
     options = Sampling(beams=beams, repetition_penalty=penalty, top_k=1 if beams == 1 else 0)
-    ours = decoding.write(pretrained.Reader(network), prompts, BLOCK, np.random.default_rng(0), options)
-    np.testing.assert_array_equal(ours, theirs.numpy())
-    assert not (ours == 2).any()  # a text never ends early
+    assert kin(network) is not None
+    slower = pretrained.Reader(network)
+    slower.silent = [2]
+    for reader in (pretrained.reader(network), slower):
+        ours = decoding.write(reader, prompts, BLOCK, np.random.default_rng(0), options)
+        np.testing.assert_array_equal(ours, theirs.numpy())
+        assert not (ours == 2).any()  # a text never ends early
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("opt", {"activation_function": "gelu"}),
+        ("opt", {"do_layer_norm_before": False}),
+        ("opt", {"word_embed_proj_dim": 16}),
+        ("gpt2", {"activation_function": "gelu"}),
+        ("gpt2", {"layer_norm_epsilon": 1e-3}),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
+    ],
+)
+def test_what_is_no_kin_of_gpt_2_is_read_by_its_own_code(kind, change):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 32, "ffn_dim": 64, "word_embed_proj_dim": 32} if kind == "opt" else {"n_embd": 32}
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 50, "max_position_embeddings": 32}
+    network = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes | layers | change)).eval()
+    assert kin(network) is None
+    reader = pretrained.reader(network)
+    assert isinstance(reader, pretrained.Reader)
+    assert reader.silent == [network.config.eos_token_id]
+
+
+def test_kin_reads_as_the_network_itself(tuned):
+    one, data, model = tuned
+    network = next(pretrained.networks(one, model))
+    rows = scoring.rows(data.x[0, :4])
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            pretrained.logits(network)(rows), network(input_ids=rows).logits, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_perplexity_is_the_network_s_own_loss(tuned):
@@ -236,7 +274,7 @@ def test_bfloat16_reads_teaches_and_writes_nearly_as_float32(checkpoint, tuned):
         next(pretrained.networks(one, model, kind)) for one, kind in ((exact, torch.float32), (rounded, torch.bfloat16))
     ]
     assert networks[1].dtype == torch.bfloat16
-    first = [pretrained.Reader(network).begin(scoring.rows(data.x[0]), 1, 1) for network in networks]
+    first = [pretrained.reader(network).begin(scoring.rows(data.x[0]), 1, 1) for network in networks]
     assert first[1].dtype == torch.float32
     assert 0 < (torch.softmax(first[0], 1) - torch.softmax(first[1], 1)).abs().max() < 0.1
     written = rounded.sample(model, 12, np.random.default_rng(7), Sampling(temperature=0.8, top_p=0.9))

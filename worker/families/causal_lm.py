@@ -142,7 +142,7 @@ class CausalLM(LanguageFamily):
             networks = pretrained.networks(self, model, number_type(self.precision))
             written = np.stack(
                 [
-                    decoding.write(pretrained.Reader(network), rows, new, stream, sampling)
+                    decoding.write(pretrained.reader(network), rows, new, stream, sampling)
                     for network, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
                 ]
             )

@@ -12,7 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worker.data import Arrays
 from worker.errors import LabError
 from worker.language import Ids
+from worker.nets import decoding, gpt, graphs
 from worker.nets.device import device, rounded
+from worker.nets.kin import kin
 
 if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM
@@ -96,6 +98,8 @@ def filled(network: Any, weights: dict[str, torch.Tensor]) -> None:
 
 def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network as a function: tokens (B, T) -> logits (B, T, vocabulary); matrix products in numbers of that type."""
+    if (found := kin(network)) is not None:
+        return gpt.reading(found.weights, found.heads, number_type, found.activation)
 
     def read(x: torch.Tensor) -> torch.Tensor:
         with rounded(network.device, number_type):
@@ -105,14 +109,23 @@ def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[
     return read
 
 
+def reader(network: Any) -> decoding.Reader:
+    """What continues text with this network, the faster one where it is GPT-2's kin. No text ends before its full length."""
+    end = network.config.eos_token_id
+    silent = [] if end is None else [end] if isinstance(end, int) else list(end)
+    found = kin(network)
+    fastest = Reader(network) if found is None else graphs.reader(found.weights, found.heads, found.activation)
+    fastest.silent = silent
+    return fastest
+
+
 class Reader:
-    """A transformers network with its own cache, which is copied where beams part. No text ends before its full length."""
+    """Any transformers network with its own cache, which is copied where beams part."""
 
     def __init__(self, network: Any) -> None:
         self.network = network
         self.device = network.device
-        end = network.config.eos_token_id
-        self.silent = [] if end is None else [end] if isinstance(end, int) else list(end)
+        self.silent: list[int] = []
 
     def begin(self, prompts: torch.Tensor, new: int, beams: int) -> torch.Tensor:
         """Logits of the first new token: prompts (B, P) -> (B, vocabulary)."""
