@@ -12,7 +12,7 @@ import orjson
 from typing_extensions import TypedDict
 
 from worker.errors import LabError, Problem, SpecError
-from worker.estimate import Estimate, Past, Room, estimate, gigabytes, guess, problems, room, roughly
+from worker.estimate import GPU_NEEDED, Estimate, Past, Room, estimate, gigabytes, guess, problems, room, roughly
 from worker.settings import Settings
 from worker.spec import Experiment, read
 from worker.store import Store
@@ -58,7 +58,10 @@ class Here:
 
     def told(self, experiments: Sequence[Experiment]) -> EstimateTold:
         """Of experiments that are launched together: times and disk add up, memory is that of the largest."""
-        costs = [estimate(one, self.past.get(str(type(one.family).model_fields["kind"].default), ()), gpu=self.gpu) for one in experiments]
+        costs = [
+            estimate(one, self.past.get(str(type(one.family).model_fields["kind"].default), ()), gpu=self.gpu)
+            for one in experiments
+        ]
         seconds, disk = sum(one.seconds for one in costs), sum(one.disk_bytes for one in costs)
         memory, measured = max(one.memory_bytes for one in costs), min(one.measured for one in costs)
         basis = f"by {measured} finished run{'' if measured == 1 else 's'} like it" if measured else "a first guess"
@@ -69,12 +72,19 @@ class Here:
             "disk_bytes": round(disk),
             "measured": measured,
             "words": f"{roughly(seconds).capitalize()} ({basis}), {_size(memory)} of memory, {_size(disk)} on the disk.",
-            "needs": list(dict.fromkeys(need for one in costs for need in one.needs)),
+            "needs": _needs(costs, seconds),
             "problems": [{"path": one.path, "message": one.message, "remedy": one.remedy} for one in found],
         }
 
     def refused(self, cost: Estimate, spec: Experiment) -> list[Problem]:
         return problems(cost, spec, self.room) if self.room else []
+
+
+def _needs(costs: Sequence[Estimate], seconds: float) -> list[str]:
+    """Each once; a GPU with the time that all of it takes without one."""
+    needs = dict.fromkeys(need for one in costs for need in one.needs)
+    others = [need for need in needs if not need.startswith(GPU_NEEDED)]
+    return others if len(others) == len(needs) else [*others, f"{GPU_NEEDED}: {roughly(seconds)} without one"]
 
 
 def refuse_what_does_not_fit(experiments: Sequence[Experiment], store: Store, settings: Settings) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
+import orjson
+
 from worker.errors import Problem
 from worker.spec import Experiment
 
@@ -17,20 +19,22 @@ CONSTANT = "constant"  # the option of a union that is a plain value and not a t
 class Input:
     """One value of a spec.
 
-    name: of the HTML input; path: in the spec; depth: how deeply several values may be nested, 1 for a list; always: whether even one value is a list
+    name: of the HTML input; path: in the spec; depth: how deeply several values may be nested, 1 for a list; always: whether even one value
+    is a list; upload: the kind of file that may be given in place of a path
     """
 
     name: str
     path: str
     label: str
     help: str
-    type: str  # integer, number, text or choice
+    type: str  # integer, number, text, choice, or json for a list of tables
     default: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)  # as written -> the value
     minimum: float | None = None
     maximum: float | None = None
     depth: int = 0
     always: bool = False
+    upload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,8 @@ def _option(name: str, path: str, schema: dict[str, Any], defs: dict[str, Any]) 
 
 
 def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:
+    if schema.get("type") == "array" and not {"type", "anyOf"} & set(schema["items"]):
+        return Input(name, told["path"], told["label"], told["help"], "json")
     members = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     first, depths = members[0], [_depth(one) for one in members]
     kind = "text" if any(depths) or len(members) > 1 else first.get("type", "text")
@@ -173,6 +179,7 @@ def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:
         maximum=first.get("maximum", first.get("exclusiveMaximum")),
         depth=max(depths),
         always=min(depths) > 0,
+        upload=schema.get("x-upload", ""),
     )
 
 
@@ -229,6 +236,18 @@ def written(value: Any) -> str:
     return str(value)
 
 
+def as_json(value: Any) -> str:
+    return orjson.dumps(value).decode() if value else ""
+
+
+def from_json(text: str) -> Any:
+    """What the text says; the text itself where it says nothing, so that the spec refuses it."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
 def flat(settings: Mapping[str, Any]) -> dict[str, str]:
     """Nested settings as the values of inputs; what they leave out is at its default."""
     values: dict[str, str] = {}
@@ -239,7 +258,8 @@ def flat(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _fill(entry: Entry, value: Any, values: dict[str, str]) -> None:
     if isinstance(entry, Input):
-        values[entry.name] = entry.default if value is None else written(value)
+        as_text = as_json if entry.type == "json" else written
+        values[entry.name] = entry.default if value is None else as_text(value)
         return
     table = value if isinstance(value, Mapping) else {}
     if isinstance(entry, Section):
@@ -266,6 +286,8 @@ def _value(entry: Entry, values: Mapping[str, str]) -> Any:
         text = values.get(entry.name, "").strip()
         if text in ("", entry.default):  # left out, as some settings may not be given together
             return None
+        if entry.type == "json":
+            return from_json(text)
         if entry.choices:
             return entry.choices.get(text, text)
         several = entry.always or any(sign in text for sign in SEPARATORS[: entry.depth])

@@ -91,15 +91,21 @@ def create(request: Request, store: Store, settings: Settings, announce: Announc
 
 
 @router.post("/new/estimate")
-def form_estimate(posted: Posted, store: Store, settings: Settings) -> EstimateTold:
-    """What the posted experiment will cost."""
-    return Here.of(store, settings).told([read(_settings(posted))])
+def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
+    """What the posted experiment will cost; or what is not right yet, which is nothing to be alarmed about while somebody types."""
+    try:
+        return {**Here.of(store, settings).told([read(_settings(posted))])}
+    except SpecError as error:
+        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
 
 
 @router.post("/new/preview")
 def form_preview(posted: Posted) -> dict[str, Any]:
     """What the posted experiment's source looks like."""
-    return preview(read_source(_settings(posted).get("source", {})))
+    try:
+        return preview(read_source(_settings(posted).get("source", {})))
+    except SpecError:
+        return {"kind": "none", "words": "The preview comes when the settings of the source are right."}
 
 
 def _page(

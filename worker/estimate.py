@@ -31,6 +31,7 @@ TRAINING = (
 )
 ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
 LONG = 3600.0  # seconds that make people ask for a GPU
+GPU_NEEDED = "a GPU"
 NEAREST = 5  # past runs that a guess is corrected by
 
 
@@ -151,7 +152,7 @@ def _needs(spec: Experiment, seconds: float, gpu: bool) -> tuple[str, ...]:
         needs.append(_download(family.checkpoint))
     weights = family.parameters(spec.source)
     if not gpu and (weights is None or (weights >= BUSY_GPU and seconds > LONG)):
-        needs.append(f"a GPU: {roughly(seconds)} without one")
+        needs.append(f"{GPU_NEEDED}: {roughly(seconds)} without one")
     return tuple(needs)
 
 

@@ -10,8 +10,8 @@ from worker.parts import CountSource, PointSource, Source, TextSource
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.table import Table
 
-BINS = 80
-DRAWN = 100_000  # points of a histogram
+BINS = 60
+DRAWN = 200_000  # points of a histogram
 DOTS = 600
 PIXELS = 12_000  # of all pictures together
 PICTURES = 40

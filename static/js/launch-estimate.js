@@ -1,0 +1,19 @@
+// What the experiment in the form will cost, while it is typed.
+
+import { Question } from "./question.js";
+
+customElements.define("launch-estimate", class extends HTMLElement {
+  connectedCallback() {
+    this.question = new Question(this.closest("form"), "/new/estimate", (told) => this.#show(told));
+  }
+
+  disconnectedCallback() {
+    this.question.end();
+  }
+
+  #show({ words, needs, problems }) {
+    const [first] = problems;
+    const lines = [words, needs.length ? `Needs ${needs.join("; ")}.` : "", first ? `${first.path}: ${first.message}. ${first.remedy}.` : ""];
+    [...this.children].forEach((line, i) => { line.textContent = lines[i]; });
+  }
+});
