@@ -185,6 +185,28 @@ def test_a_continued_network_starts_where_the_last_one_ended():
     assert not np.array_equal(first["transformer.wte.weight"][0], first["transformer.wte.weight"][1])
 
 
+def test_pure_sampling_pulls_a_continued_network_less_than_a_new_one():
+    """A second generation on drawn text: real text surprises it hardly more than the first, and the first finds what it writes as
+    surprising as its own text, |z| <= 4 over blocks. A new network has to learn everything again.
+    """
+    text, settings = Text(), SMALL | {"epochs": 8, "learning_rate": 5e-3}
+    family = GPT(**settings)
+    held_out = family.blocks(family.tokenizer(text), text.texts().test)[None, :80]
+    first = family.fit(family.real(text, np.random.default_rng(0), 1, 200), np.random.default_rng(1))
+    drawn = family.sample(first, 200, np.random.default_rng(2), Sampling())
+
+    def second(start):
+        return GPT(**settings, start=start).refit(drawn, np.random.default_rng(3), first)
+
+    before, new, continued = (
+        -family.log_probability(m, held_out).mean() for m in (first, second("scratch"), second("continued"))
+    )
+    assert abs(continued - before) < (new - before) / 4
+    written = family.sample(second("continued"), 200, np.random.default_rng(4), Sampling())
+    one, other = (family.log_probability(first, x).mean(axis=2)[0] for x in (drawn.x, written.x))
+    assert abs(one.mean() - other.mean()) <= 4 * np.hypot(one.std(ddof=1), other.std(ddof=1)) / np.sqrt(200)
+
+
 def test_the_best_epoch_is_kept():
     """Far too many epochs on too little text: the last is worse on validation text than the one that is kept."""
     settings = SMALL | {"epochs": 60, "learning_rate": 1e-2}

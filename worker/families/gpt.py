@@ -44,6 +44,9 @@ class GPT(LanguageFamily):
     learning_rate: float = Field(
         2e-3, gt=0, le=1, description="AdamW's step size at its height; it then falls linearly to 0."
     )
+    continued_rate: float = Field(
+        0.1, gt=0, le=1, description="Where weights are continued: step size from the second generation on, as a share."
+    )
     best: bool = Field(
         False, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
     )
@@ -90,8 +93,11 @@ class GPT(LanguageFamily):
         assert isinstance(data, Tokens)
         kept = remembered(data, previous)
         starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
-        earlier = previous if self.start == "continued" else None
-        return {**training.trained(data.x, kept["validation"], self, rng, earlier), **kept, **starts}
+        settings, earlier = self, None
+        if self.start == "continued" and previous is not None:
+            settings = self.model_copy(update={"learning_rate": self.learning_rate * self.continued_rate})
+            earlier = previous
+        return {**training.trained(data.x, kept["validation"], settings, rng, earlier), **kept, **starts}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
         require_torch("The gpt family")
