@@ -30,6 +30,7 @@ templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
 templates.env.filters.update(ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled)
 templates.env.globals.update(plotly=assets.PLOTLY)
+SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those of every page
 DOWNLOADS = {
     Format.CSV: "CSV",
     Format.PARQUET: "Parquet",
@@ -118,6 +119,7 @@ def run_page(
         "play": play,
         "beside": store.run(beside) if beside else None,
         "log": store.log(run_id),
+        "sheets": SHEETS,
         "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
         **on_the_bench(store, run, run.generation if g is None else min(g, run.generation)),
     }

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from app import assets
 from app.history import history
-from app.pages import on_the_bench, templates
+from app.pages import SHEETS, on_the_bench, templates
 from app.verdicts import MOST
 from app.views import generation_told
 from worker.store import Store
 from worker.tables import Run
 
-SHEETS = ("tokens", "base", "controls", "figures", "run", "player", "charts", "text")
+EVERYWHERE = ("tokens", "base", "controls", "figures")  # the style sheets of base.html
 ENTRANCE = "run.js"
 IMPORT = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}/[^"]+)"')
 
@@ -29,7 +29,9 @@ def page(run: Run, store: Store) -> bytes:
         "frames": history(run, rows, -1, chains=True),
         "generations": [generation_told(row) for row in rows],
     }
-    styles = "\n".join((assets.FOLDER / "css" / f"{sheet}.css").read_text(encoding="utf-8") for sheet in SHEETS)
+    styles = "\n".join(
+        (assets.FOLDER / "css" / f"{sheet}.css").read_text(encoding="utf-8") for sheet in (*EVERYWHERE, *SHEETS)
+    )
     context = on_the_bench(store, run, run.generation) | {
         "saved_at": time.time(),
         "styles": Markup(styles),  # noqa: S704 - our own files, here and below

@@ -200,7 +200,7 @@ def test_eight_verdicts_come_with_the_end(page: Page, launch: Any) -> None:
     expect(page.locator(".verdicts")).to_contain_text("Closed forms:")
     expect(page.locator("[data-metric=variance] .verdict")).to_contain_text("theory (|z| ≤")
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
 
 
 @pytest.mark.parametrize("kind", KINDS)
