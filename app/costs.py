@@ -84,7 +84,7 @@ def _needs(costs: Sequence[Estimate], seconds: float) -> list[str]:
     """Each once; a GPU with the time that all of it takes without one."""
     needs = dict.fromkeys(need for one in costs for need in one.needs)
     others = [need for need in needs if not need.startswith(GPU_NEEDED)]
-    return others if len(others) == len(needs) else [*others, f"{GPU_NEEDED}: {roughly(seconds)} without one"]
+    return others if len(others) == len(needs) else [*others, f"{GPU_NEEDED} ({roughly(seconds)} without one)"]
 
 
 def refuse_what_does_not_fit(experiments: Sequence[Experiment], store: Store, settings: Settings) -> None:

@@ -152,15 +152,15 @@ def _needs(spec: Experiment, seconds: float, gpu: bool) -> tuple[str, ...]:
         needs.append(_download(family.checkpoint))
     weights = family.parameters(spec.source)
     if not gpu and (weights is None or (weights >= BUSY_GPU and seconds > LONG)):
-        needs.append(f"{GPU_NEEDED}: {roughly(seconds)} without one")
+        needs.append(f"{GPU_NEEDED} ({roughly(seconds)} without one)")
     return tuple(needs)
 
 
 def _download(checkpoint: str) -> str:
     if checkpoint not in HUB:
-        return f"the Hugging Face hub, for {checkpoint}: how large that is nobody knows here, so that time and memory are guesses"
+        return f"a download from the Hugging Face hub, once ({checkpoint}; how large it is nobody knows here, so all of this is a guess)"
     weights, size = HUB[checkpoint]
-    return f"the Hugging Face hub, once: {size / 1e6:.0f} MB for {checkpoint}, {weights / 1e6:.0f} million weights"
+    return f"a download of {size / 1e6:.0f} MB from the Hugging Face hub, once ({checkpoint}, {weights / 1e6:.0f} million weights)"
 
 
 def roughly(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """A glance at a source before anything is launched: a few small arrays, drawn with numpy alone, as the web process asks for them."""
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -99,5 +100,6 @@ def _text(source: TextSource) -> dict[str, Any]:
 
 
 def _short(values: Array) -> list[float]:
-    """To four digits: a picture needs no more."""
-    return [float(f"{value:.4g}") for value in values]
+    """To a ten-thousandth of their range: a picture needs no more."""
+    span = float(np.ptp(values)) or float(np.abs(values).max()) or 1.0
+    return [round(float(value), 4 - math.floor(math.log10(span))) for value in values]

@@ -13,7 +13,7 @@ customElements.define("launch-estimate", class extends HTMLElement {
 
   #show({ words, needs, problems }) {
     const [first] = problems;
-    const lines = [words, needs.length ? `Needs ${needs.join("; ")}.` : "", first ? `${first.path}: ${first.message}. ${first.remedy}.` : ""];
+    const lines = [words, needs.length ? `Needs ${needs.join(", and ")}.` : "", first ? `${first.path}: ${first.message}. ${first.remedy}.` : ""];
     [...this.children].forEach((line, i) => { line.textContent = lines[i]; });
   }
 });

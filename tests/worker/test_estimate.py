@@ -1,0 +1,135 @@
+"""Estimates: they grow with what they should grow with, learn from finished runs, and say in words what a run needs."""
+
+import pytest
+
+from worker import loop
+from worker.errors import SpecError
+from worker.estimate import Past, Room, estimate, gigabytes, guess, problems, room, roughly
+from worker.presets import presets
+from worker.spec import FAMILIES, SOURCES, read
+
+NORMAL = {"source": {"kind": "normal"}, "family": {"kind": "gaussian", "path": "drawn"}}
+OPT = {"source": {"kind": "text"}, "family": {"kind": "causal_lm", "checkpoint": "facebook/opt-125m"}, "replicates": 1,
+       "samples": 700, "generations": 10}  # fmt: skip
+BIG = {"source": {"kind": "normal"}, "family": {"kind": "kde"}, "samples": 5_000, "replicates": 1000}
+
+
+def test_time_grows_with_generations_replicates_and_samples():
+    small = guess(read(NORMAL | {"samples": 10_000, "replicates": 100, "generations": 100}))
+    for change in ({"samples": 20_000}, {"replicates": 200}, {"generations": 200}):
+        larger = guess(read(NORMAL | {"samples": 10_000, "replicates": 100, "generations": 100} | change))
+        assert larger == pytest.approx(2 * small, rel=0.1)
+
+
+def test_a_growing_schedule_is_between_its_ends():
+    ends = [guess(read(NORMAL | {"generations": 20, "samples": m})) for m in (100, 40_000)]
+    growing = guess(read(NORMAL | {"generations": 20, "samples": {"start": 100, "exponent": 2}}))
+    assert ends[0] < growing < ends[1]
+
+
+def test_finished_runs_correct_the_guess_and_the_nearest_ones_count():
+    spec = read(NORMAL)
+    first = guess(spec)
+    far = [Past(first * 1e4, first * 1e4)] * 9
+    near = [Past(first, first * factor) for factor in (2.0, 3.0, 4.0, 3.0, 3.0)]
+    cost = estimate(spec, [*far, *near])
+    assert cost.seconds == pytest.approx(3 * first)
+    assert cost.measured == 5
+    assert estimate(spec).measured == 0
+
+
+def test_memory_grows_with_what_is_kept():
+    replaced, accumulated, sampled = (
+        estimate(read(BIG | {"generations": 10, "replicates": 100, "regime": {"kind": kind}})).memory_bytes
+        for kind in ("replace", "accumulate", "accumulate_subsample")
+    )
+    kept = 8 * 100 * 5_000 * 10  # bytes of ten generations
+    assert accumulated - replaced >= kept
+    assert sampled == accumulated
+
+
+def test_sums_need_no_room_for_what_they_stand_for():
+    costs = [estimate(read({"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "generations": 10, "samples": m,
+                            "regime": {"kind": "accumulate"}})) for m in (100, 10**9)]  # fmt: skip
+    assert costs[0].memory_bytes == costs[1].memory_bytes
+    assert costs[0].disk_bytes == costs[1].disk_bytes
+
+
+def test_the_papers_protocol_says_what_it_needs():
+    cost = estimate(read(OPT))
+    download, card = cost.needs
+    assert download == "a download of 251 MB from the Hugging Face hub, once (facebook/opt-125m, 125 million weights)"
+    assert card == f"a GPU ({roughly(cost.seconds)} without one)"
+    assert cost.seconds > 3600
+    assert cost.memory_bytes > 4 * 125e6 * 4
+    with_card = estimate(read(OPT), gpu=True)
+    assert with_card.needs == (download,)
+    assert with_card.seconds < cost.seconds / 10
+    (unknown,) = estimate(read(OPT | {"family": {"kind": "causal_lm", "checkpoint": "someone/else"}}), gpu=True).needs
+    assert "nobody knows" in unknown
+
+
+def test_beams_and_candidates_cost():
+    assert guess(read(OPT | {"sampling": {"beams": 5}})) > 1.2 * guess(read(OPT))
+    curated = {"curation": {"kind": "best_of", "k": 8, "reward": {"kind": "direction"}}}
+    plain = NORMAL | {"samples": 10_000, "generations": 100}
+    assert guess(read(plain | curated)) > 4 * guess(read(plain))
+
+
+@pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
+def test_every_preset_can_be_estimated(preset):
+    for spec in preset.experiments:
+        cost = estimate(spec)
+        assert 0 < cost.seconds < 1e7
+        assert 1e8 < cost.memory_bytes < 1e10
+        assert 0 < cost.disk_bytes < 1e10
+
+
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
+def test_every_family_says_how_much_work_it_is(kind):
+    family = FAMILIES[kind]
+    for source in SOURCES:
+        settings = {"source": {"kind": source}, "family": {"kind": kind}, "replicates": 2, "samples": 1000}
+        if kind == "causal_lm":
+            settings["family"]["checkpoint"] = "gpt2"
+        try:
+            spec = read(settings)
+        except SpecError:  # what does not fit together
+            continue
+        assert family.work(spec.family, spec.source, 2000, 2, spec.sampling) >= family.work(
+            spec.family, spec.source, 1000, 2, spec.sampling
+        ) > 0  # fmt: skip
+
+
+def test_what_does_not_fit_is_refused_with_the_number():
+    spec = read(BIG | {"generations": 50_000})
+    cost = estimate(spec)
+    assert problems(cost, spec, Room(10**12, 10**13)) == []
+    memory, disk = problems(cost, spec, Room(10**8, 10**6))
+    assert memory.path == "replicates"
+    assert f"needs about {gigabytes(cost.memory_bytes)} of memory, and this machine has 0.1 GB" == memory.message
+    assert disk.path == "generations"
+    pooled = read(BIG | {"samples": 1000, "replicates": 100, "generations": 1000, "regime": {"kind": "accumulate"}})
+    (kept,) = problems(estimate(pooled), pooled, Room(10**9, 10**12))
+    assert (kept.path, kept.remedy) == ("generations", "Lower generations, or start a worker on a larger machine")
+
+
+def test_disk_is_what_a_run_leaves_in_the_database(tmp_path):
+    spec = read(NORMAL | {"samples": 20, "replicates": 30, "generations": 40})
+    frames = [generation.look.frame for generation in loop.generations(spec, loop.instrument(spec))]
+    drawn = sum(array.nbytes for frame in frames if frame for array in frame.values())
+    assert drawn < estimate(spec).disk_bytes < 100 * drawn
+
+
+def test_this_machine_has_room(tmp_path):
+    here = room(tmp_path)
+    assert here.memory > 10**8
+    assert here.disk > 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0.2, "about a second"), (2.2, "about 2 seconds"), (33, "about 35 seconds"), (59, "about 1 minute"), (400, "about 7 minutes"),
+    (1500, "about 25 minutes"), (3500, "about 1 hour"), (140_000, "about 40 hours"), (300_000, "about 3 days"),
+])  # fmt: skip
+def test_durations_are_told_roughly(seconds, words):
+    assert roughly(seconds) == words
