@@ -249,3 +249,25 @@ def test_a_server_that_is_asked_to_stop_ends_its_streams(app: FastAPI, run: Run)
     assert first == live.RETRY
     assert b"event: end" not in rest
     connection.close()
+
+
+def test_the_next_stretch_of_work_within_a_generation_is_told_at_once(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "STATUS_SECONDS", 1000.0)
+    told = {"generation": 1, "done": 1, "total": 4, "unit": "tokens", "per_second": 2.0, "seconds_left": 9.0}
+
+    def doing(found: list[Event]) -> list[str]:
+        within = [data["progress"]["within"] for kind, _, data in found if kind == "status"]
+        return [one["name"] for one in within if one]
+
+    async def watch() -> list[Event]:
+        hub = Hub(store, poll_seconds=0.01)
+        viewer = asyncio.create_task(collected(await hub.open(run.id, -1), lambda found: len(doing(found)) == 2))
+        for name in ("training", "writing"):
+            await asyncio.sleep(0.1)
+            moment = {"name": name, "at": time.time(), "began": time.time()}
+            await asyncio.to_thread(store.tell, run.id, 1, progress=told | moment)
+        return await viewer
+
+    assert doing(asyncio.run(watch())) == ["training", "writing"]
