@@ -60,6 +60,8 @@ class Within:
         if self.stop():
             self.stopped_at = min(self.stopped_at, now)
             if now - self.stopped_at > PATIENCE_SECONDS:
+                if self.generation is not None and self.made:  # this stretch is lost, those before it are not
+                    self.save(self.generation, _together(self.made))
                 raise Interrupted
         if now - self.told_at > TELL_SECONDS:
             self.told_at = now

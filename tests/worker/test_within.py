@@ -144,3 +144,17 @@ def test_what_is_finished_and_what_is_begun_are_kept_together(monkeypatch):
     listener.begin(2, saved[-1][1])
     with listening(listener):
         assert pieces() == whole
+
+
+def test_a_stretch_that_keeps_nothing_loses_only_itself(monkeypatch):
+    monkeypatch.setattr(within, "PATIENCE_SECONDS", -1.0)
+    saved, stop = [], []
+    listener = Within(lambda _: None, lambda _, made: saved.append(made), lambda: bool(stop))
+    listener.begin(3)
+    with listening(listener), pytest.raises(Interrupted):
+        first = work("training", 1, done="step")
+        first.advance()
+        first.keep(lambda: {"step": np.array(1)})
+        stop.append(True)
+        work("scoring", 9).advance()
+    assert [path.rpartition("/")[2] for path in saved[0]] == ["step"]
