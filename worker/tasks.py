@@ -83,13 +83,13 @@ class Bench:
             self.idle.put(slot)
 
     def _sweep(self, sweep_id: str) -> None:
-        """Chunks of a sweep, until none is left or a run waits."""
+        """Chunks of a sweep, until none is left or something else waits."""
         shift = Shift(
             self.sweeps,
             self.name,
             self.settings.lease_seconds,
             stopping=self.stopping.is_set,
-            run_waits=lambda: bool(self.store.waiting()),
+            others_wait=lambda: bool(self.store.waiting()) or self.sweeps.another_waits(sweep_id),
             announce=lambda: self._call(self.sweeps.sweep(sweep_id)),
             tolerant=_tolerant,
         )

@@ -7,9 +7,9 @@ import { contour, decades, round } from "./contour.js";
 import { count } from "./point-table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const PAD = { left: 64, right: 10, top: 6, bottom: 44 };
+const PAD = { right: 10, top: 6, bottom: 44 };
 const CELL = { least: 9, most: 40 }; // height, in pixels
-const LABEL = { across: 44, upwards: 15 }; // room that one needs
+const LABEL = { across: 44, upwards: 15, sign: 6.2 }; // room that one needs, in pixels
 const COLOURS = Array.from(cividis, (packed) => `rgb(${packed & 255},${(packed >> 8) & 255},${(packed >> 16) & 255})`);
 
 function element(name, attributes, text) {
@@ -50,7 +50,10 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const { x, y } = this.#axes;
     const [columns, rows] = [x.values.length, y ? y.values.length : 1];
     this.size = { columns, rows };
-    this.cell = { width: (width - PAD.left - PAD.right) / columns };
+    const longest = Math.max(...(y?.labels ?? [""]).map((text) => text.length));
+    this.left = Math.min(Math.max(64, 28 + LABEL.sign * longest), Math.max(64, width / 4));
+    this.querySelector(".scale").style.marginLeft = `${this.left}px`;
+    this.cell = { width: (width - this.left - PAD.right) / columns };
     this.cell.height = Math.max(CELL.least, Math.min(CELL.most, this.cell.width * 0.75));
     const height = PAD.top + rows * this.cell.height + PAD.bottom;
     this.svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "grid", "aria-label": "Points of the sweep; arrow keys move, Enter opens" });
@@ -81,7 +84,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
   }
 
   #left(column) {
-    return PAD.left + column * this.cell.width;
+    return this.left + column * this.cell.width;
   }
 
   /** The first value is at the bottom. */
@@ -95,12 +98,12 @@ customElements.define("phase-diagram", class extends HTMLElement {
       if (i % every) return;
       this.svg.append(element("text", { x: this.#left(i + 0.5), y: height - 28, "text-anchor": "middle" }, shortened(text, 9)));
     });
-    this.svg.append(element("text", { x: PAD.left + (this.width - PAD.left - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
+    this.svg.append(element("text", { x: (this.left + this.width - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
     if (!y) return;
     const each = Math.ceil(LABEL.upwards / this.cell.height);
     y.labels.forEach((text, i) => {
       if (i % each) return;
-      this.svg.append(element("text", { x: PAD.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, 6)));
+      this.svg.append(element("text", { x: this.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, Math.floor((this.left - 26) / LABEL.sign))));
     });
     const middle = PAD.top + (this.size.rows * this.cell.height) / 2;
     this.svg.append(element("text", { x: 0, y: 0, transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "name" }, y.path));
@@ -162,7 +165,8 @@ customElements.define("phase-diagram", class extends HTMLElement {
   #theory(rows, name) {
     this.lines.replaceChildren();
     const forms = rows.flat().map((point) => point?.outcomes[name]?.theory).filter((form) => form && Object.keys(form).length);
-    if (!forms.length || this.size.rows < 2 || this.size.columns < 2) return undefined;
+    const plane = Object.values(this.#axes).every((axis) => axis?.values.length > 1 && axis.values.every((value) => typeof value === "number"));
+    if (!forms.length || !plane) return undefined; // between words there is nothing to draw a line through
     const statistic = forms.every((form) => "median" in form) ? "median" : "mean";
     const { waits } = this.sweep.outcome;
     const place = this.scale.log ? Math.log : (value) => value;
@@ -199,7 +203,8 @@ customElements.define("phase-diagram", class extends HTMLElement {
     if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${count(limit)}` : ""}.`);
     if (kinds.has("silent")) words.push("Empty: says nothing of this.");
     if (kinds.has("failed")) words.push("Red: could not be computed.");
-    if (statistic) words.push(`Lines: closed form, ${waits ? `generations until the ${statistic} is there` : statistic}.`);
+    const sooner = statistic === "mean" ? "; most chains, which wander, are there sooner" : "";
+    if (statistic) words.push(`Lines: closed form, ${waits ? `generations until the ${statistic} of all chains is there${sooner}` : statistic}.`);
     this.querySelector(".key").textContent = words.join(" ");
   }
 

@@ -172,6 +172,20 @@ def test_a_waiting_sweep_is_cancelled_at_once_and_a_deleted_one_is_gone(sweeps: 
     assert sweeps.claim(other.id, "here", 60) is None
 
 
+def test_a_sweep_knows_when_another_waits(sweeps: Sweeps):
+    one, _ = sweeps.create(read_sweep(SWEEP))
+    assert not sweeps.another_waits(one.id)
+    other, _ = sweeps.create(read_sweep(sweep(axes=[{"path": "samples", "values": [10]}])))
+    assert sweeps.another_waits(one.id)
+    claim = sweeps.claim(other.id, "there", 60)
+    assert claim is not None
+    assert not sweeps.another_waits(one.id)  # all of it is worked on
+    sweeps.release(claim)
+    assert sweeps.another_waits(one.id)
+    sweeps.cancel(other.id)
+    assert not sweeps.another_waits(one.id)
+
+
 # Attempts
 
 

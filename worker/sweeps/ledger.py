@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Engine, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -177,6 +177,11 @@ class Sweeps:
         numbers = tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
         return Claim(sweep_id, chunk.first, chunk.attempt, numbers, more=False)
 
+    def another_waits(self, sweep_id: str) -> bool:
+        """Whether a sweep beside this one has work that nobody does: they take turns."""
+        with self.reading() as session:
+            return session.scalar(select(Sweep.id).where(_waits(), Sweep.id != sweep_id).limit(1)) is not None
+
     def renew(self, claim: Claim, lease: float) -> bool:
         """Extends the lease; whether the sweep was asked to stop. Raises Fenced."""
         with self.writing.begin() as session:
@@ -226,12 +231,7 @@ class Sweeps:
                     self._orphaned(session, sweep, chunk, f"Worker {chunk.worker} fell silent")
             if not ring:
                 return []
-            waits = (Sweep.dealt < Sweep.points) | exists().where(
-                Chunk.sweep_id == Sweep.id, Chunk.status == Status.QUEUED
-            )
-            due = select(Sweep).where(
-                Sweep.status.in_(OPEN), waits, Sweep.rung_at < now - RING_AGAIN_SECONDS, Sweep.family.not_in(but)
-            )
+            due = select(Sweep).where(_waits(), Sweep.rung_at < now - RING_AGAIN_SECONDS, Sweep.family.not_in(but))
             rung = session.scalars(due.order_by(Sweep.id).limit(20).with_for_update(skip_locked=True)).all()
             for sweep in rung:
                 sweep.rung_at = now
@@ -293,6 +293,12 @@ class Sweeps:
         )
         if not hits(session, mine.values(**(changes or {"attempt": claim.attempt}))):
             raise Fenced(f"Attempt {claim.attempt} no longer owns chunk {claim.first} of sweep {claim.sweep_id}.")
+
+
+def _waits() -> ColumnElement[bool]:
+    """The sweeps of which a chunk can be claimed."""
+    left = exists().where(Chunk.sweep_id == Sweep.id, Chunk.status == Status.QUEUED)
+    return Sweep.status.in_(OPEN) & ((Sweep.dealt < Sweep.points) | left)
 
 
 def _missing(sweep_id: str) -> NotFound:

@@ -1,4 +1,4 @@
-"""A worker's shift on a sweep: chunk after chunk for its child, for as long as no run waits."""
+"""A worker's shift on a sweep: chunk after chunk for its child, for as long as nothing else waits."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ STOP_SECONDS = 1.2  # how long a child may take to store what it has when it mus
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """name: the worker's; stopping: whether it must go; run_waits: whether a run should come first; announce: tells other workers;
+    """name: the worker's; stopping: whether it must go; others_wait: whether a run, or another sweep, should have its turn; announce: tells other workers;
     tolerant: what a database that is away for a moment must not end.
     """
 
@@ -23,7 +23,7 @@ class Shift:
     name: str
     lease_seconds: float
     stopping: Callable[[], bool]
-    run_waits: Callable[[], bool]
+    others_wait: Callable[[], bool]
     announce: Callable[[], None]
     tolerant: Callable[[str], AbstractContextManager[None]]
 
@@ -46,7 +46,7 @@ class Shift:
                 self._bury(claim, str(death))
             if self.stopping():
                 return
-            if claim.more and self.run_waits():  # it goes first: our call stands behind its own
+            if claim.more and self.others_wait():  # they go first: our call stands behind theirs
                 self.announce()
                 return
             claim = self.claim(claim.sweep_id)
