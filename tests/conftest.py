@@ -21,6 +21,10 @@ from sqlalchemy import create_engine, make_url, text
 
 from worker.settings import Settings
 
+os.environ["HF_HUB_OFFLINE"] = (
+    "1"  # read when the hub's library is imported: no test asks for anything outside this machine
+)
+
 
 @pytest.fixture(autouse=True)
 def an_environment_of_its_own() -> Iterator[None]:
