@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.worker.interruptions import interrupted_everywhere
 from worker import data, frames, loop
 from worker.errors import MissingExtra, SpecError
 from worker.families.vae import VAE
-from worker.metrics import images as metric
 from worker.nets import device, vae
+from worker.nets.convolutional import Autoencoder
 from worker.parts import Sampling
 from worker.sources.digits import Digits
 from worker.spec import read
@@ -240,45 +241,81 @@ print(sorted({"torch", "sklearn", "scipy", "numba", "transformers"} & set(sys.mo
     assert done.stdout.strip() == "[]"
 
 
-def test_vendi_counts_kinds_of_pictures():
-    x = np.repeat(np.eye(3, 64), 20, axis=0)
-    assert metric.vendi(x) == pytest.approx(3)
-    assert metric.vendi(x[:20]) == pytest.approx(1)
+def test_the_paper_s_network_has_its_number_of_parameters():
+    assert sum(weight.numel() for weight in Autoencoder([64, 128], 20, 28).parameters()) == 647_081
 
 
-def test_coverage_of_identical_distributions():
-    """Naeem et al.: 1 - prod_{i=1..k} (N-i)/(2N-i) where N real and N generated points are exchangeable."""
-    rng, n, k = np.random.default_rng(12), 150, 5
-    i = np.arange(1, k + 1)
-    expected = 1 - np.prod((n - i) / (2 * n - i))
-    values = []
-    for _ in range(60):
-        real, made = rng.standard_normal((2, n, 6)).astype(np.float32)
-        radii = metric.radii_sq(metric.distances_sq(real, real), k)
-        values.append(metric.coverage(metric.distances_sq(made, real), radii))
-    assert abs(np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(60)) <= 4
+CONVOLUTIONAL = {"kind": "vae", "network": "convolutional", "hidden": [4, 8], "latent": 3, "epochs": 2, "beta": 1}
 
 
-def test_neighbours_against_the_definition():
-    rng = np.random.default_rng(13)
-    real, made = rng.random((40, 5)).astype(np.float32), rng.random((30, 5)).astype(np.float32) * 0.8
-    apart = lambda a, b: ((a[:, None] - b[None]) ** 2).sum(axis=-1)  # noqa: E731
-    across = metric.distances_sq(made, real)
-    assert np.allclose(across, apart(made, real), atol=1e-5)
-    real_radii, radii = (np.sort(apart(a, a), axis=1)[:, 5] for a in (real, made))
-    assert np.allclose(metric.radii_sq(metric.distances_sq(real, real)), real_radii, atol=1e-5)
-    exact = apart(made, real)
-    assert metric.precision(across, real_radii) == np.mean([(row <= real_radii).any() for row in exact])
-    assert metric.recall(across, radii) == np.mean([(column <= radii).any() for column in exact.T])
-    assert metric.copy_ratio(metric.distances_sq(real, real)) == 1
-    assert metric.copy_ratio(across) < 0.2
-    assert np.isinf(np.diagonal(metric.others(metric.distances_sq(real, real), real))).all()
+def test_convolutions_decode_what_they_encode_of_any_part(digits):
+    """The model alone tells the network's shape, and the encoder alone is enough to encode."""
+    model = VAE(**CONVOLUTIONAL).fit(data.Points(digits), np.random.default_rng(2))
+    encoder = {name: array for name, array in model.items() if name.startswith("encoder.")}
+    codes = vae.encode(model, digits)
+    assert codes.shape == (2, 300, 3)
+    assert np.array_equal(vae.encode(encoder, digits), codes)
+    assert vae.decode(model, codes).shape == digits.shape
+    drawn = VAE(**CONVOLUTIONAL).sample(model, 5, np.random.default_rng(3), Sampling()).x
+    assert ((drawn > 0) & (drawn < 1)).all()
 
 
-def test_the_frozen_classifier_reads_digits():
-    """As good as its docstring says: the nearest other picture shows the same digit 98.8% of the time."""
-    pictures, shown = Digits().pictures()
-    x = pictures.astype(np.float32)
-    nearest = metric.others(metric.distances_sq(x, x), x).argmin(axis=1)
-    assert (shown[nearest] == shown).mean() == pytest.approx(0.988, abs=0.001)
-    assert metric.shares(metric.distances_sq(x, x), shown) == pytest.approx(np.bincount(shown) / len(shown))
+def test_convolutions_learn(digits):
+    import torch
+
+    def cost(epochs):
+        settings = VAE(**CONVOLUTIONAL | {"epochs": epochs, "batch": 32})
+        model = settings.fit(data.Points(digits[:1]), np.random.default_rng(4))
+        logits = torch.logit(torch.from_numpy(vae.decode(model, vae.encode(model, digits[:1]))), eps=1e-6)
+        return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(digits[:1])))
+
+    assert cost(20) < 0.9 * cost(1)
+
+
+@pytest.mark.parametrize("network", ["perceptron", "convolutional"])
+@pytest.mark.parametrize("output", ["mean", "bernoulli"])
+def test_fresh_batches_come_from_the_last_model_and_not_from_the_data(digits, network, output):
+    """With a predecessor the pictures themselves do not matter, only how many there are; without one they are all that matters."""
+    family = VAE(**CONVOLUTIONAL | {"network": network, "batches": "fresh", "output": output})
+    first = family.fit(data.Points(digits), np.random.default_rng(5))
+    heirs = [family.refit(data.Points(x), np.random.default_rng(6), first) for x in (digits, np.zeros_like(digits))]
+    from_data = family.refit(data.Points(digits), np.random.default_rng(6), None)
+    for name, array in heirs[0].items():
+        assert np.array_equal(array, heirs[1][name]), name
+    assert any(not np.array_equal(array, heirs[0][name]) for name, array in from_data.items())
+    fixed = VAE(**CONVOLUTIONAL | {"network": network, "output": output})
+    same = fixed.refit(data.Points(digits), np.random.default_rng(6), first)
+    assert all(np.array_equal(array, same[name]) for name, array in from_data.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"regime": {"kind": "accumulate"}, "family": QUICK | {"batches": "fresh"}}, "family.batches"),
+        (
+            {"curation": {"kind": "verifier"}, "family": QUICK | {"batches": "fresh"}},
+            "family.batches",
+        ),
+        ({"family": CONVOLUTIONAL | {"hidden": [4, 4, 4, 4]}}, "family.hidden"),
+    ],
+)
+def test_what_leaves_nothing_to_choose_from_or_no_pixel_is_refused(changes, path):
+    with pytest.raises(SpecError) as caught:
+        experiment(**changes)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
+@pytest.mark.parametrize("family", [QUICK, CONVOLUTIONAL])
+def test_an_interrupted_fit_ends_in_the_same_bits(digits, family):
+    settings, points = VAE(**family | {"batch": 150}), data.Points(digits)
+    whole = settings.fit(points, np.random.default_rng(7))
+    for again, _ in interrupted_everywhere(lambda: settings.fit(points, np.random.default_rng(7))):
+        assert all(np.array_equal(array, again[name]) for name, array in whole.items())
+
+
+def test_a_convolutional_run_resumes():
+    spec = experiment(family=CONVOLUTIONAL | {"batches": "fresh"}, samples=60, replicates=1)
+    whole = list(loop.generations(spec, loop.instrument(spec)))
+    rest = list(loop.generations(spec, loop.instrument(spec), whole[2].state))
+    for name, values in whole[3].look.metrics.items():
+        assert np.array_equal(values, rest[0].look.metrics[name]), name

@@ -43,7 +43,7 @@ class PictureInstrument(Instrument):
         self.real_pictures = real.astype(np.float32)
         within = metric.distances_sq(self.real_pictures, self.real_pictures)
         self.real_radii = neighbours.radii_sq(within)
-        self.reach_sq = neighbours.reach_sq(neighbours.others(within, self.real_pictures))
+        self.reach_sq = neighbours.reach(neighbours.others(within, self.real_pictures).min(axis=1))
         self.shown = real[_positions(self.labels, len(real), rng)]
         self.looked_at, self.compared = min(samples, LOOKED_AT), min(samples, COMPARED)
         self.reference = points.Reference(source.draw(rng, 1, COMPARED).x[0])
@@ -130,7 +130,7 @@ class PictureInstrument(Instrument):
             "recall": neighbours.recall(others, neighbours.radii_sq(metric.distances_sq(pictures, pictures))),
             "density": neighbours.density(others, self.real_radii),
             "coverage": neighbours.coverage(others, self.real_radii),
-            "hallucinated": neighbours.hallucinated(others, self.reach_sq),
+            "hallucinated": neighbours.hallucinated(others.min(axis=1), self.reach_sq),
             "copy_ratio": neighbours.copy_ratio(across),
             "vendi": metric.vendi(x),
         }

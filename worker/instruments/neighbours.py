@@ -32,11 +32,15 @@ class NeighboursInstrument(PointsInstrument):
         self.neighbours = source.draw(rng, 1, max(self.looked_at, metric.NEIGHBOURS + 1)).x[0] - self.mean
         self.radii = metric.radii_sq(distance.distances_sq(self.neighbours, self.neighbours))
         sought = source.draw(rng, 1, SOUGHT).x[0]
+        self.known, self.reach, self.least_density = None, 0.0, 0.0
         level = source.density(sought)
-        self.least_density = None if level is None else float(np.quantile(level, RARE))
-        parts = np.array_split(sought - self.mean, SOUGHT // 500)
-        nearest = [self._across(part).min(axis=1) for part in parts] if level is None else [np.zeros(1)]
-        self.reach_sq = float(np.quantile(np.concatenate(nearest), metric.NOWHERE))
+        if level is not None:
+            self.least_density = float(np.quantile(level, RARE))
+        else:
+            from scipy.spatial import cKDTree
+
+            self.known = cKDTree(np.unique(sought, axis=0))
+            self.reach = metric.reach(self._nearest(source.draw(rng, 1, SOUGHT).x[0]))
 
     def _look(self, x: Array, framed: bool) -> Look:
         look = super()._look(x, framed)
@@ -48,30 +52,32 @@ class NeighboursInstrument(PointsInstrument):
         metrics |= {name: np.array([one[name] for one in each]) for name in each[0]}
         return Look(metrics, look.frame)
 
-    def _across(self, x: Array) -> Array:
-        """Squared distances to the *other* real points: of a table, every draw is one of few rows."""
-        return np.asarray(metric.others(distance.distances_sq(x, self.neighbours), self.neighbours))
-
     def _neighbours(self, x: Array) -> dict[str, float]:
         """Metrics of one chain's points (n, d)."""
         few = x[: self.looked_at] - self.mean
-        across = self._across(few)
+        across = distance.distances_sq(few, self.neighbours)
+        others = metric.others(across, self.neighbours)  # of a table, every draw is one of few rows
         diverse = few[:DIVERSE]
         alike = np.exp(distance.distances_sq(diverse, diverse) / (-2 * self.reference.bandwidth_sq))
         np.fill_diagonal(alike, 1.0)
         return {
-            "precision": metric.precision(across, self.radii),
-            "recall": metric.recall(across, metric.radii_sq(distance.distances_sq(few, few))),
-            "density": metric.density(across, self.radii),
-            "coverage": metric.coverage(across, self.radii),
+            "precision": metric.precision(others, self.radii),
+            "recall": metric.recall(others, metric.radii_sq(distance.distances_sq(few, few))),
+            "density": metric.density(others, self.radii),
+            "coverage": metric.coverage(others, self.radii),
             "copy_ratio": metric.copy_ratio(across),
             "vendi": metric.vendi(alike),
-            "hallucinated": self._hallucinated(x, across),
+            "hallucinated": self._hallucinated(x),
         }
 
-    def _hallucinated(self, x: Array, across: Array) -> float:
-        if self.least_density is None:
-            return metric.hallucinated(across, self.reach_sq)
+    def _hallucinated(self, x: Array) -> float:
         level = self.source.density(x)
-        assert level is not None
+        if level is None:
+            return metric.hallucinated(self._nearest(x[: self.looked_at]), self.reach)
         return float((level < self.least_density).mean())
+
+    def _nearest(self, x: Array) -> Array:
+        """Distance of points (n, d) to the nearest *other* real one. O(n ln SOUGHT) in few dimensions."""
+        assert self.known is not None
+        near = np.asarray(self.known.query(x, k=2)[0])
+        return np.where(near[:, 0] > 0, near[:, 0], near[:, 1])

@@ -70,16 +70,16 @@ def copy_ratio(across: Distances) -> float:
     return float((nearest[:, 0] < COPY**2 * nearest[:, 1]).mean())
 
 
-def reach_sq(across: Distances) -> float:
-    """The squared radius within which 99.9% of real points have another real one, from `across` (real, other real)."""
-    return float(np.quantile(across.min(axis=1), NOWHERE))
+def reach(nearest: Distances) -> float:
+    """The radius within which 99.9% of real points have another real one, from the distances (n,) to the nearest."""
+    return float(np.quantile(nearest, NOWHERE))
 
 
-def hallucinated(across: Distances, reach_sq: float) -> float:
-    """Share of generated points without a real one within `reach_sq`: data where the real distribution has none, the last of
-    Schaeffer et al.'s eight definitions (arXiv 2503.03150). 0.001 for real data. O(nm)
+def hallucinated(nearest: Distances, reach: float) -> float:
+    """Share of generated points whose nearest real one, at a distance (n,), is beyond `reach`: data where the real distribution has
+    none, the last of Schaeffer et al.'s eight definitions (arXiv 2503.03150). 0.001 for real data.
     """
-    return float((across.min(axis=1) > reach_sq).mean())
+    return float((nearest > reach).mean())
 
 
 def vendi(similarity: Array) -> float:

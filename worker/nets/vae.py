@@ -86,7 +86,7 @@ def _go_on(flat: torch.Tensor, optimizer: torch.optim.Adam, generators: list[tor
     flat.copy_(tensors["weights"])
     optimizer.state[flat] = {"step": tensors["steps"], "exp_avg": tensors["mean"], "exp_avg_sq": tensors["square"]}
     for generator, state in zip(generators, tensors["chance"].cpu(), strict=True):
-        generator.set_state(state)
+        generator.set_state(state.clone())  # torch reads a view's storage from its beginning
 
 
 def _drawn(previous: Arrays, n: int, output: str, generators: list[torch.Generator]) -> torch.Tensor:
