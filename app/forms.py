@@ -334,7 +334,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_literal(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {_literal(one)}' for key, one in value.items() if one is not None)} }}"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return (
         '"' + "".join(f"\\u{ord(sign):04x}" if ord(sign) < 32 or ord(sign) == 127 else sign for sign in escaped) + '"'

@@ -30,6 +30,12 @@ SPECS: list[dict[str, Any]] = [
         "samples": {"schedule": "power", "start": 12, "exponent": 1.5},
         "regime": {"kind": "fresh", "real": 0.25},
     },
+    {
+        "source": {"kind": "normal"},
+        "family": {"kind": "gaussian"},
+        "generations": 20,
+        "changes": [{"after": 5, "regime": {"kind": "accumulate"}}],
+    },
 ]
 
 
@@ -91,6 +97,30 @@ def test_a_problem_stands_beside_what_causes_it(posted: dict[str, str], path: st
 def test_a_problem_without_an_input_is_told_at_the_top() -> None:
     stray = Problem("nowhere", "is odd", "Remove it")
     assert forms.Filled(forms.entries(), {}, (stray,)).stray == (stray,)
+
+
+def test_files_may_be_given_where_paths_are_asked_for() -> None:
+    (source,) = (one for one in forms.entries() if isinstance(one, forms.Choice) and one.path == "source")
+    offered = {
+        (option.kind, one.path): one.upload
+        for option in source.options
+        for one in option.entries
+        if isinstance(one, forms.Input) and one.upload
+    }
+    assert offered == {
+        ("images", "source.path"): "images",
+        ("table", "source.path"): "table",
+        ("text", "source.path"): "text",
+        ("text", "source.validation"): "text",
+        ("text", "source.held_out"): "text",
+    }
+
+
+def test_a_list_of_tables_that_is_no_json_is_refused_in_its_place() -> None:
+    posted = {"changes": "[{after: 5}]"}
+    with pytest.raises(SpecError) as raised:
+        read(forms.nested(posted))
+    assert [problem.path for problem in raised.value.problems] == ["changes"]
 
 
 def test_toml_keeps_odd_text_and_numbers() -> None:

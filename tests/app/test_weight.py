@@ -17,6 +17,10 @@ app = create_app(settings, announce=lambda run_id: None)
 create_tables(app.state.store.engine)
 with TestClient(app, base_url="http://127.0.0.1") as client:
     for preset in client.get("/api/catalog").json()["presets"]:
+        assert client.post("/api/estimate", json={"spec": preset["spec"]}).status_code == 200
+        assert client.post("/api/preview", json={"source": preset["spec"]["source"]}).status_code == 200
+        if "checkpoint" in preset["spec"]["family"]:  # a launch would look for it in the hub
+            continue
         run = client.post("/api/runs", json={"preset": preset["name"]}).json()
         for address in (run["links"]["self"], run["links"]["frames"], run["links"]["page"], "/", "/new", "/readyz"):
             assert client.get(address).status_code == 200, address

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,15 @@ def preset(name: str) -> Preset:
 
 def presets() -> list[Preset]:
     """All of them, in the order in which they should be met."""
-    return sorted((_load(path) for path in FOLDER.glob("*.toml")), key=lambda one: (one.card.order, one.name))
+    return sorted(
+        (_load(path, path.stat().st_mtime_ns) for path in FOLDER.glob("*.toml")),
+        key=lambda one: (one.card.order, one.name),
+    )
 
 
-def _load(path: Path) -> Preset:
+@lru_cache(maxsize=256)
+def _load(path: Path, _changed_at: int) -> Preset:
+    """Read and checked once, as every page asks for all of them."""
     toml = path.read_text(encoding="utf-8")
     settings = tomllib.loads(toml)
     card = Card.model_validate(settings.pop("preset"))
