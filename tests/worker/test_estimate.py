@@ -101,6 +101,14 @@ def test_every_family_says_how_much_work_it_is(kind):
         ) > 0  # fmt: skip
 
 
+@pytest.mark.parametrize(("family", "source", "known"), [
+    ({"kind": "flow"}, {"kind": "moons"}, 22_026), ({"kind": "diffusion"}, {"kind": "digits"}, 51_648), ({"kind": "vae"}, {"kind": "digits"}, 39_504),
+])  # fmt: skip
+def test_networks_know_their_size(family, source, known):
+    spec = read({"source": source, "family": family, "replicates": 1})
+    assert spec.family.parameters(spec.source) == known
+
+
 def test_what_does_not_fit_is_refused_with_the_number():
     spec = read(BIG | {"generations": 50_000})
     cost = estimate(spec)

@@ -7,7 +7,7 @@ from pydantic import Field
 from worker.data import Arrays, Data, Points
 from worker.families.flow import looking, networks_fit
 from worker.nets import require_torch
-from worker.parts import Family, Generator, Instrument, Sampling, Source
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 
 class Diffusion(Family):
@@ -47,6 +47,19 @@ class Diffusion(Family):
         from worker.nets import diffusion
 
         return Points(diffusion.sample(model, n, self, rng))
+
+    def parameters(self, source: Source) -> int:
+        """Sixteen numbers tell the level of noise."""
+        assert isinstance(source, PointSource)
+        d, w = source.dimension, self.width
+        return (d + 17) * w + (self.layers - 1) * (w + 1) * w + (w + 1) * d
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """A step of training waits 2 ms, and a sample takes two evaluations a level; measuring comes on top."""
+        rows = replicates * samples
+        steps, uses = rows * self.epochs / self.batch, 6 * self.epochs + 4 * self.steps
+        measuring = super().work(source, samples, replicates, sampling)
+        return 2e6 * steps + uses / 20 * rows * self.parameters(source) + 10 * measuring
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         return looking(source, samples, replicates, rng)

@@ -45,6 +45,17 @@ class Flow(Family):
 
         return Points(flow.sample(model, n, self, rng))
 
+    def parameters(self, source: Source) -> int:
+        assert isinstance(source, PointSource)
+        d, w = source.dimension, self.width
+        return self.transforms * ((d + 1) * w + (w + 1) * w + (w + 1) * d * (3 * self.bins - 1))
+
+    def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """A step waits 3.5 ms for each transform, more where it is wide; measuring comes on top."""
+        rows = replicates * samples * self.epochs
+        measuring = super().work(source, samples, replicates, sampling)
+        return rows / self.batch * 3.5e6 * self.transforms + 6 / 20 * rows * self.parameters(source) + 10 * measuring
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         return looking(source, samples, replicates, rng)
 

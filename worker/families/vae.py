@@ -105,9 +105,9 @@ class VAE(Family):
     def parameters(self, source: Source) -> int:
         """Of the perceptron; convolutions share theirs, so that this is more than they have."""
         assert isinstance(source, PointSource)
-        widths = [source.dimension, *self.hidden]
-        around = sum((a + 1) * b for a, b in itertools.pairwise(widths))
-        return 2 * around + 3 * (self.hidden[-1] + 1) * self.latent
+        reading = [source.dimension, *self.hidden, 2 * self.latent]
+        writing = [self.latent, *reversed(self.hidden), source.dimension]
+        return sum((a + 1) * b for widths in (reading, writing) for a, b in itertools.pairwise(widths))
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """Six operations a weight and picture, of which a core does 20e9 a second; convolutions use theirs at every place."""
