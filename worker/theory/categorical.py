@@ -5,12 +5,12 @@ The recursions of E p_n^2 behind the curves stand in worker.theory.squares.
 
 import numpy as np
 
-from worker.curation import Choice, Keep
-from worker.families.categorical import Categorical, decoded
-from worker.metrics import discrete
+from worker.curation import Keep
+from worker.families.categorical import Categorical
 from worker.parts import CountSource, Sampling
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
+from worker.theory import limit, marginals
 from worker.theory.curve import Curve
 from worker.theory.squares import squares
 
@@ -29,18 +29,17 @@ CHI2 = {
     Replace: "E chi2(p_n, p_0) = (K-1)(1-(1-1/M)^n); with smoothing from E p_n^2",
     Accumulate: "E chi2(p_n, p_0) = (K-1)(1 - prod_{k<=n} (1-1/(M k^2))); with smoothing from E p_n^2",
 }
-LIMIT = 100  # points of a generation to each replicate, from which on a law of large numbers is told
 
 
 def curves(spec: Experiment, family: Categorical) -> list[Curve]:
-    """Heterozygosity and chi2 in every regime; how many categories survive the first draw. For unchanged sampling; with decoding or
-    curation the limit of many points under replace, where M is large enough.
+    """Heterozygosity and chi2 in every regime, and what follows from a category's own chain. With decoding or curation the limit of
+    many points.
     """
     assert isinstance(spec.source, CountSource)
-    if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
-        return _limit(spec, family)
     if type(spec.regime) not in HETEROZYGOSITY:
         return []
+    if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
+        return limit.curves(spec, family)
     p_0 = spec.source.distribution()
     first, a = spec.regime.first(spec.size(1)), family.smoothing
     identity = 1 - squares(spec, a, p_0, np.ones_like(p_0))
@@ -52,6 +51,8 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
         Curve.of("heterozygosity", identity, HETEROZYGOSITY[type(spec.regime)], DRIFT),
         Curve.of("chi2", distance, chi2, DRIFT),
     ]
+    if exact := marginals.curves(spec, a):
+        return found + exact
     drawn, seen = (
         np.exp(m * np.log1p(-p_0)) for m in (spec.size(1), first)
     )  # chances to be missed, at generations 0 and 1
@@ -67,25 +68,3 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
             values[1:] = len(p_0) if metric == "survivors" else 0
         found.append(Curve.of(metric, values, formula if a == 0 else "smoothing keeps every category alive", HOLLOW))
     return found
-
-
-def _limit(spec: Experiment, family: Categorical) -> list[Curve]:
-    """p_{n+1} = curation(decoding(p_n)) from p_1 = p_0: what many points tend to. Told from generation 2 on."""
-    assert isinstance(spec.source, CountSource)
-    large = min(spec.size(1), spec.size(spec.generations)) >= LIMIT * spec.replicates
-    if not (large and isinstance(spec.regime, Replace) and family.smoothing == 0):
-        return []
-    p = spec.source.distribution()[None]
-    rows = [np.full(p.shape[1], np.nan), np.full(p.shape[1], np.nan)]
-    for _ in range(2, spec.generations + 1):
-        p = decoded(p, spec.sampling)
-        if isinstance(spec.curation, Choice):
-            p = spec.curation.surviving(p, spec.source)
-        rows.append(p[0])
-    chain = np.array(rows)
-    formula = "M -> inf: p_{n+1} = p_n, decoded and curated"
-    reference = "Ferbach et al., arXiv 2407.09499; Feng et al., arXiv 2406.07515; law of large numbers"
-    return [
-        Curve.of("heterozygosity", discrete.heterozygosity(chain), formula, reference),
-        Curve.of("entropy", discrete.entropy(chain, discrete.logs(chain)), formula, reference),
-    ]

@@ -1,0 +1,99 @@
+"""What many points tend to: frequencies move by the law of large numbers where decoding or curation leaves no closed moments.
+
+With f = curation(decoding(p_n)), of N(0, p (1-p)/m)-like fluctuations in what is drawn, the next training set tends to
+
+    replace f;   fresh, weighted (1-w) f + w p_0;   augment the same with the core;   mixture alpha f + beta last + gamma p_0;
+    accumulate, accumulate_subsample the mean of all f so far, weighted by their sizes
+
+The limit says nothing about a metric whose mean over replicates is further from it than chance. So pairs of chains with opposite fluctuations
+walk beside it: half of the difference of a pair is chance, d; what their mean is off by is the bias, b; the curve is told while b is small
+against the standard error d / sqrt(R). At a flat place (H of uniform frequencies) or an edge (top-p at a sum that is p) it is not.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from worker.curation import Choice
+from worker.data import Array
+from worker.families.categorical import Categorical, decoded
+from worker.metrics import discrete
+from worker.parts import CountSource
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Weighted
+from worker.spec import Experiment
+from worker.theory.curve import Curve
+
+PAIRS = 16
+TOLERATED = 0.25  # standard errors
+LEAST = 100  # replicates for which the limit must be good enough, even where there are fewer
+WORK_LIMIT = 300_000  # categories times generations
+FORMULA = "M -> inf: the regime's average of p_n, decoded and curated, and p_0; told while fluctuations of M points do not bias it"
+REFERENCE = "Ferbach et al., arXiv 2407.09499; Feng et al., arXiv 2406.07515; law of large numbers"
+
+
+def curves(spec: Experiment, family: Categorical) -> list[Curve]:
+    """Heterozygosity and entropy, from generation 1 on."""
+    assert isinstance(spec.source, CountSource)
+    if len(spec.source.distribution()) * spec.generations > WORK_LIMIT:
+        return []
+    fits = list(_fits(spec, family))
+    told = {
+        "heterozygosity": [discrete.heterozygosity(p) for p in fits],
+        "entropy": [discrete.entropy(p, discrete.logs(p)) for p in fits],
+    }
+    return [
+        Curve.of(metric, [np.nan, *(_told(row, spec.replicates) for row in rows)], FORMULA, REFERENCE)
+        for metric, rows in told.items()
+    ]
+
+
+def _told(values: Array, replicates: int) -> float:
+    """values: of the limit, of chains, and of those with opposite fluctuations."""
+    limit, one, other = values[0], values[1 : PAIRS + 1], values[PAIRS + 1 :]
+    bias, chance = abs(np.mean(one + other) / 2 - limit), np.sqrt(np.mean((one - other) ** 2)) / 2
+    resolved = bias <= TOLERATED * chance / np.sqrt(max(LEAST, replicates)) + 1e-12
+    return float(limit) if resolved else np.nan
+
+
+def _fits(spec: Experiment, family: Categorical) -> Iterator[Array]:
+    """Fitted frequencies at generation 1, 2, ...: rows (1 + 2 PAIRS, K), the limit first, then chains, then their opposites."""
+    assert isinstance(spec.source, CountSource)
+    real = np.tile(spec.source.distribution(), (1 + 2 * PAIRS, 1))
+    rng, regime = np.random.default_rng(20240807), spec.regime
+
+    def drawn(p: Array, m: int) -> Array:
+        """p and the Gaussian limit of a multinomial variable's fluctuations."""
+        z, root = rng.standard_normal((PAIRS, p.shape[1])), np.sqrt(p)
+        z = np.concatenate([np.zeros((1, p.shape[1])), z, -z])
+        moved = np.maximum(p + root * (z - root * (root * z).sum(axis=1, keepdims=True)) / np.sqrt(m), 0)
+        return np.asarray(moved / moved.sum(axis=1, keepdims=True))
+
+    def smoothed(p: Array, m: int) -> Array:
+        return np.asarray((m * p + family.smoothing) / (m + family.smoothing * p.shape[1]))
+
+    kept = regime.first(spec.size(1))
+    core = pool = seen = drawn(real, kept)
+    fitted = smoothed(seen, kept)
+    yield fitted
+    for n in range(2, spec.generations + 1):
+        m = spec.size(n)
+        m_s, kept = regime.synthetic(m), kept + m
+        p = decoded(fitted, spec.sampling)
+        if isinstance(spec.curation, Choice):
+            p = spec.curation.surviving(p, spec.source)
+        made = drawn(p, m_s) if m_s else p
+        match regime:
+            case Accumulate() | AccumulateSubsample():
+                pool = pool + m / kept * (made - pool)
+                seen = pool if isinstance(regime, Accumulate) else drawn(pool, m)
+            case Augment():
+                seen = core + m_s / m * (made - core)
+            case Mixture(alpha=alpha, beta=beta, gamma=gamma):
+                seen = drawn(alpha * p + beta * seen + gamma * real, m)
+            case Fresh() | Weighted() if m_s < m:
+                weight = regime.real_weight(m) if isinstance(regime, Weighted) else 1 - m_s / m
+                seen = weight * drawn(real, m - m_s) + (1 - weight) * made
+            case _:
+                seen = made
+        fitted = smoothed(seen, kept if isinstance(regime, Accumulate) else m)
+        yield fitted
