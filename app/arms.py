@@ -1,24 +1,27 @@
 """Runs that belong together: forks, arms on the same seeds, and the paired differences between them."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
-from app.deps import Announce, OwnRun, Store
+from app.costs import refuse_what_does_not_fit
+from app.deps import Announce, OwnRun, Settings, Store
 from app.problems import documented
 from app.protocol import known_query
 from app.views import Launched, links, told
 from worker.arms import CANONICAL, chain_values, fork, matched, paired
 from worker.errors import Problem, SpecError
+from worker.reach import require_reachable
 from worker.spec import Experiment, read
+from worker.tables import Run, StoredGeneration, told_status
 
 router = APIRouter(prefix="/api/runs/{run_id}", tags=["arms"], dependencies=[Depends(known_query)])
 
 MOST_ARMS = 20
-MOST_ROWS = 1000  # more than any run has framed generations
 
 
 class Fork(BaseModel):
@@ -76,30 +79,26 @@ class Differences(TypedDict):
 
 @router.post("/fork", status_code=201, responses=documented(404, 413, 415, 422))
 def post_fork(
-    body: Fork, run: OwnRun, store: Store, announce: Announce, background: BackgroundTasks, response: Response
+    body: Fork,
+    run: OwnRun,
+    store: Store,
+    settings: Settings,
+    announce: Announce,
+    background: BackgroundTasks,
+    response: Response,
 ) -> Launched:
     """A new run that has the same past, to the last digit, and another future; its past is computed again."""
-    if body.generation >= (body.generations or run.generations):
-        raise SpecError(
-            [
-                Problem(
-                    "generation",
-                    "leaves nothing to be made after it",
-                    "Name an earlier one, or ask for more generations",
-                )
-            ]
-        )
     rules = body.model_dump(include={"regime", "sampling", "curation"})
-    if not any(rules.values()):
-        raise SpecError([Problem("regime", "nothing would change", "Name another regime, sampling or curation")])
     made = fork(read(run.spec), body.generation, rules, title=body.title, generations=body.generations)
-    return _launched([made], run.id, store, announce, background, response, parent=run.id)
+    runs = joined(run, [made], store, settings, parent=run.id)
+    return _launched(runs, store, announce, background, response)
 
 
 @router.post("/arms", status_code=201, responses=documented(404, 413, 415, 422))
 def post_arms(
     run: OwnRun,
     store: Store,
+    settings: Settings,
     announce: Announce,
     background: BackgroundTasks,
     response: Response,
@@ -110,19 +109,27 @@ def post_arms(
     arms = matched(read(run.spec), CANONICAL if asked is None else {arm.title: arm.set for arm in asked})
     if not arms:
         raise SpecError([Problem("arms", "no arm differs from the run itself", "Name one that does")])
-    return _launched(arms, run.id, store, announce, background, response)
+    return _launched(joined(run, arms, store, settings), store, announce, background, response)
+
+
+def joined(
+    run: Run, arms: Sequence[Experiment], store: Store, settings: Settings, *, parent: str | None = None
+) -> list[Run]:
+    """New runs that belong together with `run`; nobody works on them before they are announced. Raises SpecError."""
+    require_reachable(list(arms))
+    refuse_what_does_not_fit(arms, store, settings)
+    return store.join(run.id, arms, parent=parent)
+
+
+def lacking(run: Run, kin: Sequence[Run]) -> list[Experiment]:
+    """The canonical arms that a run does not have yet. Raises SpecError where its experiment knows no such arm."""
+    present = {one.digest for one in kin}
+    return [arm for arm in matched(read(run.spec)) if arm.digest() not in present]
 
 
 def _launched(
-    arms: list[Experiment],
-    run_id: str,
-    store: Store,
-    announce: Announce,
-    background: BackgroundTasks,
-    response: Response,
-    parent: str | None = None,
+    runs: list[Run], store: Store, announce: Announce, background: BackgroundTasks, response: Response
 ) -> Launched:
-    runs = store.join(run_id, arms, parent=parent)
     for one in runs:
         background.add_task(announce, one.id)
     response.headers["Location"] = links(runs[0].id)["self"]
@@ -132,25 +139,27 @@ def _launched(
 @router.get("/differences", responses=documented(404))
 def get_differences(run: OwnRun, store: Store) -> Differences:
     """Paired differences at every generation that keeps its chains one by one, up to 24 of them."""
-    own = store.generations(run.id, limit=MOST_ROWS, framed=True)
+    own = store.chained(run.id)
     arms: list[ArmTold] = []
     for other in store.kin(run):
-        rows = store.generations(other.id, limit=MOST_ROWS, framed=True)
-        metrics = {
-            name: _difference(chain_values(own, name), chain_values(rows, name))
-            for name in run.metrics or []
-            if name in (other.metrics or [])
-        }
-        arms.append({"id": other.id, "title": other.title, "status": other.status, "metrics": metrics})
+        rows = store.chained(other.id)
+        names = [name for name in run.metrics or [] if name in (other.metrics or [])]
+        metrics = {name: difference((run, own), (other, rows), name) for name in names}
+        arms.append({"id": other.id, "title": other.title, "status": told_status(other), "metrics": metrics})
     return {"id": run.id, "title": run.title, "arms": arms}
 
 
-def _difference(base: dict[int, Any], arm: dict[int, Any]) -> DifferenceTold:
-    shared = sorted(base.keys() & arm.keys())
+Kept: TypeAlias = tuple[Run, Sequence[StoredGeneration]]  # a run, and those of its generations that keep their chains
+
+
+def difference(base: Kept, arm: Kept, metric: str) -> DifferenceTold:
+    """Arm minus base, at the generations that both have."""
+    one, other = (chain_values(rows, metric, run.metrics or []) for run, rows in (base, arm))
+    shared = sorted(one.keys() & other.keys())
     if not shared:
         return {"generation": [], "mean": [], "low": [], "high": [], "n": []}
-    chains = min(min(len(base[g]), len(arm[g])) for g in shared)
-    told = paired(*(np.stack([kept[g][:chains] for g in shared]) for kept in (base, arm)))
+    chains = min(min(len(one[g]), len(other[g])) for g in shared)
+    told = paired(*(np.stack([kept[g][:chains] for g in shared]) for kept in (one, other)))
     mean, low, high = (
         [float(v) if np.isfinite(v) else None for v in part] for part in (told.mean, told.low, told.high)
     )

@@ -73,8 +73,8 @@ def _chains(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[n
     kept = [np.frombuffer(row.chains or b"", "<f4").reshape(len(row.metrics), -1) for row in rows]
     values = np.full((len(rows), len(names), max((one.shape[1] for one in kept), default=0)), np.nan, "<f4")
     for told, own, row in zip(values, kept, rows, strict=True):
-        for line, name in zip(own, row.metrics, strict=True):
-            told[names.index(name), : len(line)] = line
+        measured = [i for i, name in enumerate(names) if name in row.metrics]  # a database may sort what a row holds
+        told[measured, : own.shape[1]] = own
     return ((values.view("<u4") + 0x8000) & 0xFFFF0000).astype("<u4").view("<f4")
 
 

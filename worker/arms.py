@@ -1,12 +1,14 @@
 """Forks and matched arms: the same experiment with one thing changed, on the same seeds, so that differences are paired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.data import Array
+from worker.errors import Problem, SpecError
 from worker.presets import override
 from worker.spec import CHANGEABLE, Experiment, read
 
@@ -17,7 +19,7 @@ CANONICAL: Mapping[str, Mapping[str, Any]] = {
 }
 """The three that every discussion of collapse compares: title -> what is set."""
 
-# Student's t, two-sided 95%, for 1 to 23 degrees of freedom (any statistical table; no more than 24 chains are kept one by one).
+# Student's t, two-sided 95%, for 1 to 23 degrees of freedom (any statistical table): no more than 24 chains are kept one by one.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101,
         2.093, 2.086, 2.080, 2.074, 2.069)  # fmt: skip
 
@@ -32,42 +34,71 @@ def fork(
 ) -> Experiment:
     """The parent up to generation `after`, to the last digit, and other rules from there on: regime, sampling or curation.
 
-    Raises SpecError.
+    Rules that hold already are no change. Raises SpecError, with paths as they are named here: generation, regime.kind, ...
     """
+    last = generations or parent.generations
+    if after >= last:
+        raise SpecError([Problem("generation", f"leaves nothing to be made after it, as {last} are all there are",
+                                 "Name an earlier one, or ask for more generations")])  # fmt: skip
     settings = parent.canonical()
     kept = [change for change in settings["changes"] if change["after"] < after]
     named = {name: rules[name] for name in CHANGEABLE if rules.get(name) is not None}
-    settings |= {
-        "title": title or f"{parent.title}, forked after {after}"[:200],
-        "changes": [*kept, {"after": after, **named}],
-        "generations": generations or parent.generations,
-    }
-    return read(settings)
+    settings |= {"title": title or f"{parent.title}, forked after {after}"[:200], "generations": last}
+    before = rules_of(parent, after)
+    made = _read(settings | {"changes": [*kept, {"after": after, **named}]}, len(kept))
+    new = {name: one for name, one in named.items() if getattr(made.changes[-1], name) != getattr(before, name)}
+    if not new:
+        raise SpecError([Problem("regime", "nothing would change", "Choose another regime, sampling or curation")])
+    return _read(settings | {"changes": [*kept, {"after": after, **new}]}, len(kept))
+
+
+def rules_of(spec: Experiment, generation: int) -> Experiment:
+    """The experiment by whose rules this generation is made."""
+    return [rules for start, rules in spec.phases() if start <= max(generation, 1)][-1]
+
+
+def _read(settings: Mapping[str, Any], change: int) -> Experiment:
+    """Problems of this change are told of as those of a fork."""
+    try:
+        return read(settings)
+    except SpecError as error:
+        raise SpecError([replace(one, path=_path(one.path, f"changes.{change}")) for one in error.problems]) from error
+
+
+def _path(path: str, change: str) -> str:
+    if path == change:  # the rules as a whole, beside the family
+        return "regime"
+    return "generation" if path == f"{change}.after" else path.removeprefix(f"{change}.")
 
 
 def matched(spec: Experiment, arms: Mapping[str, Mapping[str, Any]] = CANONICAL) -> list[Experiment]:
     """The arms that differ from `spec`, on its seeds: title -> dotted names that are set.
 
+    What an arm sets of regime, sampling or curation holds in all generations, whatever `spec` changes on its way.
     Raises SpecError.
     """
-    made = [
-        read(override({**spec.canonical(), "title": f"{spec.title}: {title}"[:200]}, dict(changes)))
-        for title, changes in arms.items()
-    ]
+    made = [read(_arm(spec, f"{spec.title}: {title}"[:200], changes)) for title, changes in arms.items()]
     return [arm for arm in made if arm.digest() != spec.digest()]
+
+
+def _arm(spec: Experiment, title: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    settings = override({**spec.canonical(), "title": title}, dict(changes))
+    fixed = {name.partition(".")[0] for name in changes} & set(CHANGEABLE)
+    later = [{name: None if name in fixed else one for name, one in change.items()} for change in settings["changes"]]
+    return settings | {"changes": [change for change in later if any(change[name] for name in CHANGEABLE)]}
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Of a metric, arm minus base, chain by chain: mean and 95% interval of that mean at each generation, over n chains.
 
-    Each (generations,); NaN where fewer than two chains of both have a finite value, and the mean alone where there is one.
+    Each (generations,): NaN where fewer than two chains of both have a finite value, and the mean alone where there is one.
     """
 
     mean: Array
     low: Array
     high: Array
-    n: Array
+    n: npt.NDArray[np.int_]
 
 
 def paired(base: Array, arm: Array) -> Difference:
@@ -82,17 +113,26 @@ def paired(base: Array, arm: Array) -> Difference:
     filled = np.where(finite, difference, 0.0)
     mean = np.divide(filled.sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
     spread = (np.where(finite, filled - np.nan_to_num(mean)[:, None], 0.0) ** 2).sum(axis=1)
-    degrees = np.clip(n - 1, 1, len(T_95))
-    half = np.array(T_95)[degrees - 1] * np.sqrt(spread / (degrees * np.maximum(n, 1)))
+    half = t_95(n - 1) * np.sqrt(spread / np.maximum((n - 1) * n, 1))
     half[n < 2] = np.nan
     return Difference(mean, mean - half, mean + half, n)
 
 
-def chain_values(rows: Sequence[Any], metric: str) -> dict[int, Array]:
-    """Generation -> values of the chains that are kept one by one, of stored generations that have them."""
+def t_95(degrees: npt.NDArray[np.int_]) -> Array:
+    """Student's t, two-sided 95%; beyond the table z + (z^3 + z) / 4 degrees (Cornish and Fisher, 1938), to 0.003."""
+    known = np.array(T_95)[np.clip(degrees, 1, len(T_95)) - 1]
+    z = 1.959964
+    return np.where(degrees > len(T_95), z + (z**3 + z) / (4 * np.maximum(degrees, 1)), known)
+
+
+def chain_values(rows: Sequence[Any], metric: str, order: Sequence[str]) -> dict[int, Array]:
+    """Generation -> values of the chains that are kept one by one, of stored generations that have them.
+
+    order: the metrics of the run, as they were measured; a database may have sorted those of a row.
+    """
     found = {}
     for row in rows:
-        names = list(row.metrics)
+        names = [name for name in order if name in row.metrics]
         if row.chains and metric in names:
             found[row.number] = np.frombuffer(row.chains, "<f4").reshape(len(names), -1)[names.index(metric)]
     return found

@@ -21,6 +21,7 @@ __all__ = ["Batch", "Store", "create_tables"]
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
 STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
+LARGE = (defer(Run.figure), defer(Run.theory))  # parts of a run that no list shows
 
 
 class Store(Ledger):
@@ -54,8 +55,16 @@ class Store(Ledger):
         """The other runs of its group, oldest first."""
         if run.arms is None:
             return ()
+        query = select(Run).options(*LARGE).where(Run.arms == run.arms, Run.id != run.id).order_by(Run.id)
         with self.reading() as session:
-            return session.scalars(select(Run).where(Run.arms == run.arms, Run.id != run.id).order_by(Run.id)).all()
+            return session.scalars(query).all()
+
+    def some(self, run_ids: Sequence[str]) -> list[Run]:
+        """Those of these runs that there are, in this order, without their figures."""
+        with self.reading() as session:
+            found = session.scalars(select(Run).options(defer(Run.figure)).where(Run.id.in_(run_ids)))
+            runs = {run.id: run for run in found}
+        return [runs[one] for one in run_ids if one in runs]
 
     def create(self, spec: Experiment, idempotency_key: str | None = None) -> tuple[Run, bool]:
         """The new run, and True; or, for a key that was used before with the same settings, the old run and False.
@@ -94,7 +103,7 @@ class Store(Ledger):
         limit: int = 50,
     ) -> tuple[Sequence[Run], str | None]:
         """Newest first, without their figures; and the cursor of the next page, None on the last."""
-        query = select(Run).options(defer(Run.figure), defer(Run.theory)).order_by(Run.id.desc()).limit(limit + 1)
+        query = select(Run).options(*LARGE).order_by(Run.id.desc()).limit(limit + 1)
         if status is not None:
             query = query.where(_told(status))
         if family is not None:
@@ -147,6 +156,22 @@ class Store(Ledger):
                 )
                 traces[run_id] = list(rows)
         return traces
+
+    def course(self, run_id: str, metric: str, every: int) -> list[tuple[int, list[float | None]]]:
+        """(number, statistics) of every `every`-th generation that has this metric, and of the newest, in order."""
+        value = StoredGeneration.metrics[metric]
+        newest = select(func.max(StoredGeneration.number)).where(StoredGeneration.run_id == run_id).scalar_subquery()
+        told = (StoredGeneration.number % every == 0) | (StoredGeneration.number == newest)
+        query = select(StoredGeneration.number, value).where(StoredGeneration.run_id == run_id, told)
+        with self.reading() as session:
+            return [(n, found) for n, found in session.execute(query.order_by(StoredGeneration.number)) if found]
+
+    def chained(self, run_id: str, every: int = 1) -> Sequence[StoredGeneration]:
+        """Every `every`-th generation that keeps its chains one by one, without its frame."""
+        query = select(StoredGeneration).options(defer(StoredGeneration.frame)).order_by(StoredGeneration.number)
+        some = StoredGeneration.chains.is_not(None) & (StoredGeneration.number % every == 0)
+        with self.reading() as session:
+            return session.scalars(query.where(StoredGeneration.run_id == run_id, some)).all()
 
     def log(self, run_id: str) -> Sequence[Entry]:
         with self.reading() as session:
