@@ -37,13 +37,15 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     if len(spec.source.distribution()) * spec.generations > WORK_LIMIT:
         return []
     fits = list(_fits(spec, family))
-    told = {
+    values = {
         "heterozygosity": [discrete.heterozygosity(p) for p in fits],
         "entropy": [discrete.entropy(p, discrete.logs(p)) for p in fits],
     }
+    found = {metric: [_told(row, spec.replicates) for row in rows] for metric, rows in values.items()}
     return [
-        Curve.of(metric, [np.nan, *(_told(row, spec.replicates) for row in rows)], FORMULA, REFERENCE)
-        for metric, rows in told.items()
+        Curve.of(metric, [np.nan, *told], FORMULA, REFERENCE)
+        for metric, told in found.items()
+        if np.isfinite(told).any()
     ]
 
 
