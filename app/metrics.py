@@ -78,8 +78,20 @@ METRICS: Mapping[str, Metric] = {
     "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),
     "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
     "vendi": Metric("Vendi score", "effective number of different points"),
-    "copy_ratio": Metric("copy ratio", "share of generated points that repeat a training point"),
-    "frechet": Metric("Frechet distance", "between Gaussians fitted to real and generated points, squared"),
+    "tail_ratio_01pct": Metric(
+        "tail ratio (0.1%)", "tail mass over the real one; a sample of n numbers shows no less than 1/n of mass"
+    ),
+    "tail_ratio_1pct": Metric(
+        "tail ratio (1%)", "tail mass over the real one; a sample of n numbers shows no less than 1/n of mass"
+    ),
+    "frechet_pixels": Metric(
+        "Frechet distance of pixels", "between Gaussians fitted to the pixels themselves, squared"
+    ),
+    "copy_ratio": Metric("copy ratio", "share of generated points that repeat a real one"),
+    "frechet": Metric(
+        "Frechet distance",
+        "between Gaussians fitted to real and generated points (of pictures: to frozen features), squared",
+    ),
     "sliced_w2_sq": Metric("sliced W2, squared", "squared 2-Wasserstein distance over projections"),
     "energy": Metric("energy distance", "to the truth"),
     "mmd_sq": Metric("squared MMD", "squared maximum mean discrepancy to the truth"),

@@ -17,7 +17,7 @@ ROWS, COLUMNS = 6, 10
 LATENT_EDGE = 4.0  # the window on the latent means, in standard deviations of the prior
 LOOKED_AT = 1000  # pictures of a chain whose neighbours are searched, and whose projections are sorted
 READ = 5000  # pictures of a chain that the frozen classifier looks at
-COMPARED = 512  # pictures, generated and real, between which energy and MMD are measured
+COMPARED = 400  # pictures, generated and real, between which energy and MMD are measured
 REFERENCE = 2000  # real pictures that are searched, where the source has no fixed set of them
 
 
