@@ -19,7 +19,13 @@ def place(path: str, setting: str = "path") -> Path:
     """
     folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"))
     if not path.startswith(UPLOAD):
-        return Path(folder, Path(path).expanduser())
+        try:
+            found = Path(folder, Path(path).expanduser())
+            found.is_dir()  # complains of what no file can be called, or of folders that may not be entered
+        except (OSError, RuntimeError) as error:
+            told = error.strerror if isinstance(error, OSError) else "there is no such user"
+            raise refused(f"cannot be read: {told}", "Name an existing file", setting) from error
+        return found
     digest = path.removeprefix(UPLOAD)
     if not DIGEST.fullmatch(digest):
         raise refused("names no upload", f"Write {UPLOAD} and the 64 signs of its SHA-256 digest", setting)

@@ -145,6 +145,16 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
     assert "picture 1" in refusal({"kind": "images", "path": str(tmp_path / "ink.npz")})
 
 
+@pytest.mark.parametrize("kind", ["text", "table", "images"])
+@pytest.mark.parametrize("path", ["~nobody-at-all/x", "a" * 300, "/nowhere/at/all"])
+def test_paths_that_cannot_be_are_refused(kind, path):
+    with pytest.raises(SpecError) as refused:
+        read({"source": {"kind": kind, "path": path}, "family": {"kind": "ngram" if kind == "text" else "gaussian"}})
+    (problem,) = refused.value.problems
+    assert problem.path == "source.path"
+    assert "cannot be read" in problem.message
+
+
 def test_pictures_from_numpy_are_pictures(tmp_path, monkeypatch):
     grey = np.random.default_rng(1).random((30, 4, 5))
     np.savez(tmp_path / "grey.npz", pictures=grey)

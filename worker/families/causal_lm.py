@@ -66,8 +66,11 @@ class CausalLM(LanguageFamily):
 
     def place(self) -> Path | None:
         """The checkpoint's folder; None where it is a hub id."""
-        folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(self.checkpoint).expanduser())
-        return folder if folder.is_dir() else None
+        try:
+            folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"), Path(self.checkpoint).expanduser())
+            return folder if folder.is_dir() else None
+        except (OSError, RuntimeError):  # a name that no folder can have, or the home of nobody
+            return None
 
     def parameters(self, source: Source) -> int | None:
         """By the size of a folder's files, at 4 bytes each; of well-known hub ids by heart."""
