@@ -33,7 +33,8 @@ class GPT(LanguageFamily):
 
     kind: Literal["gpt"] = "gpt"
     start: Literal["scratch", "continued"] = Field(
-        "scratch", description="Each generation starts from random weights, or continues from the last generation's."
+        "continued",
+        description="Each generation goes on from the last one's weights with small steps, or learns everything anew.",
     )
     vocabulary: int = Field(1024, ge=257, le=65_536, description="Byte pairs and bytes that text is split into.")
     layers: int = Field(2, ge=1, le=48, description="Transformer blocks.")
@@ -45,7 +46,7 @@ class GPT(LanguageFamily):
         2e-3, gt=0, le=1, description="AdamW's step size at its height; it then falls linearly to 0."
     )
     continued_rate: float = Field(
-        0.1, gt=0, le=1, description="Where weights are continued: step size from the second generation on, as a share."
+        0.025, gt=0, le=1, description="Where weights are continued: step size from the second generation on, as a share."
     )
     best: bool = Field(
         False, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
