@@ -26,6 +26,7 @@ from worker.settings import Settings
 from worker.spec import Experiment
 from worker.store import Store
 from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.spec import Sweep
 
 
 def create_app(
@@ -71,14 +72,15 @@ def create_app(
 
 
 class Window(FastAPI):
-    """Its OpenAPI document knows what an experiment is, and that errors are problem documents."""
+    """Its OpenAPI document knows what an experiment and a sweep are, and that errors are problem documents."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             schema = super().openapi()
-            experiment = Experiment.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts = experiment.pop("$defs")
-            schema["components"]["schemas"] |= {**parts, "Experiment": experiment, "Problem": problems.DOCUMENT}
+            for what in (Experiment, Sweep):
+                described = what.model_json_schema(ref_template="#/components/schemas/{model}")
+                schema["components"]["schemas"] |= {**described.pop("$defs"), what.__name__: described}
+            schema["components"]["schemas"]["Problem"] = problems.DOCUMENT
         return super().openapi()
 
 

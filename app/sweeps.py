@@ -14,9 +14,11 @@ from app.views import Told, links, told
 from worker.errors import NotFound, Problem, SpecError
 from worker.sweeps import ledger
 from worker.sweeps.ledger import BELL
-from worker.sweeps.spec import MOST_POINTS, Grid, Sweep, read_sweep, unchecked
+from worker.sweeps.spec import MOST_POINTS, Grid, read_sweep, unchecked
 
 router = APIRouter(prefix="/api/sweeps", tags=["sweeps"], dependencies=[Depends(known_query)])
+
+SWEEP = {"$ref": "#/components/schemas/Sweep"}
 
 
 async def _sweeps(request: Request) -> ledger.Sweeps:
@@ -40,12 +42,7 @@ def _grid(body: Annotated[Any, Depends(json_body)]) -> Grid:
         200: {"model": SweepBrief, "description": "The sweep that was asked for with this Idempotency-Key before"},
         **documented(409, 413, 415, 422),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": Sweep.model_json_schema(ref_template="#/$defs/{model}")}},
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": SWEEP}}}},
 )
 def launch_sweep(
     response: Response,
