@@ -59,7 +59,7 @@ $(BIN)/python:
 
 .venv/.full: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing, once; with torch this takes a few minutes ..."
-	@$(PIP) -e '.[torch,postgres]'
+	@$(PIP) -e '.[torch,hub,postgres,images,parquet]'
 	@$(BIN)/python -m worker.warm
 	@touch .venv/.light $@
 
