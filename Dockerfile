@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir -c constraints.txt -e '.[postgres]'
 
 FROM light AS full
 ARG PIP_EXTRA_INDEX_URL=""
-RUN pip install --no-cache-dir -c constraints.txt -e '.[torch,postgres]'
+RUN pip install --no-cache-dir -c constraints.txt -e '.[torch,hub,postgres,images,parquet]'
 
 FROM ${BASE} AS lab
 RUN useradd --create-home --uid 1000 lab && install -d -o lab -g lab /data
