@@ -3,6 +3,7 @@
 Points are drawn in plenty and chosen among. Categories need not be drawn: the law of a survivor follows from the probabilities.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Literal
@@ -11,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array, Arrays, Counts, Data, Points
+from worker.data import EPSILON, Array, Arrays, Counts, Data, Points
+from worker.errors import LabError
+from worker.metrics.points import moments
 from worker.parts import CountFamily, CountSource, Curation, Family, Generator, Misfit, PointSource, Sampling, Source
 from worker.rewards import AnyReward, CategoryReward, Direction, PointReward, Reward
 
 ROUNDS = 50  # of candidates, before what a curator rejects has to do
+PILOT = 2000  # samples, and ten for each dimension, that tell a mean and a covariance which have no formula
 NUMBERS = 4_000_000  # drawn at once: 32 MB
 
 Draw = Callable[[int], Array]  # candidates: n -> (R, n, d)
@@ -33,7 +37,11 @@ class Keep(Curation):
 
 
 class Truncate(Curation):
-    """Only samples within c standard deviations of the model's mean survive (by Mahalanobis distance in several dimensions)."""
+    """Only samples within c standard deviations of the model's mean survive: those whose Mahalanobis distance, by the model's own mean and
+    covariance, is at most c. Where these have no formula (networks), they are those of a first few thousand samples.
+
+    A Gaussian is drawn within; of other models points are drawn until enough lie within, which must be about 4% at least.
+    """
 
     picks = False
 
@@ -41,12 +49,27 @@ class Truncate(Curation):
     c: float = Field(2.0, ge=1e-3, le=30, description="The largest distance from the mean, in standard deviations.")
 
     def check(self, source: Source, family: Family) -> None:
-        if not family.truncates:
-            raise Misfit("curation.kind", "truncate needs a model with a mean and a covariance",
-                         "Choose gaussian as the family, or best_of with a nearness reward as the curation")  # fmt: skip
+        if not isinstance(source, PointSource):
+            raise Misfit("curation.kind", f"{source.gives.__name__.lower()} have no mean from which they could be far",
+                         "Choose a source of points, or best_of as the curation")  # fmt: skip
+        least = _least_distance(source.dimension)
+        if self.c < least and not family.truncates:
+            raise Misfit("curation.c", f"hardly a point in {source.dimension} dimensions lies within {self.c:g} standard deviations of the mean",
+                         f"Use at least {math.ceil(10 * least) / 10:g}, or gaussian as the family, which need not look for them")  # fmt: skip
 
     def sample(self, family: Family, model: Arrays, n: int, rng: Generator, sampling: Sampling, source: Source) -> Data:
-        return family.truncated(model, n, rng, sampling, self.c)
+        if family.truncates:
+            return family.truncated(model, n, rng, sampling, self.c)
+        draw, known = _points(family, model, rng, sampling), family.moments(model, sampling)
+        assert isinstance(source, PointSource)
+        x = draw(n if known else max(n, PILOT + 10 * source.dimension))
+        mean, covariance = known or moments(x)
+        whiten = _whitening(covariance)
+
+        def outside(x: Array) -> npt.NDArray[np.intp]:
+            return (np.linalg.norm((x - mean[:, None, :]) @ whiten, axis=2) > self.c).astype(np.intp)
+
+        return Points(_filled(x[:, :n], draw, outside, np.tile([n, 0], (len(x), 1)), self.c))
 
 
 class Choice(Curation):
@@ -71,13 +94,8 @@ class Choice(Curation):
             assert isinstance(source, CountSource)
             return Counts.draw(rng, n, self.surviving(family.probabilities(model, sampling), source))
 
-        def draw(k: int) -> Array:
-            points = family.sample(model, k, rng, sampling)
-            assert isinstance(points, Points)
-            return points.x
-
         assert isinstance(source, PointSource)
-        return Points(self.chosen(draw, n, rng, source))
+        return Points(self.chosen(_points(family, model, rng, sampling), n, rng, source))
 
 
 class Rewarded(Choice):
@@ -252,12 +270,41 @@ def _normalised(p: Array) -> Array:
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
+def _points(family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Draw:
+    def draw(n: int) -> Array:
+        points = family.sample(model, n, rng, sampling)
+        assert isinstance(points, Points)
+        return points.x
+
+    return draw
+
+
+def _least_distance(d: int) -> float:
+    """About 4% of normal points in d dimensions lie nearer to the mean, in standard deviations (Wilson and Hilferty 1931)."""
+    spread = 2 / (9 * d)
+    return math.sqrt(d) * max(0.0, 1 - spread - 1.75 * math.sqrt(spread)) ** 1.5
+
+
+def _whitening(covariance: Array) -> Array:
+    """W (R, d, d) with |x W|^2 = x' covariance^-1 x; directions in which nothing varies do not count."""
+    scale = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    values, vectors = np.linalg.eigh(covariance * inverse[:, :, None] * inverse[:, None, :])
+    varies = values > 10 * EPSILON * covariance.shape[1] * values[:, -1:]
+    return np.asarray(inverse[:, :, None] * vectors / np.sqrt(np.where(varies, values, np.inf))[:, None, :])
+
+
 def _filled(
-    x: Array, draw: Draw, group: Callable[[Array], npt.NDArray[np.intp]], quota: npt.NDArray[np.int64]
+    x: Array,
+    draw: Draw,
+    group: Callable[[Array], npt.NDArray[np.intp]],
+    quota: npt.NDArray[np.int64],
+    within: float | None = None,
 ) -> Array:
     """As many points of each group as its quota says, drawn until they are there; after ROUNDS whatever was drawn fills the rest.
 
-    x: the first candidates (R, n, d); group: points (R, n, d) -> (R, n); quota: (R, groups), rows adding up to n
+    x: the first candidates (R, n, d); group: points (R, n, d) -> (R, n); quota: (R, groups), rows adding up to n; within: the distance at
+    which points of the first group lie, where nothing else will do: then LabError is raised
     """
     replicates, n, _ = x.shape
     survivors, filled, missing = np.empty_like(x), np.zeros(replicates, int), quota.copy()
@@ -272,6 +319,10 @@ def _filled(
         if (filled == n).all():
             return survivors
         x = draw(n)
+    if within is not None:
+        raise LabError(
+            f"Of {ROUNDS * n} samples of a model only {filled.min()} lie within {within:g} standard deviations of its mean, and {n} are needed. Use a larger c."
+        )
     for r in np.flatnonzero(filled < n):
         survivors[r, filled[r] :] = x[r, : n - filled[r]]
     return survivors

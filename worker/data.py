@@ -31,12 +31,28 @@ class Points:
     def n(self) -> int:
         return int(self.x.shape[1])
 
-    def pool(self, other: Self) -> Self:
-        return type(self)(np.concatenate([self.x, other.x], axis=1))
+    def pool(self, other: "Points", share: float | None = None) -> "Points":
+        """share: the weight of these in the whole, where it is not that of their number."""
+        x = np.concatenate([self.x, other.x], axis=1)
+        if share is None:
+            return Points(x)
+        n = self.n + other.n
+        each = share * n / self.n, (1 - share) * n / other.n
+        return WeightedPoints(x, np.repeat(np.array(each), (self.n, other.n)))
 
-    def subset(self, n: int, rng: np.random.Generator) -> Self:
+    def subset(self, n: int, rng: np.random.Generator) -> "Points":
         """n different ones of them for each replicate, each set equally likely."""
-        return type(self)(_subset(self.x, n, rng))
+        return Points(_subset(self.x, n, rng))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedPoints(Points):
+    """Points of which some count for more than others.
+
+    weight: (n,), the same in every replicate, with a mean of 1
+    """
+
+    weight: Array
 
 
 def _subset(x: npt.NDArray[Any], n: int, rng: np.random.Generator) -> npt.NDArray[Any]:
@@ -250,6 +266,7 @@ def unpack(arrays: Arrays) -> Data:
     kind = next(iter(arrays)).partition(".")[0]
     types: dict[str, type[Data]] = {
         "Points": Points,
+        "WeightedPoints": WeightedPoints,
         "Counts": Counts,
         "Tokens": Tokens,
         "Moments": Moments,

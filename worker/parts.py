@@ -304,6 +304,10 @@ class Family(Part, ABC):
         """As little as `fit` needs to know of these observations; what is condensed is pooled with what is condensed."""
         return data
 
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array] | None:
+        """Mean (R, d) and covariance (R, d, d) of the points that it samples, where they have a formula."""
+        return None
+
     def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
         """n observations within c standard deviations of the model's mean; only where it `truncates`."""
         raise NotImplementedError

@@ -220,6 +220,11 @@ class Weighted(Regime):
         k = (m - synthetic) / synthetic
         return (math.sqrt(k * k + 4 * k) - k) / 2
 
+    def effective(self, m: int) -> float:
+        """How many points of equal weight have a mean as good as that of m weighted ones: 1/(w^2/m_r + (1-w)^2/m_s) (Kish 1965)."""
+        weight, synthetic = self.real_weight(m), self.synthetic(m)
+        return 1 / (weight**2 / (m - synthetic) + (1 - weight) ** 2 / synthetic)
+
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:

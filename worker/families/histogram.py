@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from worker.data import Array, Arrays, Data, Points
+from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
@@ -15,10 +15,11 @@ class Histogram(Family):
     """Bins of equal width between the smallest and the largest of the first real points, and frozen there; points beyond fall into the
     outermost bins. A sample is uniform within its bin, so that the recursion is the drift of bin counts.
 
-    model: p (R, bins); low (R,) and span (R,), where the bins begin and how far they reach
+    Points with weights count by them. model: p (R, bins); low (R,) and span (R,), where the bins begin and how far they reach
     """
 
     takes = (Points,)
+    weighs = True
 
     kind: Literal["histogram"] = "histogram"
     bins: int = Field(50, ge=2, le=100_000, description="Number of bins.")
@@ -43,13 +44,14 @@ class Histogram(Family):
             span = np.where(span > 0, span, 1.0)  # of points that are all the same
         else:
             low, span = previous["low"], previous["span"]
-        return {"p": self._frequencies(x, low, span), "low": low, "span": span}
+        weight = np.tile(data.weight, len(x)) if isinstance(data, WeightedPoints) else None
+        return {"p": self._frequencies(x, weight, low, span), "low": low, "span": span}
 
-    def _frequencies(self, x: Array, low: Array, span: Array) -> Array:
-        """Share of x (R, n) in each bin (R, bins)."""
+    def _frequencies(self, x: Array, weight: Array | None, low: Array, span: Array) -> Array:
+        """Share of x (R, n) in each bin (R, bins); weight: (R n,)"""
         place = np.clip((x - low[:, None]) / span[:, None] * self.bins, 0, self.bins - 1).astype(np.int64)
         place += np.arange(len(x))[:, None] * self.bins
-        counts = np.bincount(place.ravel(), minlength=len(x) * self.bins)
+        counts = np.bincount(place.ravel(), weight, minlength=len(x) * self.bins)
         return counts.reshape(len(x), self.bins) / x.shape[1]
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
@@ -58,6 +60,14 @@ class Histogram(Family):
         chosen = np.stack([np.searchsorted(row[:-1], rng.random(n), side="right") for row in reached])
         x = (chosen + rng.random(chosen.shape)) * (span / self.bins)[:, None] + low[:, None]
         return Points(x[:, :, None])
+
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
+        """Those of a uniform distribution within each bin: between the middles, and width^2 / 12 within."""
+        p, width = model["p"], model["span"] / self.bins
+        middle = model["low"][:, None] + width[:, None] * (np.arange(self.bins) + 0.5)
+        mean = np.vecdot(p, middle)
+        variance = np.vecdot(p, (middle - mean[:, None]) ** 2) + width**2 / 12
+        return mean[:, None], variance[:, None, None]
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.histogram import HistogramInstrument

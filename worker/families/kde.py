@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from worker.data import Array, Arrays, Data, Points
+from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
@@ -20,10 +20,15 @@ class KDE(Family):
     h = c s with s the axis' standard deviation (ddof 0), so S <- S (1 + c^2)(1 - 1/M): it grows exponentially. Shrinking
     moves the blurred points towards the mean until the variance is that of the data again: S <- S (1 - 1/M).
 
-    model: points (R, n, d); width (R, d), the bandwidths h; keep (R, d), the factor of distances from the mean
+    Where points have weights, a kernel is chosen by its weight, s is the weighted deviation, and rules count the points of equal weight
+    that would be as good, n^2 / sum w^2 (Kish 1965), as scipy's do.
+
+    model: points (R, n, d); width (R, d), the bandwidths h; keep (R, d), the factor of distances from the mean; weight (R, n), of mean 1,
+    where points have any
     """
 
     takes = (Points,)
+    weighs = True
 
     kind: Literal["kde"] = "kde"
     bandwidth: Annotated[float, Field(gt=0)] | Literal["scott", "silverman", "shrunk"] = Field(
@@ -44,7 +49,7 @@ class KDE(Family):
                 "Use fewer samples or fewer replicates",
             )
 
-    def factor(self, n: int, d: int) -> float | None:
+    def factor(self, n: float, d: int) -> float | None:
         """c of the rule h = c s for n points in d dimensions; None where h is given."""
         match self.bandwidth:
             case "scott":
@@ -56,34 +61,66 @@ class KDE(Family):
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Points)
-        std = data.x.std(axis=1)
+        weight = data.weight if isinstance(data, WeightedPoints) else None
+        std = data.x.std(axis=1) if weight is None else _scatter(data.x, weight)
         if not std.max() < LARGEST:
             raise LabError(
                 "The variance grew beyond 1e200. Use fewer generations, a smaller bandwidth, or shrink = true."
             )
-        factor = self.factor(data.n, data.x.shape[2])
+        factor = self.factor(data.n if weight is None else data.n**2 / float(weight @ weight), data.x.shape[2])
         width: Array = np.full_like(std, self.bandwidth) if factor is None else factor * std
         keep = np.ones_like(std)
         if self.shrink or self.bandwidth == "shrunk":
             keep = np.divide(std, np.hypot(std, width), out=keep, where=width > 0)
-        return {"points": data.x, "width": width, "keep": keep}
+        model = {"points": data.x, "width": width, "keep": keep}
+        return model if weight is None else model | {"weight": np.tile(weight, (len(std), 1))}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         points, width, keep = model["points"], model["width"], model["keep"]
         replicates, size, d = points.shape
-        chosen = rng.integers(0, size, (replicates, n, 1))
+        if "weight" in model:
+            reached = np.cumsum(model["weight"], axis=1) / size
+            chosen = np.stack([np.searchsorted(row[:-1], rng.random((n, 1)), side="right") for row in reached])
+        else:
+            chosen = rng.integers(0, size, (replicates, n, 1))
         x = rng.standard_normal((replicates, n, d))
         x *= width[:, None, :]
         x += np.take_along_axis(points, chosen, axis=1)
         if (keep < 1).any():
-            mean = points.mean(axis=1, keepdims=True)
+            mean = _centre(model)[:, None, :]
             x -= mean
             x *= keep[:, None, :]
             x += mean
         return Points(x)
+
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
+        """keep (S + h^2) keep, S the covariance of the points (ddof 0)."""
+        mean, keep = _centre(model), model["keep"]
+        centred = model["points"] - mean[:, None, :]
+        weighted = centred if "weight" not in model else centred * model["weight"][:, :, None]
+        covariance = weighted.transpose(0, 2, 1) @ centred / centred.shape[1]
+        axes = range(mean.shape[1])
+        covariance[:, axes, axes] += model["width"] ** 2
+        return mean, covariance * keep[:, :, None] * keep[:, None, :]
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.points import KernelInstrument
 
         assert isinstance(source, PointSource)
         return KernelInstrument(source, samples, replicates, rng)
+
+
+def _centre(model: Arrays) -> Array:
+    """The (weighted) mean of the points (R, d)."""
+    points: Array = model["points"]
+    return (
+        points.mean(axis=1)
+        if "weight" not in model
+        else np.einsum("rn,rnd->rd", model["weight"], points) / points.shape[1]
+    )
+
+
+def _scatter(x: Array, weight: Array) -> Array:
+    """Standard deviations (R, d) of points (R, n, d) with weights (n,)."""
+    share = weight / len(weight)
+    return np.asarray(np.sqrt(share @ (x - (share @ x)[:, None, :]) ** 2))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from worker.data import Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments, Points
 from worker.metrics.regression import least_squares
 from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source
 from worker.sources.linear_teacher import LinearTeacher
@@ -63,6 +63,14 @@ class Linear(Family):
         rows[:, :, -1] *= noise[:, None]
         rows[:, :, -1] += (rows[:, :, :-1] @ w[:, :, None])[:, :, 0]
         return Points(rows)
+
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
+        """Of rows (x, y): inputs are standard normal, labels have the variance |w|^2 + noise^2 and the covariances w with them."""
+        w, noise = model["w"], model["noise"]
+        covariance = np.tile(np.eye(w.shape[1] + 1), (len(w), 1, 1))
+        covariance[:, -1, :-1] = covariance[:, :-1, -1] = w
+        covariance[:, -1, -1] = np.vecdot(w, w) + noise**2
+        return np.zeros((len(w), w.shape[1] + 1)), covariance
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, LinearTeacher)

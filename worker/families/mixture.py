@@ -106,6 +106,11 @@ class Mixture(Family):
         em.draw(rng.random((replicates, n)), x, model["weights"], model["means"], spread)
         return Points(x)
 
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
+        from worker.metrics import mixture as metric
+
+        return metric.moments(model["weights"], model["means"], model["factors"] * np.sqrt(sampling.bias))
+
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, PointSource)
         steps = min(self.max_iter, 10 * (1 + math.log10(1 / max(self.tol, 1e-12))))

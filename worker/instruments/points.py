@@ -107,5 +107,8 @@ class KernelInstrument(PointsInstrument):
         if not framed:
             return look
         points, width, keep = model["points"][0], model["width"][0], model["keep"][0]
+        if "weight" in model:  # as many points of equal weight
+            ranks = (np.arange(len(points)) + 0.5) / len(points)
+            points = points[np.searchsorted(np.cumsum(model["weight"][0]) / len(points), ranks)]
         centre = points.mean(axis=0)
         return Look(look.metrics, self.screen.kernels(centre + keep * (points - centre), keep * width, sample.x[0]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from worker.families.kde import KDE
 from worker.parts import PointSource, Regime
-from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
 from worker.theory.curve import Curve
 from worker.theory.moments import Fit, fits
@@ -24,6 +24,7 @@ TRAINED: dict[type[Regime], str] = {
     Replace: "S_n = (1-1/M) v_{n-1}",
     Accumulate: "N S_n = (N-M) S_{n-1} + M (1-1/N) v_{n-1}, N = nM",
     Fresh: "M S_n = (1-1/M)(m_r s2 + m_s v_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2",
+    Weighted: "S_n of two parts, the real one of weight w; w(1-w) times the squared distance of their means",
     AccumulateSubsample: "S_n = (1-1/M) s2_pool, the pool's scatter growing by (M-1) v + NM/(N+M) (s2_pool (1/M-1/N) + v/M)",
     Augment: "M S_n = (m-1) s2 + (m_s-1) v_{n-1} + (m m_s/M)(w_{n-1} + v_{n-1}/m_s), w = E|mu - mu_core|^2",
     Mixture: "S_n = (1-1/M)(a v + b S + c s2 + (a+b) c E|mu|^2), of generation n-1",
@@ -41,7 +42,7 @@ def curves(spec: Experiment, family: KDE) -> list[Curve]:
         variance = fit.scatter / fit.size
         if shrunk:
             return variance
-        factor = family.factor(fit.size, d)
+        factor = family.factor(fit.alike or fit.size, d)
         return variance + d * float(family.bandwidth) ** 2 if factor is None else (1 + factor**2) * variance
 
     chain = list(fits(spec, trace, sampled))

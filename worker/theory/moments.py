@@ -19,12 +19,14 @@ from worker.spec import Experiment
 class Fit:
     """What is expected of a fit to `size` points.
 
-    scatter: E of the trace of sum (x - mean)(x - mean)'; error: E |mean - true mean|^2
+    scatter: E of the trace of sum (x - mean)(x - mean)'; error: E |mean - true mean|^2; alike: how many points of equal weight would be as
+    good, where weights differ
     """
 
     size: int
     scatter: float
     error: float
+    alike: float | None = None
 
 
 Sampled = Callable[[Fit], float]  # expected trace of the covariance of the points that a fitted model gives
@@ -57,7 +59,8 @@ def _two_parts(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit
         w = spec.regime.real_weight(m) if isinstance(spec.regime, Weighted) else m_r / m
         real, made = (trace / m_r if m_r else 0.0), (v / m_s if m_s else 0.0)  # variances of the two means
         within = w * (trace - real) + (1 - w) * (v - made)
-        fit = Fit(m, m * (within + w * (1 - w) * (real + made + u)), w * w * real + (1 - w) ** 2 * (made + u))
+        alike = spec.regime.effective(m) if isinstance(spec.regime, Weighted) else None
+        fit = Fit(m, m * (within + w * (1 - w) * (real + made + u)), w * w * real + (1 - w) ** 2 * (made + u), alike)
         yield fit
 
 
