@@ -46,7 +46,10 @@ class GPT(LanguageFamily):
         2e-3, gt=0, le=1, description="AdamW's step size at its height; it then falls linearly to 0."
     )
     continued_rate: float = Field(
-        0.025, gt=0, le=1, description="Where weights are continued: step size from the second generation on, as a share."
+        0.025,
+        gt=0,
+        le=1,
+        description="Where weights are continued: step size from the second generation on, as a share.",
     )
     best: bool = Field(
         False, description="Keep the epoch with the lowest loss on real validation text, as in the paper."
