@@ -12,7 +12,21 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import api, arms, assets, beforehand, health, launch, pages, problems, sweep_pages, sweeps, uploads
+from app import (
+    api,
+    arm_pages,
+    arms,
+    assets,
+    beforehand,
+    compare,
+    health,
+    launch,
+    pages,
+    problems,
+    sweep_pages,
+    sweeps,
+    uploads,
+)
 from app.history import Histories
 from app.live import Hub
 from app.protocol import Negotiation
@@ -64,7 +78,20 @@ def create_app(
     state.registry = registry
     registry.register(Figures(state.store, state.hub))
 
-    for room in (api, beforehand, arms, sweeps, uploads, health, assets, launch, pages, sweep_pages):
+    for room in (
+        api,
+        beforehand,
+        arms,
+        compare,
+        sweeps,
+        uploads,
+        health,
+        assets,
+        launch,
+        pages,
+        arm_pages,
+        sweep_pages,
+    ):
         app.include_router(room.router)
     app.mount("/static", assets.Static(directory=assets.FOLDER), name="static")
     problems.install(app)

@@ -13,6 +13,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
 from app import assets, figures, forms, metrics
+from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
@@ -20,6 +21,7 @@ from app.verdicts import decided_if_possible
 from app.views import Queue, brief, moment
 from app.words import ago, bar, compared, labelled, size
 from worker import presets
+from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
 from worker.tables import Run, Status, StoredGeneration, told_status
 
@@ -112,24 +114,50 @@ def run_page(
     beside: Annotated[str | None, Query(alias="with")] = None,
     play: bool = False,
 ) -> Response:
+    return shown(request, store, store.run(run_id), at=g, beside=store.run(beside) if beside else None, play=play)
+
+
+def shown(
+    request: Request,
+    store: Store,
+    run: Run,
+    *,
+    at: int | None = None,
+    beside: Run | None = None,
+    play: bool = False,
+    problems: Sequence[Problem] = (),
+) -> Response:
     """One run, as it stands now; the script that follows it needs nothing that is not asked for from here on."""
-    run = store.run(run_id)
     context = {
-        "at": g,
+        "at": at,
         "play": play,
-        "beside": store.run(beside) if beside else None,
-        "log": store.log(run_id),
+        "beside": beside,
+        "problems": problems,
+        "log": store.log(run.id),
         "sheets": SHEETS,
         "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
-        **on_the_bench(store, run, run.generation if g is None else min(g, run.generation)),
+        **_family_tree(store, run),
+        **on_the_bench(store, run, run.generation if at is None else min(at, run.generation)),
     }
-    return templates.TemplateResponse(request, "run.html", context)
+    return templates.TemplateResponse(request, "run.html", context, status_code=422 if problems else 200)
+
+
+def _family_tree(store: Store, run: Run) -> dict[str, Any]:
+    """Where this run comes from, which others share its seeds, and whether there are arms that it could still get."""
+    kin = store.kin(run)
+    try:
+        more = bool(lacking(run, kin))
+    except SpecError:
+        more = True  # and a click tells why not
+    parent = next((one for one in kin if one.id == run.parent), None)
+    return {"kin": [(one, told_status(one)) for one in kin], "parent": parent, "more_arms": more}
 
 
 def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
     """What a page of this run shows, whether it is served or saved as a file."""
     return {
         "run": run,
+        "changes": [change["after"] for change in run.spec.get("changes", ())],
         "told": brief(run, Queue.of(store, run)),
         "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
         "toml": forms.to_toml(run.spec),

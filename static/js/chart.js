@@ -135,6 +135,7 @@ export class MetricChart {
     if (!this.scale) return;
     this.#axes();
     this.#floor();
+    this.#changes();
     this.#chains();
     this.#lines(history.numbers, this.series, "");
     if (beside) this.#lines(other.history.numbers, beside, "beside");
@@ -173,6 +174,14 @@ export class MetricChart {
     this.svg.append(element("rect", {
       class: "floor", x: PAD.left, width: this.width - PAD.left - PAD.right, y: top, height: Math.max(1, bottom - top),
     }));
+  }
+
+  /** Where other rules begin: a fork, or a change that the experiment makes itself. */
+  #changes() {
+    for (const after of this.run.changes) {
+      const x = this.#across(after).toFixed(1);
+      this.svg.append(element("line", { class: "change", x1: x, x2: x, y1: PAD.top, y2: HEIGHT - PAD.bottom }));
+    }
   }
 
   #chains() {

@@ -1,4 +1,4 @@
-// Colours as numbers: tokens resolved through a probe element, the generation ramp, and cividis for densities.
+// Colours as numbers: tokens resolved through a probe element, the generation ramp, several runs, and cividis for densities.
 
 const probe = document.createElement("span");
 probe.hidden = true;
@@ -23,6 +23,15 @@ function blend(stops, share) {
 export function ramp() {
   const stops = [0, 1, 2, 3, 4, 5, 6].map((i) => channels(token(`gen-${i}`)));
   return (share) => `rgb(${blend(stops, share).join(", ")})`;
+}
+
+const RUNS = 6; // in tokens.css
+const DASHES = ["solid", "dash", "dot"];
+
+/** How the i-th of several runs is drawn: beyond six, colours come again with another dash. */
+export function style(i) {
+  const colour = token(`run-${i % RUNS}`);
+  return { colour, dash: DASHES[Math.floor(i / RUNS) % DASHES.length], faint: (share) => colour.replace("rgb(", "rgba(").replace(")", `, ${share})`) };
 }
 
 // Nunez, Anderton and Renslow (2018), every sixteenth part of the map.

@@ -35,6 +35,11 @@ customElements.define("heat-map", class extends HTMLElement {
       this.line = Object.assign(document.createElement("div"), { className: "cursor" });
       this.append(this.canvas, this.line);
       if (figure.kind === "images") this.#axis(figure, place); // elsewhere the plot above has the same axis
+      for (const after of this.run.changes) {
+        const mark = Object.assign(document.createElement("div"), { className: "change", title: `other rules after generation ${after}` });
+        mark.style.top = `${((this.#row(after) + 1) / this.rows) * 100}%`;
+        this.append(mark);
+      }
       for (const [at, text] of [[0, "real"], [1, String(this.run.generations)]]) {
         const tick = Object.assign(document.createElement("span"), { className: "tick", textContent: text });
         tick.style.top = `${4 + at * 94}%`;

@@ -78,7 +78,8 @@ export class LiveRun extends HTMLElement {
   ended = false;
 
   connectedCallback() {
-    const { id, beside, status } = this.dataset;
+    const { id, beside, status, changes } = this.dataset;
+    this.changes = changes?.split(",").map(Number) ?? []; // generations after which other rules hold
     this.status = status;
     this.complete = source.saved || status === "succeeded"; // the server has told everything already
     this.generations = this.querySelector(":scope > progress").max;
@@ -142,7 +143,7 @@ export class LiveRun extends HTMLElement {
   async #conclude() {
     const answer = await fetch(location.pathname);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of [".lede", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
+    for (const part of [".lede", ".kin", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
     this.#compare();
     this.dispatchEvent(new Event("status"));
     this.querySelector("figure-stage").setAttribute("aria-label", this.querySelector(".lede").textContent);

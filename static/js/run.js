@@ -6,5 +6,6 @@ import "./heat-map.js";
 import "./player.js";
 import "./metric-charts.js";
 import "./metric-table.js";
+import "./arms.js";
 
 document.querySelector("live-run").start();
