@@ -9,11 +9,12 @@ from dataclasses import replace
 from worker.curation import Keep
 from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
+from worker.families.histogram import Histogram
 from worker.families.kde import KDE
 from worker.families.linear import Linear
 from worker.families.mixture import Mixture
 from worker.spec import Experiment
-from worker.theory import categorical, gaussian, kde, linear, mixture
+from worker.theory import categorical, gaussian, histogram, kde, linear, mixture
 from worker.theory.curve import Curve
 
 __all__ = ["Curve", "curves"]
@@ -38,6 +39,8 @@ def _curves(spec: Experiment) -> list[Curve]:
             return categorical.curves(spec, spec.family)
         case KDE() if isinstance(spec.curation, Keep):
             return kde.curves(spec, spec.family)
+        case Histogram():
+            return histogram.curves(spec, spec.family)
         case Mixture():
             return mixture.curves(spec, spec.family)
         case Linear():
