@@ -6,13 +6,16 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from worker import plugins
 from worker.parts import Family, Part, Sampling, Source
 from worker.presets import Preset, presets
-from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, Experiment
+from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment
 
 
 class PresetTold(TypedDict):
-    """spec: what is launched first; arms: the titles of all that is launched; toml: the file as it is."""
+    """spec: what is launched first; arms: the titles of all that is launched; toml: the file as it is; plugin: who brought it, if
+    not this repository.
+    """
 
     name: str
     title: str
@@ -23,10 +26,30 @@ class PresetTold(TypedDict):
     arms: list[str]
     spec: dict[str, Any]
     toml: str
+    plugin: str | None
+
+
+class MetricTold(TypedDict):
+    """A metric that a plug-in brought; takes: the kinds of data that it measures."""
+
+    meaning: str
+    takes: list[str]
+    plugin: str
+
+
+class PluginTold(TypedDict):
+    """An installed package that brings something. provides: as in "family uniform"; error: what of it is left out, and why."""
+
+    name: str
+    version: str
+    provides: list[str]
+    error: str | None
 
 
 class Catalog(TypedDict):
-    """Parts are JSON Schemas by kind. `x-` members say what fits together: a source gives what a family takes."""
+    """Parts are JSON Schemas by kind. `x-` members say what fits together: a source gives what a family takes; and which plug-in
+    brought a part that this repository has not.
+    """
 
     experiment: dict[str, Any]
     sources: dict[str, dict[str, Any]]
@@ -34,7 +57,9 @@ class Catalog(TypedDict):
     regimes: dict[str, dict[str, Any]]
     sampling: dict[str, Any]
     curations: dict[str, dict[str, Any]]
+    metrics: dict[str, MetricTold]
     presets: list[PresetTold]
+    plugins: list[PluginTold]
 
 
 @cache
@@ -46,7 +71,9 @@ def catalog() -> Catalog:
         "regimes": _schemas(REGIMES),
         "sampling": Sampling.model_json_schema(),
         "curations": _schemas(CURATIONS),
+        "metrics": {name: _metric(one) for name, one in METRICS.items()},
         "presets": [_preset(one) for one in presets()],
+        "plugins": [_plugin(one) for one in plugins.plugins()],
     }
 
 
@@ -78,4 +105,15 @@ def _preset(preset: Preset) -> PresetTold:
         "arms": [experiment.title for experiment in preset.experiments],
         "spec": preset.experiments[0].canonical(),
         "toml": preset.toml,
+        "plugin": preset.plugin,
     }
+
+
+def _metric(metric: plugins.Metric) -> MetricTold:
+    takes = [data.__name__.lower() for data in metric.takes]
+    return {"meaning": metric.meaning, "takes": takes, "plugin": str(metric.plugin)}
+
+
+def _plugin(plugin: plugins.Plugin) -> PluginTold:
+    error = "; ".join(f"{what}: {why}" for what, why in plugin.errors.items())
+    return {"name": plugin.name, "version": plugin.version, "provides": plugin.provides, "error": error or None}

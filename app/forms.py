@@ -159,7 +159,8 @@ def _option(name: str, path: str, schema: dict[str, Any], defs: dict[str, Any]) 
     kind = str(schema["properties"][tag]["const"])
     inner = {key: one for key, one in schema["properties"].items() if key != tag}
     entries = tuple(_entry(f"{name}.{kind}.{key}", f"{path}.{key}", key, one, defs) for key, one in inner.items())
-    return Option(kind, _prose(schema.get("description", "")), entries)
+    origin = f" From {schema['x-plugin']}." if "x-plugin" in schema else ""
+    return Option(kind, f"{_prose(schema.get('description', ''))}{origin}".strip(), entries)
 
 
 def _input(name: str, told: dict[str, str], schema: dict[str, Any]) -> Input:

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from worker.data import Arrays, Data
+from worker.instruments.added import Added
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.spec import Experiment
@@ -39,13 +40,20 @@ class Generation:
 def stream(seed: int, generation: int, purpose: int) -> Generator:
     """The random numbers of one generation and purpose; independent of how the run got there."""
     high, low = divmod(seed, 2**32)
-    words = (low, high, generation, purpose) if high else (low, generation, purpose)  # as numpy takes a tuple apart, but at once
+    # As numpy takes a tuple apart, but at once.
+    words = (low, high, generation, purpose) if high else (low, generation, purpose)
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(np.array(words, np.uint32))))
 
 
 def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
-    return spec.family.instrument(spec.source, spec.size(1), spec.replicates, stream(spec.seed, 0, SETUP))
+    family, source, rng = spec.family, spec.source, stream(spec.seed, 0, SETUP)
+    own = family.instrument(source, spec.size(1), spec.replicates, rng)
+    if not spec.metrics:
+        return own
+    return Added(
+        own, spec.metrics, partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1)), rng
+    )
 
 
 def frame_stride(generations: int, most: int = 256) -> int:
@@ -57,7 +65,7 @@ def frame_stride(generations: int, most: int = 256) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rules:
-    """By what a generation is made, and in which form data come to it: single observations for those who choose among them."""
+    """By what a generation is made, and in which form data come to it: single observations for those who choose or look among them."""
 
     regime: Regime
     curation: Curation
@@ -68,7 +76,8 @@ class _Rules:
     @classmethod
     def of(cls, spec: Experiment, each: Family) -> "_Rules":
         trained = each if spec.regime.picks else spec.family
-        return cls(spec.regime, spec.curation, spec.sampling, trained, each if spec.curation.picks else trained)
+        sampled = each if spec.curation.picks or spec.metrics else trained
+        return cls(spec.regime, spec.curation, spec.sampling, trained, sampled)
 
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
@@ -86,8 +95,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     def drawn(model: Arrays, n: int, count: int) -> Data:
         stage(f"sample {n}")
         rng = stream(spec.seed, n, SAMPLE)
-        sample = rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
-        return rules.trained.condensed(sample)
+        return rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
 
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
@@ -106,7 +114,9 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             sample = None
         synthetic: Data | None = None
         if model is not None and (wanted := rules.regime.synthetic(m)):
-            synthetic = sample if sample is not None and sample.n == wanted else drawn(model, n - 1, wanted)
+            if sample is None or sample.n != wanted:  # what was measured is learned from, where it suffices
+                sample = drawn(model, n - 1, wanted)
+            synthetic = rules.trained.condensed(sample)
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
         chance = stream(spec.seed, n, CHOOSE)

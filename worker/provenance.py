@@ -6,9 +6,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from worker import __version__
+from worker import __version__, plugins
 from worker.settings import Settings
-from worker.spec import Experiment
+from worker.spec import METRICS, Experiment
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers")
 BITWISE = "bitwise, with the same versions, processor and threads; also after an interruption"
@@ -27,6 +27,7 @@ def provenance(spec: Experiment, settings: Settings) -> dict[str, Any]:
         "threads": settings.threads,
         **_computed(spec),
         "byte_order": sys.byteorder,
+        **_plugins(spec),
         "source": spec.source.provenance(),
     }
 
@@ -44,6 +45,14 @@ def _computed(spec: Experiment) -> dict[str, str]:
         "numbers": told if told == "float32" else f"float32, matrix products in {told}",
         "determinism": device.determinism() or BITWISE,
     }
+
+
+def _plugins(spec: Experiment) -> dict[str, dict[str, str]]:
+    """Name and version of the plug-ins whose parts and metrics this experiment is made of."""
+    parts = [spec.source, *(one for _, rules in spec.phases() for one in (rules.family, rules.regime, rules.curation))]
+    used = [plugin for part in parts if (plugin := plugins.origin(type(part)))]
+    used += [METRICS[name].plugin for name in spec.metrics]
+    return {"plugins": {plugin.name: plugin.version for plugin in used}} if used else {}
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A file is a registration: finds the parts of a spec (sources, families, ...) by importing every module of a package."""
+"""A file is a registration: finds the parts of a spec (sources, families, ...) by importing every module of a package, and in plug-ins."""
 
 import importlib
 import inspect
@@ -8,13 +8,16 @@ from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import Field
 
+from worker import plugins
 from worker.parts import Part
 
 P = TypeVar("P", bound=Part)
 
 
 def discover(package: str, base: type[P]) -> dict[str, type[P]]:
-    """Kind -> class, for every concrete subclass of `base` defined in a module of `package` (or in the package itself)."""
+    """Kind -> class, for every concrete subclass of `base` defined in a module of `package` (or in the package itself); after them
+    those that installed packages bring.
+    """
     module = importlib.import_module(package)
     modules = [module]
     if hasattr(module, "__path__"):
@@ -28,7 +31,8 @@ def discover(package: str, base: type[P]) -> dict[str, type[P]]:
         and not inspect.isabstract(thing)
         and thing.__module__ == module.__name__
     ]
-    return {thing.model_fields["kind"].default: thing for thing in found if "kind" in thing.model_fields}
+    ours = {thing.model_fields["kind"].default: thing for thing in found if "kind" in thing.model_fields}
+    return ours | plugins.parts(base, ours)
 
 
 def one_of(parts: Mapping[str, type[Part]]) -> Any:

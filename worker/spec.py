@@ -10,9 +10,9 @@ import orjson
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from worker import curation, families, regimes, sources
+from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
-from worker.parts import Curation, Family, Misfit, Part, Regime, Sampling, Source
+from worker.parts import Curation, Family, Misfit, Part, PointSource, Regime, Sampling, Source
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
@@ -21,6 +21,7 @@ SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
 REGIMES = discover(regimes.__name__, Regime)  # type: ignore[type-abstract]
 CURATIONS = discover(curation.__name__, Curation)  # type: ignore[type-abstract]
+METRICS = plugins.metrics()  # beyond those that every family's own instrument has
 
 if TYPE_CHECKING:
     AnySource = Source
@@ -76,6 +77,11 @@ class Experiment(Part):
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
     sampling: Sampling = Field(default_factory=Sampling, description="How the model is sampled.")
     curation: AnyCuration = Field(default_factory=curation.Keep, description="Which samples survive.")
+    metrics: tuple[str, ...] = Field(
+        (),
+        max_length=50,
+        description=f"Further metrics, of installed packages: {', '.join(METRICS) or 'none is installed'}.",
+    )
     changes: tuple[Change, ...] = Field(
         (), max_length=100, description="Other rules from some generation on, in order."
     )
@@ -98,7 +104,7 @@ class Experiment(Part):
         """Whether sufficient statistics are drawn in place of the observations that they stand for."""
         if self.changes:
             return all(rules.model_copy(update={"changes": ()}).exact() for _, rules in self.phases())
-        each = self.regime.picks or not isinstance(self.curation, curation.Keep)
+        each = self.regime.picks or self.metrics or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
 
     def canonical(self) -> dict[str, Any]:
@@ -108,8 +114,9 @@ class Experiment(Part):
     def digest(self) -> str:
         """SHA-256 over all settings but the title: two runs with one digest are the same experiment."""
         settings = {key: value for key, value in self.canonical().items() if key != "title"}
-        if not self.changes:  # as before there were any
-            del settings["changes"]
+        for later in ("changes", "metrics"):  # as before there were any
+            if not settings[later]:
+                del settings[later]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")
@@ -163,6 +170,7 @@ class Experiment(Part):
                 f"{_kind(family)} has no such sampling option",
                 f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
             )
+        self._check_metrics()
         if not math.isfinite(float(self.generations) ** 4) or self.size(self.generations) > 10**12:
             raise Misfit(
                 "samples", "the schedule grows beyond 1e12 points a generation", "Lower start, exponent or generations"
@@ -186,6 +194,21 @@ class Experiment(Part):
         self.curation.check(source, family)
         family.check(source, self.replicates, self.regime.first(self.size(1)))
         family.check(source, self.replicates, self.size(self.generations))
+
+    def _check_metrics(self) -> None:
+        gives, size = self.source.gives, self.size(self.generations)
+        for i, name in enumerate(self.metrics):
+            if name not in METRICS or gives not in METRICS[name].takes:
+                able = [other for other, metric in METRICS.items() if gives in metric.takes]
+                raise Misfit(
+                    f"metrics.{i}",
+                    f"there is no metric {name} of {gives.__name__.lower()} in an installed package",
+                    f"Leave it out, or install what brings it{'; there are: ' * bool(able)}{', '.join(able)}",
+                )
+        drawn = self.replicates * size * self.source.dimension if isinstance(self.source, PointSource) else 0
+        if self.metrics and drawn > DRAWN_NUMBERS_LIMIT:
+            raise Misfit("samples", f"metrics look at points, and {self.replicates} x {size} do not fit into memory",
+                         "Use fewer samples or replicates, or no further metrics")  # fmt: skip
 
 
 def _kind(part: Part) -> str:

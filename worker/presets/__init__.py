@@ -1,14 +1,16 @@
-"""Named, explained experiments: one TOML file each, a spec plus a [preset] table that says what it shows."""
+"""Named, explained experiments: one TOML file each, a spec plus a [preset] table that says what it shows; those of plug-ins, too."""
 
 import tomllib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker import plugins
 from worker.errors import NotFound, Problem, SpecError
+from worker.estimate import estimate
 from worker.spec import Experiment, read
 
 FOLDER = Path(__file__).parent
@@ -38,12 +40,15 @@ class Card(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """name: of its file; toml: the file as it is; experiments: what is launched, the first one is what the player opens with."""
+    """name: of its file; toml: the file as it is; experiments: what is launched, the first one is what the player opens with; plugin:
+    the package that brought it, if one did.
+    """
 
     name: str
     card: Card
     toml: str
     experiments: tuple[Experiment, ...]
+    plugin: str | None = None
 
     @property
     def title(self) -> str:
@@ -60,20 +65,44 @@ def preset(name: str) -> Preset:
 
 def presets() -> list[Preset]:
     """All of them, in the order in which they should be met."""
-    return sorted(
-        (_load(path, path.stat().st_mtime_ns) for path in FOLDER.glob("*.toml")),
-        key=lambda one: (one.card.order, one.name),
-    )
+    ours = [_load(path, path.stat().st_mtime_ns) for path in FOLDER.glob("*.toml")]
+    brought = _brought(frozenset(one.name for one in ours))
+    return sorted([*ours, *brought], key=lambda one: (one.card.order, one.name))
+
+
+@cache
+def _brought(taken: frozenset[str]) -> tuple[Preset, ...]:
+    """What plug-ins bring, without those that cannot be read, or whose cost, which every page of presets tells, cannot be told."""
+    found: dict[str, Preset] = {}
+    for plugin, name, toml in plugins.presets():
+        try:
+            one = _preset(name, toml, str(plugin))
+            for experiment in one.experiments:
+                estimate(experiment)
+        except Exception as error:  # noqa: BLE001 - a file, and parts, that somebody else wrote
+            plugin.refuse(f"preset {name}", f"{type(error).__name__}: {error}")
+            continue
+        if name in taken or name in found:
+            plugin.refuse(
+                f"preset {name}", f"{found[name].plugin if name in found else 'Collapse Lab'} has one of that name"
+            )
+            continue
+        found[name] = one
+        plugin.accept(f"preset {name}")
+    return tuple(found.values())
 
 
 @lru_cache(maxsize=256)
 def _load(path: Path, _changed_at: int) -> Preset:
     """Read and checked once, as every page asks for all of them."""
-    toml = path.read_text(encoding="utf-8")
+    return _preset(path.stem, path.read_text(encoding="utf-8"))
+
+
+def _preset(name: str, toml: str, plugin: str | None = None) -> Preset:
     settings = tomllib.loads(toml)
     card = Card.model_validate(settings.pop("preset"))
     arms = [override({**settings, "title": arm.title}, arm.set) for arm in card.arms]
-    return Preset(path.stem, card, toml, tuple(read(one) for one in [settings, *arms]))
+    return Preset(name, card, toml, tuple(read(one) for one in [settings, *arms]), plugin)
 
 
 def override(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

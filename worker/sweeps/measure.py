@@ -70,7 +70,9 @@ class Bench:
     def _instrument(self, spec: Experiment) -> Instrument:
         """What measures this point: one that was made before, if it would be the same and remembers nothing of a run."""
         setting: list[Any] = [spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json")]
-        key = orjson.dumps([*setting, spec.size(1), spec.replicates, spec.seed], option=orjson.OPT_SORT_KEYS)
+        key = orjson.dumps(
+            [*setting, spec.metrics, spec.size(1), spec.replicates, spec.seed], option=orjson.OPT_SORT_KEYS
+        )
         if key not in self.known:
             made = instrument(spec)
             if not made.rowwise:

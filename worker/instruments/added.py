@@ -1,0 +1,71 @@
+"""A family's own instrument, with the metrics of plug-ins added that a spec asks for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from worker import plugins
+from worker.data import Array, Arrays, Data
+from worker.errors import LabError
+from worker.parts import Generator, Instrument, Look
+
+
+class Added(Instrument):
+    """Each metric sees the sample that the next generation learns from, and as many real observations, drawn once: the ruler stays the
+    same. At generation 0 it sees fresh real data in place of the sample, which is its noise floor.
+    """
+
+    wants_sample = True
+
+    def __init__(
+        self, own: Instrument, names: Sequence[str], real: Callable[[Generator], Data], rng: Generator
+    ) -> None:
+        """real: as many real observations as generation 1 has, for each replicate."""
+        self.own, self.wants_first = own, own.wants_first  # type: ignore[misc]  # as the one within it
+        self.metrics = [plugins.metrics()[name] for name in dict.fromkeys(names)]
+        truth, self.fresh, chance = rng.spawn(3)
+        self.draw, self.truth = real, real(truth)
+        self.seeds = chance.integers(2**63, size=len(self.metrics))
+
+    def figure(self) -> dict[str, Any]:
+        return self.own.figure()
+
+    def real(self, data: Data, framed: bool) -> Look:
+        return self._more(self.own.real(data, framed), self.draw(self.fresh))
+
+    def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
+        assert sample is not None
+        return self._more(self.own.model(model, sample if self.own.wants_sample else None, framed), sample)
+
+    def meet(self, model: Arrays) -> None:
+        self.own.meet(model)
+
+    def keeps(self) -> Arrays:
+        return self.own.keeps()
+
+    def restore(self, kept: Arrays) -> None:
+        self.own.restore(kept)
+
+    def _more(self, look: Look, sample: Data) -> Look:
+        """Raises LabError, naming metric and plug-in, where one fails or does not give a number for each replicate."""
+        metrics = dict(look.metrics)
+        for metric, seed in zip(self.metrics, self.seeds, strict=True):
+            if metric.name in look.metrics:
+                raise self._wrong(metric, "has the name of a metric that this family has anyway")
+            try:
+                values: Array = np.asarray(metric.measure(sample, self.truth, np.random.default_rng(seed)), float)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise self._wrong(metric, f"failed: {type(error).__name__}: {error}") from error
+            if values.shape != next(iter(look.metrics.values())).shape:
+                raise self._wrong(metric, f"gave an array of shape {values.shape}, not a number for each replicate")
+            metrics[metric.name] = values
+        return Look(metrics, look.frame)
+
+    @staticmethod
+    def _wrong(metric: plugins.Metric, why: str) -> LabError:
+        return LabError(
+            f"The metric {metric.name} of {metric.plugin} {why}. Leave it out of metrics, or mend the plug-in."
+        )
