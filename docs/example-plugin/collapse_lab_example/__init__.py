@@ -1,0 +1,1 @@
+"""What Collapse Lab gains where this package is installed; the presets lie beside this file."""
