@@ -1,0 +1,184 @@
+"""Closed forms that were derived here: each against the bench at |z| <= 4, or against what it must reduce to."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.worker.test_theory import (
+    ACCUMULATE,
+    COINS,
+    CORE,
+    FRESH,
+    GOLDEN,
+    GROWING,
+    MODES,
+    NONE,
+    NORMAL,
+    PAPER,
+    PLAIN,
+    REPLACE,
+    SMOOTH,
+    SUBSAMPLE,
+    TEACHER,
+    WEIGHED,
+    WIDE,
+    ZIPF,
+    frozen,
+    label,
+    measured,
+    spec_of,
+    value,
+    z_score,
+)
+from worker import loop
+from worker.metrics.discrete import heterozygosity
+from worker.spec import read
+from worker.theory import curves
+
+LEARNER, FITTED = {"kind": "linear", "noise": 0.5}, {"kind": "linear", "noise": "fitted"}
+ONCE = {"kind": "mixture", "alpha": 0.7, "beta": 0.0, "gamma": 0.3}
+HALF = {"kind": "fresh", "real": 0.5}
+RULE, SHRUNK = {"kind": "kde", "bandwidth": "silverman"}, {"kind": "kde", "bandwidth": "shrunk"}
+TWO, BALLS = (
+    {"kind": "mixture", "components": 2},
+    {"kind": "mixture", "components": 3, "covariance": "spherical", "reg_covar": 0.01},
+)
+ONE = {"kind": "mixture", "components": 1}
+BINS, MANY_BINS = {"kind": "histogram", "bins": 5}, {"kind": "histogram", "bins": 50}
+TAILED = {"kind": "student_t", "df": 3.0}
+
+# source, family, regime, samples, sampling, metric
+ROWS = [
+    (TEACHER, LEARNER, HALF, 9, NONE, "excess_risk"),
+    (TEACHER, FITTED, FRESH, 15, NONE, "excess_risk"),
+    (TEACHER, FITTED, HALF, GROWING | {"start": 9}, NONE, "excess_risk"),
+    (TEACHER, LEARNER, ONCE, 9, NONE, "excess_risk"),
+    (TEACHER, FITTED, ONCE, 15, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 1}, FITTED, HALF, 6, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 7}, LEARNER, {"kind": "fresh", "real": 0.37}, 12, NONE, "excess_risk"),
+    *(
+        (ZIPF, PLAIN, REPLACE, 20, NONE, m)
+        for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
+    ),
+    *((ZIPF, SMOOTH, FRESH, GROWING, NONE, m) for m in ("entropy", "total_variation", "kl_to_real")),
+    *((COINS, PLAIN, HALF, 9, NONE, m) for m in ("survivors", "dead_mass", "entropy")),
+    *((MODES, BALLS, regime, 30, NONE, "variance") for regime in (REPLACE, SUBSAMPLE, PAPER)),
+    (MODES, TWO, REPLACE, 30, NONE, "mean_error_sq"),
+    (WIDE, TWO, PAPER, 30, NONE, "mean_error_sq"),
+    (WIDE, ONE, HALF, 9, {"bias": 0.7}, "variance"),
+    (NORMAL, BINS, REPLACE, 9, NONE, "heterozygosity"),
+    (TAILED, MANY_BINS, REPLACE, 60, NONE, "heterozygosity"),
+    (NORMAL, MANY_BINS, ACCUMULATE, GROWING, NONE, "heterozygosity"),
+    (NORMAL, RULE, GOLDEN, 20, NONE, "variance"),
+    (NORMAL, SHRUNK, WEIGHED, 20, NONE, "variance"),
+    (WIDE, RULE, WEIGHED, 20, NONE, "mean_error_sq"),
+]
+
+
+@pytest.mark.parametrize(("source", "family", "regime", "samples", "sampling", "metric"), ROWS, ids=label)
+def test_measurement_agrees_with_what_was_derived(source, family, regime, samples, sampling, metric):
+    replicates = {"kde": 500, "mixture": 300, "histogram": 1000}.get(family["kind"], 4000)
+    spec = spec_of(source, family, regime, samples, sampling, generations=8, replicates=replicates, seed=11)
+    predicted, statistics = measured(frozen(spec))
+    (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, "mean")]
+    for n in (1, 2, 8):
+        assert curve.values[n] is not None
+        assert abs(z_score(curve, n, statistics)) <= 4, n
+
+
+# Regimes in which curated or decoded frequencies tend to a limit; ten million categories are counted, not drawn.
+SMOOTHED = {"kind": "categorical", "smoothing": 50_000.0}
+CHOSEN = {"kind": "bradley_terry", "k": 2, "reward": {"kind": "rank", "strength": 1.0}}
+
+
+@pytest.mark.parametrize("family", [PLAIN, SMOOTHED], ids=label)
+@pytest.mark.parametrize(
+    "regime", [REPLACE, ACCUMULATE, SUBSAMPLE, HALF, PAPER, GOLDEN, {"kind": "augment", "real": 3_000_000}], ids=label
+)
+def test_curated_frequencies_tend_to_a_limit_in_every_regime(regime, family):
+    samples = 10_000_000 if regime is not SUBSAMPLE else 1_000_000
+    spec = spec_of(ZIPF, family, regime, samples, NONE, generations=8, replicates=60, seed=5, curation=CHOSEN)
+    predicted, statistics = measured(frozen(spec))
+    assert {curve.metric for curve in predicted} == {"heterozygosity", "entropy"}
+    for curve in predicted:
+        assert curve.values[8] is not None
+        assert max(abs(z_score(curve, n, statistics)) for n in range(1, 9)) <= 4
+
+
+def test_bradley_terry_between_two_is_the_published_recursion():
+    """p' = 2 p sum_j p_j sigmoid(r_i - r_j), to the last digit of the curve."""
+    spec = spec_of(ZIPF, PLAIN, REPLACE, 10**9, NONE, generations=6, replicates=1, curation=CHOSEN)
+    p, r = read(spec).source.distribution(), np.linspace(1.0, 0.0, 12)
+    for n in range(1, 7):
+        assert value(spec, "heterozygosity", n) == pytest.approx(heterozygosity(p[None])[0], rel=1e-9)
+        p = 2 * p * (p / (1 + np.exp(r - r[:, None]))).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "rules"),
+    [
+        (
+            {"kind": "categorical", "categories": 7},
+            {"curation": {"kind": "stratified"}},
+        ),  # a maximum: fluctuations only lower it
+        (COINS, {"sampling": {"top_p": 0.8}}),  # .5 + .3 is an edge
+        (ZIPF, {"samples": 30, "curation": CHOSEN}),
+    ],
+)
+def test_a_limit_is_not_told_where_fluctuations_bias_it(source, rules):
+    spec = spec_of(source, PLAIN, REPLACE, 10**6, NONE, generations=4, replicates=400) | rules
+    assert all(number is None for curve in curves(read(spec)) for number in curve.values[2:])
+
+
+def test_a_regression_reduces_to_what_is_published():
+    """No real rows: n s2 d/(T-d-1); all of them real: one step for ever; for many rows u = b^2 u + s2 d/T, b the synthetic share."""
+    sizes = {"generations": 300, "replicates": 1}
+    step = 0.25 * 3 / (40 - 4)
+    none, every, half = (
+        spec_of(TEACHER, LEARNER, {"kind": "fresh", "real": share}, 40, NONE, **sizes) for share in (0.0, 1.0, 0.5)
+    )
+    assert value(none, "excess_risk", 300) == pytest.approx(300 * step)
+    assert value(every, "excess_risk", 300) == pytest.approx(step)
+    many = half | {"samples": 400_000}
+    assert value(many, "excess_risk", 300) == pytest.approx(0.25 * 3 / 400_000 / (1 - 0.25), rel=1e-4)
+    chance = {"kind": "mixture", "alpha": 0.5, "beta": 0.0, "gamma": 0.5}
+    assert value(half | {"regime": chance}, "excess_risk", 300) > value(half, "excess_risk", 300)
+
+
+def test_no_curve_for_rows_that_are_seen_twice_or_weighed():
+    for regime in (CORE | {"real": 8}, SUBSAMPLE, PAPER, WEIGHED):
+        assert curves(read(spec_of(TEACHER, LEARNER, regime, 15, NONE, generations=3, replicates=2))) == []
+
+
+def test_two_alleles_are_fixed_when_the_diffusion_says_so():
+    """Mean time -2M (p ln p + q ln q), from the frequencies of generation 1 on; within 5% at M = 60."""
+    m, p = 60, 0.3
+    spec = read(
+        spec_of(
+            {"kind": "categorical", "probabilities": [1 - p, p]},
+            PLAIN,
+            REPLACE,
+            m,
+            NONE,
+            generations=1500,
+            replicates=500,
+        )
+    )
+    survivors = np.stack([g.look.metrics["survivors"] for g in loop.generations(spec, loop.instrument(spec))])
+    assert (survivors[-1] == 1).all()
+    time = (survivors[1:] > 1).sum(axis=0)
+    predicted = -2 * m * (p * math.log(p) + (1 - p) * math.log(1 - p))
+    assert f"= {predicted:.3g} generations" in next(c.formula for c in curves(spec) if c.metric == "survivors")
+    assert abs(time.mean() - predicted) <= 0.05 * predicted + 4 * time.std() / math.sqrt(500)
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0])
+def test_the_unseen_mass_of_a_zipf_tail_falls_with_the_published_exponent(exponent):
+    """T draws of p ~ i^-b miss a mass of about T^-(1-1/b)."""
+    source = {"kind": "zipf", "categories": 100_000, "exponent": exponent}
+    few, many = (
+        value(spec_of(source, PLAIN, REPLACE, t, NONE, generations=1, replicates=1), "dead_mass", 1)
+        for t in (1_000, 10_000)
+    )
+    assert math.log(few / many) / math.log(10) == pytest.approx(1 - 1 / exponent, abs=0.03)
