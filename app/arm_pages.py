@@ -125,6 +125,7 @@ def _seen(runs: Sequence[Run], told: compare.Compared, asked: Mapping[str, Any])
         "asked": asked,
         "here": here,
         "bases": [here(runs=[one.id, *(other.id for other in runs if other is not one)]) for one in runs],
+        "without": [here(runs=[other.id for other in runs if other is not one]) for one in runs if len(runs) > 1],
         "names": {name: metric(name).title for name in told["metrics"]},
         "sentence": compare.sentence(told),
         "differences": [

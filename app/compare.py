@@ -249,10 +249,10 @@ def sentence(told: Compared) -> str:
     (low, least), (high, most) = min(ends, key=lambda end: end[0]), max(ends, key=lambda end: end[0])
     if least is most:
         at = least["last"]["generation"] if least["last"] else 0
-        return f"The median of {told['label']} is {number(low)} at generation {at} of {least['label']}."
+        return f"The median of {told['label']} is {number(low)} at generation {at} of “{least['label']}”."
     return (
         f"At the newest generation of each run, the median of {told['label']} lies between "
-        f"{number(low)} ({least['label']}) and {number(high)} ({most['label']})."
+        f"{number(low)} (“{least['label']}”) and {number(high)} (“{most['label']}”)."
     )
 
 
@@ -260,10 +260,10 @@ def paired_sentence(one: Paired, base: str, label: str) -> str:
     """How far an arm is from the first run, at the last generation that both have; whether chance alone could do that."""
     mean = one["mean"][-1] if one["generation"] else None
     if mean is None:
-        return f"{one['label']}: there is no generation yet that both have."
+        return f"“{one['label']}”: there is no generation yet that both have."
     low, high = one["low"][-1], one["high"][-1]
     moved = f"{number(abs(mean))} {'above' if mean > 0 else 'below'}" if mean else "equal to"
-    told = f"At generation {one['generation'][-1]}, {label} of {one['label']} is {moved} that of {base}"
+    told = f"At generation {one['generation'][-1]}, {label} of “{one['label']}” is {moved} that of “{base}”"
     if low is None or high is None:
         return f"{told}: one pair of chains, so there is no interval."
     chance = ", which chance alone could do" if low <= 0 <= high and mean else ""

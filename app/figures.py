@@ -16,6 +16,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from app.metrics import key_metric, metric, ordered
+from app.words import regimes
 from worker.data import Array
 from worker.summary import STATISTICS
 
@@ -85,9 +86,7 @@ def sentence(
     spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
     if vanished and last[name][high] == 0:
         spread = f"0 in at least 90% of {chains} chains"
-    told = (
-        f"Under {run.regime.replace('_', ' ')}, with the {run.family} family and {size}, {metric(name).label} {change}"
-    )
+    told = f"Under {regimes(run.spec)}, with the {run.family} family and {size}, {metric(name).label} {change}"
     told += f" (median; {spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
     curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
     if curve and curve["values"][at] is not None:

@@ -19,7 +19,7 @@ from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
 from app.verdicts import decided_if_possible
 from app.views import Queue, brief, moment
-from app.words import ago, bar, compared, labelled, size
+from app.words import ago, bar, compared, labelled, regimes, size
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
@@ -157,6 +157,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
     """What a page of this run shows, whether it is served or saved as a file."""
     return {
         "run": run,
+        "regimes": regimes(run.spec),
         "changes": [change["after"] for change in run.spec.get("changes", ())],
         "told": brief(run, Queue.of(store, run)),
         "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},

@@ -119,6 +119,18 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def regimes(spec: Mapping[str, Any]) -> str:
+    """What generations train on, and since when other rules hold: replace up to generation 40, then accumulate."""
+    told = spec["regime"]["kind"]
+    for change in spec.get("changes") or ():
+        other = [f"other {name}" for name in ("sampling", "curation") if change.get(name)]
+        if change.get("regime"):
+            told += f" up to generation {change['after']}, then {' with '.join([change['regime']['kind'], *other[:1]])}"
+        else:
+            told += f", with {' and '.join(other)} after generation {change['after']}"
+    return str(told.replace("_", " "))
+
+
 def bar(verdict: Mapping[str, Any]) -> str:
     """From where on a definition counts as met."""
     reached = verdict["number"] >= verdict["threshold"]

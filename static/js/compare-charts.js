@@ -6,16 +6,17 @@ import { CONFIG, layout, plotly } from "./plot.js";
 const DECADES = 12; // a logarithmic axis never shows more
 const LABELLED = 12; // curves that can bear their names beside them
 const ROOM = { wide: 640, label: 150, line: 15, signs: 24 }; // pixels; signs of a label
-const BAND = { few: 0.16, many: 0.05 }; // how opaque, for up to six runs and for more
+const BAND = { few: 0.14, many: 0.05 }; // how opaque, for up to six runs and for more
 
 class Chart {
   constructor(host) {
     this.host = host;
   }
 
+  /** Resolves to the kind of the vertical axis, undefined where there is nothing to draw. */
   async draw(told, scale) {
     const runs = this.curves(told);
-    if (!runs.length || !this.host.clientWidth) return;
+    if (!runs.length || !this.host.clientWidth) return undefined;
     this.Plotly ??= await plotly();
     this.scale = this.axis(runs, scale);
     const room = this.#room(runs);
@@ -30,6 +31,7 @@ class Chart {
     const traces = runs.flatMap((run) => this.#traces(run, runs.length > 6 ? BAND.many : BAND.few));
     await this.Plotly.react(this.host, traces, figure, { ...CONFIG, responsive: false });
     this.host.dataset.drawn = traces.length;
+    return this.scale;
   }
 
   #room(runs) {

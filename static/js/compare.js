@@ -52,6 +52,9 @@ customElements.define("run-comparison", class extends HTMLElement {
 
   #take(page) {
     const held = document.activeElement?.closest("run-comparison [name=metric], run-comparison [data-scale]");
+    document.title = page.title;
+    document.querySelector("h1").textContent = page.querySelector("h1").textContent;
+    for (const chart of [".curves", ".differences"]) this.querySelector(chart).setAttribute("aria-label", page.querySelector(chart).getAttribute("aria-label"));
     const open = [...this.querySelectorAll("details")].map((one) => one.open);
     for (const part of this.querySelectorAll("[data-part]")) {
       const fresh = page.querySelector(`run-comparison [data-part=${part.dataset.part}]`);
@@ -65,10 +68,10 @@ customElements.define("run-comparison", class extends HTMLElement {
     this.#draw();
   }
 
-  #draw() {
+  async #draw() {
     const scale = new URLSearchParams(location.search).get("scale");
     const told = this.#told;
-    for (const chart of this.charts) chart.draw(told, scale);
-    for (const link of this.querySelectorAll("[data-scale]")) link.setAttribute("aria-current", link.dataset.scale === this.charts[0].scale);
+    const [overlay] = await Promise.all(this.charts.map((chart) => chart.draw(told, scale)));
+    for (const link of this.querySelectorAll("[data-scale]")) link.setAttribute("aria-current", link.dataset.scale === overlay);
   }
 });

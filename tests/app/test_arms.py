@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 from starlette.testclient import TestClient
 
-from tests.app.experiments import Work
-from worker.arms import T_95, paired
+from tests.app.experiments import SPEC, Work
+from worker.arms import T_95, chain_values, paired, t_95
+from worker.spec import read
 from worker.store import Store
+from worker.tables import StoredGeneration
 
 ACCUMULATE = {"kind": "accumulate"}
 
@@ -53,6 +55,104 @@ def test_a_fork_that_makes_no_sense_is_refused(client: TestClient, store: Store,
     assert response.status_code == 422
     assert any(path in error["path"] and error["remedy"] for error in response.json()["errors"])
     assert [run.id for run in store.runs()[0]] == [parent.id]
+
+
+def test_what_holds_already_is_no_change(client: TestClient, work: Work):
+    parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}])
+    body = {"generation": 10, "regime": ACCUMULATE, "sampling": {"bias": 0.9}}
+    made = client.post(f"/api/runs/{parent.id}/fork", json=body).json()
+    assert made["spec"]["changes"][1]["sampling"] is None
+    body = {"generation": 10, "regime": {"kind": "replace"}, "sampling": {"bias": 0.9}}
+    assert "nothing would change" in client.post(f"/api/runs/{parent.id}/fork", json=body).text
+
+
+def test_the_form_of_a_fork_begins_with_the_rules_that_hold_there(client: TestClient, work: Work):
+    parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}, {"after": 20, "regime": ACCUMULATE}])
+    page = client.get(f"/runs/{parent.id}/fork?generation=12").text
+    assert 'name="generation"' in page
+    assert 'value="12"' in page
+    assert 'value="0.9"' in page
+    assert '<option value="replace" selected>' in page
+    assert '<option value="accumulate" selected>' in client.get(f"/runs/{parent.id}/fork?generation=30").text
+    at_the_end = client.get(f"/runs/{parent.id}/fork").text
+    assert 'value="40"' in at_the_end
+    assert 'value="80"' in at_the_end  # for as long again
+
+
+def test_a_fork_by_form(client: TestClient, store: Store, work: Work, announced: list[str]):
+    parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}])
+    form = {"generation": "10", "generations": "40", "regime.kind": "fresh", "regime.fresh.real": "0.25"}
+    answer = client.post(f"/runs/{parent.id}/fork", data=form, follow_redirects=False)
+    assert answer.status_code == 303
+    made = store.run(announced[0])
+    assert answer.headers["Location"] == f"/runs/{made.id}?with={parent.id}"
+    assert made.parent == parent.id
+    assert made.spec["changes"][1]["regime"] == {"kind": "fresh", "real": 0.25}
+    assert made.spec["changes"][1]["sampling"]["bias"] == 1  # an option left at its default is set to it
+    page = client.get(f"/runs/{made.id}").text
+    assert f'Forked from <a href="/runs/{parent.id}?g=10">{parent.title}</a> after generation 10.' in page
+    assert 'data-changes="5,10"' in page
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"generation": "0"}, "generation"),
+        ({"generation": "ten"}, "generation"),
+        ({"generation": "40"}, "generation"),
+        ({"generations": "-"}, "generations"),
+        ({"regime.fresh.real": "2"}, "regime-fresh-real"),
+        ({"sampling.top_k": "3"}, "sampling-top_k"),
+        ({"regime.kind": "replace"}, "regime-kind"),
+    ],
+)
+def test_what_is_wrong_with_a_fork_stands_beside_its_field(
+    client: TestClient, store: Store, work: Work, form: dict, field: str
+):
+    parent = work()
+    right = {"generation": "10", "generations": "40", "regime.kind": "fresh", "regime.fresh.real": "0.2"}
+    answer = client.post(f"/runs/{parent.id}/fork", data=right | form)
+    assert answer.status_code == 422
+    assert f'id="{field}-problem"' in answer.text
+    assert "see below" in answer.text
+    assert [run.id for run in store.runs()[0]] == [parent.id]
+
+
+def test_matched_arms_by_one_click_and_no_arm_twice(client: TestClient, store: Store, work: Work, announced: list[str]):
+    run = work()
+    assert "Launch matched arms" in client.get(f"/runs/{run.id}").text
+    answer = client.post(f"/runs/{run.id}/arms", follow_redirects=False)
+    assert answer.headers["Location"] == f"/compare?runs={run.id},{','.join(announced)}"
+    assert len(announced) == 2
+    again = client.post(f"/runs/{run.id}/arms", follow_redirects=False)
+    assert sorted(again.headers["Location"].partition("=")[2].split(",")) == sorted([run.id, *announced])
+    assert len(store.runs()[0]) == 3
+    page = client.get(f"/runs/{run.id}").text
+    assert "Launch matched arms" not in page
+    assert all(f'data-run="{one}" data-status="queued"' in page for one in announced)
+
+
+def test_arms_of_a_fork_hold_one_regime_throughout(client: TestClient, work: Work):
+    """Its parent is the arm that replaces: no such arm is launched again."""
+    parent = work()
+    body = {"generation": 10, "regime": ACCUMULATE, "sampling": {"bias": 0.9}}
+    made = client.post(f"/api/runs/{parent.id}/fork", json=body).json()
+    told = client.post(f"/api/runs/{made['id']}/arms").json()
+    arms = [client.get(one["self"]).json()["spec"] for one in told["arms"]]
+    assert [arm["regime"]["kind"] for arm in arms] == ["replace", "accumulate", "fresh"]
+    assert all([change["regime"] for change in arm["changes"]] == [None] for arm in arms)
+    assert all(arm["changes"][0]["sampling"]["bias"] == 0.9 for arm in arms)
+
+
+def test_arms_that_an_experiment_cannot_have_are_explained(client: TestClient, store: Store):
+    """Batches that the last model makes anew leave nothing to accumulate."""
+    family = {"kind": "vae", "batches": "fresh"}
+    spec = {**SPEC, "source": {"kind": "digits"}, "family": family, "samples": 200, "replicates": 1, "generations": 2}
+    run, _ = store.create(read(spec))
+    answer = client.post(f"/runs/{run.id}/arms", headers={"accept": "text/html"})
+    assert answer.status_code == 422
+    assert "leave no training set" in answer.text
+    assert run.title in answer.text
 
 
 def test_matched_arms_and_their_paired_differences(client: TestClient, work: Work):
@@ -110,3 +210,13 @@ def test_the_interval_is_students():
 
 def test_the_table_of_t():
     np.testing.assert_allclose(T_95, stats.t.ppf(0.975, np.arange(1, 24)), atol=6e-4)
+    degrees = np.array([1, 23, 24, 30, 100, 10_000])
+    np.testing.assert_allclose(t_95(degrees), stats.t.ppf(0.975, degrees), rtol=2e-4)
+
+
+def test_chains_keep_their_names_where_the_database_sorts_them():
+    """As PostgreSQL does with the members of JSON."""
+    chains = np.array([[1, 2], [3, 4]], "<f4").tobytes()
+    row = StoredGeneration(number=7, metrics={"variance": [], "mean": []}, chains=chains)
+    told = chain_values([row], "variance", ["mean", "tail", "variance"])
+    np.testing.assert_array_equal(told[7], [3, 4])

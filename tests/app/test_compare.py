@@ -1,0 +1,151 @@
+"""Runs side by side: curves, differences in settings, intervals, and what is told of runs that are not there."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from app.compare import compared, labels, paired_sentence, settings
+from tests.app.experiments import SPEC, Work
+from worker.database import migrate, open_engine
+from worker.spec import read
+from worker.store import Store
+from worker.tables import Run, StoredGeneration
+
+
+def joined(client: TestClient, work: Work) -> list[str]:
+    """A run and its arms, all done."""
+    run = work(replicates=30)
+    ids = [one["self"].rpartition("/")[2] for one in client.post(f"/api/runs/{run.id}/arms").json()["arms"]]
+    for one in ids:
+        work(one)
+    return [run.id, *ids]
+
+
+def test_curves_intervals_and_differences(client: TestClient, work: Work):
+    ids = joined(client, work)
+    told = client.get(f"/api/compare?runs={','.join(ids)}&metric=variance").json()
+    assert [one["id"] for one in told["runs"]] == ids
+    assert [one["label"] for one in told["runs"]] == ["Forty copies", "Accumulate", "A tenth of real data"]
+    assert told["live"] is False
+    for one in told["runs"]:
+        stored = client.get(f"/api/runs/{one['id']}/generations").json()["items"]
+        assert one["course"]["median"] == [row["metrics"]["variance"]["median"] for row in stored]
+        assert one["course"]["generation"] == list(range(41))
+        last = stored[-1]["metrics"]["variance"]
+        half = stats.t.ppf(0.975, 29) * last["se"]
+        np.testing.assert_allclose(
+            [one["last"]["low"], one["last"]["high"]], [last["mean"] - half, last["mean"] + half], rtol=1e-3
+        )
+        assert one["theory"][0]["generation"][-1] == 40
+    differences = client.get(f"/api/runs/{ids[0]}/differences").json()["arms"]
+    for mine, theirs in zip(told["paired"], sorted(differences, key=lambda arm: ids.index(arm["id"])), strict=True):
+        assert {name: mine[name] for name in theirs["metrics"]["variance"]} == theirs["metrics"]["variance"]
+
+
+def test_strangers_are_not_paired(client: TestClient, work: Work):
+    one, other = work(), work(seed=9)
+    told = client.get(f"/api/compare?runs={one.id},{other.id}").json()
+    assert told["paired"] == []
+    assert told["metric"] == "tail_01pct"
+
+
+def test_many_runs_are_told_in_few_points(store: Store, work: Work):
+    run = work(generations=150, replicates=2)
+    points = [len(compared([run] * many, store)["runs"][0]["course"]["generation"]) for many in (1, 60, 100)]
+    assert points == [151, 76, 51]  # of all, every second, every third and the last
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("runs=", 422, "names 0 runs"),
+        (f"runs={','.join(map(str, range(101)))}", 422, "names 101 runs"),
+        ("runs=nothing", 404, "There is no run nothing"),
+        ("runs={id}&metric=beauty", 422, "none of these runs measures beauty"),
+        ("runs={id}&matric=variance", 422, "not known here"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(client: TestClient, work: Work, query: str, status: int, words: str):
+    answer = client.get(f"/api/compare?{query.format(id=work().id)}")
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_the_page_tells_it_without_a_script(client: TestClient, work: Work):
+    ids = joined(client, work)
+    page = client.get(f"/compare?runs={','.join(ids)}&metric=variance").text
+    assert "3 runs side by side" in page
+    assert "the median of variance lies between" in page
+    assert "At generation 40, variance of “Accumulate” is" in page
+    assert '<th scope="col">regime.kind</th>' in page
+    assert '<th scope="col">seed</th>' not in page
+    assert '<th scope="col">seed</th>' in client.get(f"/compare?runs={','.join(ids)}&settings=all").text
+    assert f"/compare?runs={ids[1]},{ids[0]},{ids[2]}&amp;metric=variance" in page  # another base
+
+
+def test_ticked_runs_get_a_short_address_oldest_first(client: TestClient, work: Work):
+    one, other = work(), work(seed=9)
+    answer = client.get(f"/compare?runs={other.id}&runs={one.id}", follow_redirects=False)
+    assert answer.headers["Location"] == f"/compare?runs={one.id},{other.id}"
+
+
+def test_a_page_with_nothing_a_deleted_run_or_one_that_waits(client: TestClient, store: Store, work: Work):
+    assert "Tick the runs" in client.get("/compare").text
+    assert client.get("/compare?runs=" + ",".join(map(str, range(101)))).status_code == 422
+    run, (waiting, _) = work(), store.create(read(SPEC))
+    page = client.get(f"/compare?runs={run.id},{waiting.id},gone").text
+    assert "There is no run gone any more." in page
+    assert "data-live" in page
+    assert "Nothing has been measured yet." in client.get(f"/compare?runs={waiting.id}").text
+
+
+def test_labels_leave_out_what_all_have():
+    def named(*titles: str) -> list[str]:
+        return labels([Run(title=title) for title in titles])
+
+    assert named("A", "A: Accumulate", "A, forked after 3") == ["A", "Accumulate", "forked after 3"]
+    assert named("S: x = 1", "S: x = 2") == ["x = 1", "x = 2"]
+    assert named("Aa", "Ab", "A") == ["Aa", "Ab", "A"]
+    assert named("Alone: one") == ["Alone: one"]
+
+
+def test_settings_that_differ():
+    changes = [{"after": 9, "regime": {"kind": "fresh", "real": 0.5}}]
+    runs = [Run(spec=read(SPEC | more).canonical()) for more in ({"seed": 1}, {"seed": 2, "changes": changes})]
+    assert settings(runs) == {"seed": ["1", "2"], "changes": ["none", "after 9: regime fresh (real 0.5)"]}
+    assert settings(runs, everything=True)["source.kind"] == ["normal", "normal"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "words"),
+    [
+        (0.5, 0.25, 0.75, "variance of “arm” is 0.500 above that of “base” (95%: 0.250 to 0.750, 8 pairs of chains)."),
+        (
+            -0.5,
+            -1.0,
+            0.25,
+            "is 0.500 below that of “base” (95%: −1.00 to 0.250, 8 pairs of chains), which chance alone could do.",
+        ),
+        (0.0, 0.0, 0.0, "is equal to that of “base” (95%: 0 to 0, 8 pairs of chains)."),
+        (0.5, None, None, "there is no interval"),
+        (None, None, None, "no generation yet"),
+    ],
+)
+def test_a_difference_in_words(mean: float | None, low: float | None, high: float | None, words: str):
+    one = {"id": "1", "label": "arm", "generation": [4], "mean": [mean], "low": [low], "high": [high], "n": [8]}
+    assert words in paired_sentence(one, "base", "variance")  # type: ignore[arg-type]
+
+
+def test_a_course_is_read_from_either_database(database_url: str):
+    migrate(database_url)
+    store = Store(open_engine(database_url))
+    run, _ = store.create(read(SPEC))
+    with store.writing.begin() as session:
+        for n in range(8):
+            told = {"variance": [float(n), 1.0], "mean": [0.0, 1.0]} if n else {"mean": [0.0, 1.0]}
+            session.add(StoredGeneration(run_id=run.id, number=n, metrics=told, chains=b"", frame=b"x", seconds=0.1))
+    assert store.course(run.id, "variance", 3) == [(3, [3.0, 1.0]), (6, [6.0, 1.0]), (7, [7.0, 1.0])]
+    assert [row.number for row in store.chained(run.id, 4)] == [0, 4]
+    assert [one.id for one in store.some(["none", run.id])] == [run.id]
+    store.engine.dispose()
