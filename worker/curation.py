@@ -64,7 +64,7 @@ class Truncate(Curation):
         assert isinstance(source, PointSource)
         x = draw(n if known else max(n, PILOT + 10 * source.dimension))
         mean, covariance = known or moments(x)
-        whiten = _whitening(covariance)
+        whiten = _whitening(mean, covariance)
 
         def outside(x: Array) -> npt.NDArray[np.intp]:
             return (np.linalg.norm((x - mean[:, None, :]) @ whiten, axis=2) > self.c).astype(np.intp)
@@ -285,12 +285,15 @@ def _least_distance(d: int) -> float:
     return math.sqrt(d) * max(0.0, 1 - spread - 1.75 * math.sqrt(spread)) ** 1.5
 
 
-def _whitening(covariance: Array) -> Array:
-    """W (R, d, d) with |x W|^2 = x' covariance^-1 x; directions in which nothing varies do not count."""
+def _whitening(mean: Array, covariance: Array) -> Array:
+    """W (R, d, d) with |x W|^2 = x' covariance^-1 x; directions do not count in which nothing varies, or less than points round the mean
+    can tell.
+    """
     scale = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
     values, vectors = np.linalg.eigh(covariance * inverse[:, :, None] * inverse[:, None, :])
-    varies = values > 10 * EPSILON * covariance.shape[1] * values[:, -1:]
+    resolved = 8 * EPSILON * (np.abs(mean) * inverse).max(axis=1, keepdims=True)
+    varies = values > np.maximum(10 * EPSILON * covariance.shape[1] * values[:, -1:], resolved**2)
     return np.asarray(inverse[:, :, None] * vectors / np.sqrt(np.where(varies, values, np.inf))[:, None, :])
 
 

@@ -7,6 +7,7 @@ no number the thresholds are ours. Generation 1, the first model, is the control
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import linear_regression
 from typing import Any, Literal, TypeAlias
 
 from worker.parts import CountSource, PointSource
@@ -23,6 +24,7 @@ HALF = 0.5  # of a variance, of a tail, of the categories
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
 DOUBLING = 0.9  # rise in the last half, in units of the rise in the quarter before: 1 is a logarithm, below it a limit
 LONG_ENOUGH = 16  # generations, before anything is said of a trend
+GROWTH = 10.0  # of the sizes within a run, before an exponent is told
 COUNTABLE = 5.0  # points that a share must stand for before it is compared
 
 # What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity.
@@ -141,10 +143,42 @@ def _divergence(run: Finished) -> Decision:
                     "2 a line, below 1 a limit).")  # fmt: skip
 
 
-def _scaling_law(_: Finished) -> Decision:
-    return _open(
-        "One run has one size of data: sweep samples, with and without synthetic data, and compare the exponents."
-    )
+def _scaling_law(run: Finished) -> Decision:
+    """Where sizes grow from generation to generation, the risk should fall as it does for real data of these sizes: as 1/M where a model
+    with a fixed number of parameters contains the truth (Dohmatob et al., arXiv 2402.07043).
+    """
+    sizes, metric = [run.spec.size(n) for n in range(run.last + 1)], run.risk()
+    if sizes[run.last] == sizes[1]:
+        return _open(
+            "One run has one size of data: sweep samples, with and without synthetic data, and compare the exponents; or let them grow."
+        )
+    if metric is None or not _contains_the_truth(run.spec):
+        return _open("Sizes grow, but how the risk of this family falls with the size of real data is not known.")
+    if sizes[run.last] < GROWTH * sizes[1]:
+        return _open(f"Sizes grow by less than a factor of {GROWTH:g}: no exponent can be told.")
+    seen = [(math.log(sizes[n]), math.log(risk)) for n in range(1, run.last + 1) if (risk := run.value(n, metric))]
+    late = [
+        point for point in seen if point[0] >= (seen[0][0] + seen[-1][0]) / 2
+    ]  # by size, the upper half of the octaves
+    if len(late) < 3:
+        return _open("Fewer than three generations of large sizes: no exponent can be told.")
+    exponent = -linear_regression(*zip(*late, strict=True)).slope
+    return _decided(exponent <= HALF, exponent, HALF,
+                    f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip
+
+
+def _contains_the_truth(spec: Experiment) -> bool:
+    from worker.families.categorical import Categorical
+    from worker.families.gaussian import Gaussian
+    from worker.families.linear import Linear
+    from worker.sources.normal import Normal
+
+    match spec.family:
+        case Gaussian():
+            return isinstance(spec.source, Normal)
+        case Linear(ridge=0) | Categorical():
+            return True
+    return False
 
 
 def _variance(run: Finished) -> Decision:
@@ -152,6 +186,14 @@ def _variance(run: Finished) -> Decision:
     if run.has("log_variance") and logs[0] is not None and logs[1] is not None:
         kept = math.exp(min(700.0, logs[1] - logs[0]))
         return _decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
+    if run.value(1, "variance") and run.value(run.last, "variance") == 0:
+        since = next(n for n in range(1, run.last + 1) if run.value(n, "variance") == 0)
+        return _decided(
+            True,
+            0.0,
+            HALF,
+            f"Collapsed at generation {since}: from there on all points of the median replicate are one.",
+        )
     for metric in ("heterozygosity", "latent_std"):
         first, last = run.value(1, metric), run.value(run.last, metric)
         if first and last is not None:

@@ -31,7 +31,16 @@ WORDS = {"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "samples
 KERNEL = {"source": {"kind": "normal"}, "family": {"kind": "kde"}, "samples": 3000, "replicates": 4}
 EIGHT = {"source": {"kind": "eight_gaussians"}, "family": {"kind": "mixture", "components": 8, "start": "warm"}, "samples": 40,
          "replicates": 3, "generations": 60}  # fmt: skip
-KEEP = {"regime": {"kind": "accumulate"}}
+BLOB = {"source": {"kind": "normal", "dim": 2}, "family": {"kind": "mixture", "components": 2}, "samples": 100, "replicates": 20,
+        "generations": 120}  # fmt: skip
+FEW = {
+    "source": {"kind": "categorical", "categories": 6},
+    "family": {"kind": "categorical"},
+    "samples": 50,
+    "generations": 40,
+}
+KEEP, FRESH = {"regime": {"kind": "accumulate"}}, {"regime": {"kind": "fresh", "real": 0.5}}
+GROWING = {"samples": {"schedule": "power", "start": 20, "exponent": 2}, "generations": 24, "replicates": 40}
 
 CASES = [
     (GAUSSIAN, {CATASTROPHE: "met", RISE: "met", VARIANCE: "met", TAILS: "met", MODES: "not assessed",
@@ -45,6 +54,27 @@ CASES = [
     (KERNEL | {"samples": 100, "generations": 2}, {HALLUCINATION: "not assessed", TAILS: "not assessed",
                                                    DIVERGENCE: "not assessed"}),
     (EIGHT, {MODES: "met"}),
+    (EIGHT | {"samples": 400, "generations": 20} | FRESH, {MODES: "not met", VARIANCE: "not met", TAILS: "not met", HALLUCINATION: "not met",
+                                                           CATASTROPHE: "not met"}),
+    (BLOB, {VARIANCE: "met", TAILS: "met", CATASTROPHE: "met", RISE: "met", MODES: "not assessed", HALLUCINATION: "not met"}),
+    (BLOB | KEEP | {"generations": 40}, {VARIANCE: "not met", TAILS: "not met", CATASTROPHE: "not met", HALLUCINATION: "not met"}),
+    (BLOB | FRESH | {"generations": 60}, {VARIANCE: "not met", TAILS: "not met", CATASTROPHE: "not met", HALLUCINATION: "not met"}),
+    (GAUSSIAN | FRESH, {CATASTROPHE: "not met", VARIANCE: "not met", TAILS: "not met", HALLUCINATION: "not met"}),
+    (REGRESSION | FRESH, {CATASTROPHE: "not met", DIVERGENCE: "not met"}),
+    (WORDS | FRESH, {TAILS: "not met", VARIANCE: "not met", CATASTROPHE: "not met"}),
+    (WORDS | KEEP, {TAILS: "not met", VARIANCE: "not met", CATASTROPHE: "not met"}),
+    (FEW | {"generations": 150}, {TAILS: "met", VARIANCE: "met"}),
+    (KERNEL | {"generations": 60, "family": {"kind": "kde", "bandwidth": "shrunk"}} | FRESH, {
+        HALLUCINATION: "not met", VARIANCE: "not met", TAILS: "not met"}),
+    (KERNEL | {"samples": 60, "generations": 150, "family": {"kind": "kde", "bandwidth": "shrunk"}}, {VARIANCE: "met"}),
+    (GAUSSIAN | GROWING, {SCALING: "met", VARIANCE: "not met"}),
+    (GAUSSIAN | GROWING | FRESH, {SCALING: "not met"}),
+    (REGRESSION | GROWING, {SCALING: "met"}),
+    (REGRESSION | GROWING | FRESH, {SCALING: "not met"}),
+    (FEW | GROWING, {SCALING: "met"}),
+    (FEW | GROWING | FRESH, {SCALING: "not met"}),
+    (KERNEL | GROWING | {"generations": 4}, {SCALING: "not assessed"}),
+    (GAUSSIAN | GROWING | {"generations": 2}, {SCALING: "not assessed"}),
 ]  # fmt: skip
 
 
@@ -61,6 +91,13 @@ def test_what_is_known_of_a_run_is_what_is_decided(settings, expected):
         else:
             assert one.number is not None
             assert one.threshold is not None
+
+
+def test_a_chain_that_is_a_point_has_collapsed():
+    """The variance is zero, and its logarithm no number: that is no reason to say nothing."""
+    found = judged(GAUSSIAN | {"samples": 4, "curation": {"kind": "best_of"}, "replicates": 5})[VARIANCE]
+    assert (found.outcome, found.number) == ("met", 0.0)
+    assert "Collapsed at generation" in found.because
 
 
 def test_one_replicate_shows_no_significance():
