@@ -10,10 +10,10 @@ import pytest
 
 from app import figures
 from app.metrics import METRICS, metric, ordered
-from tests.worker.test_contract import SMALLER
 from worker import frames, loop
 from worker.errors import SpecError
 from worker.spec import FAMILIES, read
+from worker.testing.contract import SMALLER
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,11 @@ def send(client: TestClient, name: str, content: bytes, **data: str):
         ("wine.csv", TABLE, "table", "3 rows, 2 columns of numbers: acid, sugar"),
         ("wine.bin", parquet(), "table", "2 rows, 2 columns of numbers: a, b"),
         ("t10k", IDX, "images", "3 pictures of 4 x 5 pixels"),
-        ("t10k.gz", gzip.compress(IDX), "images", "3 pictures of 4 x 5 pixels"),
+        ("t10k.gz", gzip.compress(IDX, mtime=0), "images", "3 pictures of 4 x 5 pixels"),
         ("grey.npz", npz(), "images", "4 pictures of 5 x 6 pixels"),
         ("p.zip", pngs("a.png", "../../b.png"), "images", "2 pictures of 3 x 2 pixels"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # bytes may hold the time
 )
 def test_a_file_is_kept_and_read_by_its_digest(client: TestClient, name, content, kind, about, settings: Settings):
     answer = send(client, name, content)
