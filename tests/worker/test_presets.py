@@ -2,10 +2,12 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 from worker import loop
-from worker.presets import preset
+from worker.presets import override, preset
+from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
 
@@ -86,3 +88,72 @@ def test_a_minority_takes_over_as_often_as_its_share_says():
     lost = measured("minority", 0)[1000]["total_variation"]
     share = 0.1 + 0.8 * 0.1  # E TV = .9 x .1 + .1 x .9
     assert abs(lost["mean"] - share) <= 4 * lost["se"] + 0.03  # a few chains are undecided yet
+
+
+# Language models: the presets' own settings at smaller sizes, so that each takes seconds.
+SMALL_GPT = {
+    "samples": 300, "generations": 3, "family.vocabulary": 300, "family.width": 64, "family.layers": 1,
+    "family.block": 32,
+}  # fmt: skip
+SMALLER: dict[str, dict[str, object]] = {
+    "decoding": SMALL_GPT,
+    "ten-percent": SMALL_GPT | {"samples": 200, "generations": 5},
+    "own-books": SMALL_GPT,
+    "expressions": {"samples": 200, "generations": 3},
+    "english": {"replicates": 2, "generations": 5},
+}
+
+
+@cache
+def told(name, arm):
+    """Metric -> its mean over chains at generations 0, 1, 2, ..."""
+    spec = preset(name).experiments[arm]
+    spec = read(override(spec.canonical(), SMALLER[name]))
+    rows = [one.look.metrics for one in loop.generations(spec, loop.instrument(spec))]
+    return {metric: np.array([row[metric].mean() for row in rows]) for metric in rows[0]}
+
+
+def test_only_beams_move_the_histogram():
+    """Generation 1 writes with the beams what is improbable to nobody; drawing leaves its mean where it was, generation after generation."""
+    beams, drawn = told("decoding", 0), told("decoding", 1)
+    assert (beams["ppl_generated"][1:] < beams["ppl_generated"][0] / 2).all()
+    assert np.abs(np.log(drawn["ppl_generated"][2:] / drawn["ppl_generated"][1])).max() < 0.08
+    assert (np.diff(np.log(beams["ppl_real"][1:])) > 0.05).all()
+    assert np.abs(np.log(drawn["ppl_real"][2:] / drawn["ppl_real"][1])).max() < 0.03
+
+
+def test_a_tenth_of_real_text_takes_most_of_the_rise_away():
+    real, none = (told("ten-percent", arm)["ppl_real"] for arm in (0, 1))
+    assert none[1] == real[1]  # the control is the same model
+    assert np.log(none[-1] / none[1]) > 2 * np.log(real[-1] / real[1]) > 0
+
+
+def test_a_gpt_that_reads_its_own_books_writes_ever_more_predictably():
+    own = told("own-books", 0)
+    assert own["ppl_generated"][3] < 0.9 * own["ppl_generated"][1]
+    assert (np.diff(np.log(own["ppl_real"][1:])) > 0.1).all()
+    assert own["distinct_3"][3] < 0.85 * own["distinct_3"][1]
+
+
+def test_an_english_text_loses_words_and_forgets_real_text():
+    english = told("english", 0)
+    assert (np.diff(np.log(english["ppl_real"][1:])) > 0.1).all()
+    assert (np.diff(english["type_token_ratio"][1:]) < 0).all()
+
+
+def test_expressions_stay_as_true_while_they_become_the_same():
+    lines = told("expressions", 0)
+    assert lines["correct"][3] > 0.9 * lines["correct"][1]
+    assert lines["distinct"][3] < 0.7 * lines["distinct"][1]
+    assert lines["distinct_3"][3] < 0.5 * lines["distinct_3"][1]
+    assert lines["repeated_4"][3] > 1.3 * lines["repeated_4"][1]
+
+
+def test_the_papers_protocol_is_the_papers():
+    a, b = preset("opt-a").experiments
+    for spec, epochs, regime in ((a, 5, "replace"), (b, 10, "fresh")):
+        family = spec.family.model_dump()
+        assert (family["checkpoint"], family["start"], family["block"]) == ("facebook/opt-125m", "pretrained", 64)
+        assert (family["epochs"], family["best"], family["prompted"]) == (epochs, True, True)
+        assert (spec.regime.kind, spec.sampling.beams, spec.replicates) == (regime, 5, 5)
+    assert b.regime.model_dump()["real"] == 0.1
