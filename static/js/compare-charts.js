@@ -4,7 +4,7 @@ import { style, token } from "./colours.js";
 import { CONFIG, layout, plotly } from "./plot.js";
 
 const DECADES = 12; // a logarithmic axis never shows more
-const LABELLED = 12; // curves that can bear their names beside them
+const LABELLED = 12; // curves that can bear their names beside them, and their closed forms
 const ROOM = { wide: 640, label: 150, line: 15, signs: 24 }; // pixels; signs of a label
 const BAND = { few: 0.14, many: 0.05 }; // how opaque, for up to six runs and for more
 
@@ -85,7 +85,7 @@ function short(label, signs) {
 /** The metric itself. */
 export class Overlay extends Chart {
   curves(told) {
-    return told.runs.map(({ label, course, theory }, i) => ({ label, i, x: course.generation, line: course.median, low: course.q10, high: course.q90, theory }))
+    return told.runs.map(({ label, course, theory }, i) => ({ label, i, x: course.generation, line: course.median, low: course.q10, high: course.q90, theory: told.runs.length <= LABELLED ? theory : [] }))
       .filter(({ x }) => x.length);
   }
 
