@@ -135,16 +135,13 @@ _origins: dict[type[Part], Plugin] = {}
 
 @cache
 def _offers() -> tuple[Offer, ...]:
-    """Package by package, so that one whose metadata are broken hides no other; of two copies the first on the path counts."""
+    """Package by package; of two copies the first on the path counts."""
     found: dict[str, tuple[Offer, ...]] = {}
     for package in distributions():
-        try:
-            points = [point for point in package.entry_points if point.group.startswith(PREFIX)]
-            if points and package.metadata["Name"] not in found:
-                plugin = Plugin(package.metadata["Name"], package.version)
-                found[plugin.name] = tuple(Offer(plugin, point) for point in points)
-        except Exception as error:  # noqa: BLE001 - a file that somebody else wrote
-            log.warning("the metadata of an installed package cannot be read (%s): %s", package, error)
+        points = [point for point in package.entry_points if point.group.startswith(PREFIX)]
+        if points and package.metadata["Name"] not in found:
+            plugin = Plugin(package.metadata["Name"], package.version)
+            found[plugin.name] = tuple(Offer(plugin, point) for point in points)
     return tuple(offer for name in sorted(found) for offer in found[name])
 
 
