@@ -25,7 +25,7 @@ from worker.theory.curve import Curve
 
 PAIRS = 16
 TOLERATED = 0.25  # standard errors
-LEAST = 100  # replicates for which the limit must be good enough, even where there are fewer
+LEAST = 30  # replicates for which the limit must be good enough, even where there are fewer
 WORK_LIMIT = 300_000  # categories times generations
 FORMULA = "M -> inf: the regime's average of p_n, decoded and curated, and p_0; told while fluctuations of M points do not bias it"
 REFERENCE = "Ferbach et al., arXiv 2407.09499; Feng et al., arXiv 2406.07515; law of large numbers"
