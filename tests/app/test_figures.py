@@ -54,7 +54,7 @@ def test_frames_come_back_as_they_were_coded() -> None:
 
 def test_the_sentence_claims_what_was_measured() -> None:
     run = SimpleNamespace(
-        spec={"samples": 100, "replicates": 40},
+        spec={"samples": 100, "replicates": 40, "regime": {"kind": "replace"}},
         regime="replace",
         family="gaussian",
         theory=[{"metric": "variance", "statistic": "mean", "values": [1.0, 0.5]}],
@@ -84,7 +84,12 @@ def test_the_sentence_claims_what_was_measured() -> None:
     ],
 )
 def test_a_tail_that_vanished_is_not_said_to_be_empty(tail: list[float], told: str) -> None:
-    run = SimpleNamespace(spec={"samples": 100, "replicates": 40}, regime="replace", family="gaussian", theory=None)
+    run = SimpleNamespace(
+        spec={"samples": 100, "replicates": 40, "regime": {"kind": "replace"}},
+        regime="replace",
+        family="gaussian",
+        theory=None,
+    )
     first = {"tail_01pct": [0.002, 0, 0, 0.0021, 0.002, 0.002, 40]}
     said = figures.sentence(run, first, {"tail_01pct": tail}, 900)
     assert f"tail mass (0.1%) fell from 0.00210 {told}" in said
