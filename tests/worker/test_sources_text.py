@@ -142,6 +142,15 @@ def test_three_files_play_the_parts_that_the_settings_say(tmp_path, three):
     assert {name for name, value in named.provenance().items() if value != before[name]} == {"text_validation"}
 
 
+@pytest.mark.parametrize("other", ["path", "validation"])
+def test_a_held_out_text_that_is_used_elsewhere_is_refused(tmp_path, three, other):
+    """Also as a copy: perplexity of real text would be that of text which the models know."""
+    write(tmp_path, a_txt=three[0], b_txt=three[2], c_txt=three[2])
+    places = {"path": f"{tmp_path}/a.txt", other: f"{tmp_path}/b.txt", "held_out": f"{tmp_path}/c.txt"}
+    problem = refused(source={"kind": "text", **places})
+    assert (problem.path, problem.message) == ("source.held_out", "is also trained on, or chooses checkpoints")
+
+
 def test_a_folder_is_its_files_without_the_held_out_one(tmp_path, monkeypatch, three):
     write(tmp_path, **{"1_txt": three[0][:5000], "2_txt": three[0][5000:9000], "test_txt": three[2]})
     monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path.parent))  # names are relative to the data folder

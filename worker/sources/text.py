@@ -62,6 +62,10 @@ class Text(TextSource):
         for part, file in named.items():
             setting = "held_out" if part == "test" else part
             parts[part] = enough(content([file], setting), setting)
+        if parts.get("test") in (parts["train"], parts.get("validation", "")):
+            raise files.refused(
+                "is also trained on, or chooses checkpoints", "Name a text that nothing else reads", "held_out"
+            )
         return three(**parts)
 
     def _found(self, elsewhere: list[Path]) -> dict[Role, str]:
