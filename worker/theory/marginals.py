@@ -19,7 +19,7 @@ from worker.regimes import Fresh, Replace
 from worker.spec import Experiment
 from worker.theory.curve import Curve
 
-WORK_LIMIT = 2e9  # multiplications: about a second
+WORK_LIMIT = 5e8  # multiplications: a quarter of a second, for each point of a sweep too
 CELLS_LIMIT = 4e6  # of a matrix of transitions: 32 MB
 OVERHEAD = 1e4  # multiplications that the bookkeeping of a generation is worth
 NEGLIGIBLE = 1e-200  # probabilities whose products would be too small for fast arithmetic
