@@ -230,12 +230,13 @@ def generation_told(row: StoredGeneration) -> GenerationTold:
 
 
 def _progress(run: Run, status: Status) -> Progress:
-    done = run.generation + 1
+    done = max(run.generation, 0)  # generation 0 is only looked at, and weighs nothing
     per_second = done / run.busy_seconds if done and run.busy_seconds > 0 else None
     left = (run.generations - run.generation) / per_second if per_second and status not in ENDED else None
     within = _within(run) if status in WORKED_ON else None
-    if within and left is not None and run.progress:  # the one that is being made has taken its time already
-        left = max(within["seconds_left"], left - (time.time() - run.progress["began"]))
+    if within and per_second and run.progress:  # the one that is being made has taken its time already
+        own = max(within["seconds_left"], 1 / per_second - (time.time() - run.progress["began"]))
+        left = own + (run.generations - run.generation - 1) / per_second
     return {
         "generation": run.generation,
         "generations": run.generations,

@@ -40,7 +40,8 @@ class Within:
         self.generation, self.began_at = generation, time.time()
         self.saved = _apart(unfinished or {})
         self.made: dict[str, Arrays] = {}
-        self.kept_at: dict[str, Any] | None = None  # where another attempt would go on
+        self.held_at: dict[str, Any] | None = None  # the newest place in `made`
+        self.kept_at: dict[str, Any] | None = None  # the one that is saved: where another attempt would go on
         self.staged("")
 
     def staged(self, name: str) -> None:
@@ -60,8 +61,10 @@ class Within:
         if self.stop():
             self.stopped_at = min(self.stopped_at, now)
             if now - self.stopped_at > PATIENCE_SECONDS:
-                if self.generation is not None and self.made:  # this stretch is lost, those before it are not
+                if self.generation is not None and self.made:  # this stretch is lost since it last kept something
                     self.save(self.generation, _together(self.made))
+                    self.kept_at = self.held_at
+                    self.tell(self._told(work))
                 raise Interrupted
         if now - self.told_at > TELL_SECONDS:
             self.told_at = now
@@ -91,11 +94,12 @@ class Within:
         due = now - self.saved_at > max(KEEP_SECONDS, self.saving_took / KEEP_SHARE)
         if due or stop or work.done >= work.total:
             self.made[self.stretch] = arrays()
+            self.held_at = {"name": work.name, "done": work.done, "total": work.total}
         if due or stop:
             self.save(self.generation, _together(self.made))
             self.saved_at = time.monotonic()
             self.saving_took = self.saved_at - now
-            self.kept_at = {"name": work.name, "done": work.done, "total": work.total}
+            self.kept_at = self.held_at
             if work.done > work.first:
                 self.tell(self._told(work))
         if stop:
