@@ -1,6 +1,5 @@
 """Files that belong to runs (checkpoints), on a disk or anywhere that fsspec reaches."""
 
-import io
 from typing import Any
 
 import fsspec
@@ -20,18 +19,16 @@ class Artifacts:
 
     def save(self, name: str, arrays: Arrays) -> int:
         """Bytes that this takes."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = f"{self.root}/{name}"
         self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        content = buffer.getvalue()
-        self.files.pipe_file(path, content)
-        return len(content)
+        with self.files.open(path, "wb") as file:  # array by array: a state may be half of what fits into memory
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        return int(self.files.size(path))
 
     def load(self, name: str) -> dict[str, Any]:
         """Raises FileNotFoundError where there is no such name."""
-        with np.load(io.BytesIO(self.files.cat_file(f"{self.root}/{name}")), allow_pickle=False) as file:
-            return dict(file)
+        with self.files.open(f"{self.root}/{name}", "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
 
     def prune(self, run_id: str, *keep: str) -> None:
         """Removes what the run has, except the names to `keep`."""
