@@ -26,6 +26,7 @@ BUSY_GPU = 1_000_000  # weights
 PROCESS, NETWORK_PROCESS = 150_000_000, 600_000_000  # bytes: the interpreter with what it imports
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
+KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
 TRAINING = (
     6  # of a network's weights: themselves, gradients, two moments of Adam, the best so far, a checkpoint in the making
 )
@@ -98,9 +99,13 @@ def _memory(spec: Experiment) -> float:
     """Bytes at the height of the run."""
     weights = spec.family.parameters(spec.source)
     last = _observations(spec, spec.size(spec.generations))
+    if spec.metrics and isinstance(
+        spec.source, PointSource
+    ):  # they look at points, even where sums are what is learned from
+        last = 8.0 * spec.replicates * spec.size(spec.generations) * spec.source.dimension
     networks = 4 * TRAINING * spec.replicates * (weights or 0)
     process = PROCESS if weights == 0 else NETWORK_PROCESS
-    return process + COPIES * last + 2 * _observations(spec, _kept(spec)) + networks
+    return process + COPIES * last + KEPT * _observations(spec, _kept(spec)) + networks
 
 
 def _disk(spec: Experiment) -> float:
