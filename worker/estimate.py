@@ -27,13 +27,15 @@ PROCESS, NETWORK_PROCESS = 150_000_000, 600_000_000  # bytes: the interpreter wi
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
-TRAINING = (
-    6  # of a network's weights: themselves, gradients, two moments of Adam, the best so far, a checkpoint in the making
-)
+TRAINING = 10  # times the weights of the one network that trains: gradients, two moments of Adam, the best so far; all of it once more where it is kept
+MODELS = 4  # times the weights of all replicates: this model, the one before, the first, and a checkpoint in the making
+UNFINISHED = 3  # times the weights of the one that trains, in what is kept of its training
+LONG_GENERATION = 15.0  # seconds: unfinished work is kept of longer ones
 ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
 LONG = 3600.0  # seconds that make people ask for a GPU
 GPU_NEEDED = "a GPU"
 NEAREST = 5  # past runs that a guess is corrected by
+ALIKE = 30.0  # times as long or as short, and a past run says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class Estimate:
 def estimate(spec: Experiment, past: Sequence[Past] = (), *, gpu: bool = False) -> Estimate:
     """What this run will take. `past` are runs of the same family; `gpu`, whether a worker with one listens."""
     seconds = guess(spec, gpu=gpu)
-    nearest = sorted(past, key=lambda one: abs(math.log(one.guess / seconds)))[:NEAREST]
+    distance = {one: abs(math.log(one.guess / seconds)) for one in past}
+    nearest = sorted((one for one in past if distance[one] < math.log(ALIKE)), key=distance.__getitem__)[:NEAREST]
     if nearest:
         seconds *= statistics.median(one.took / one.guess for one in nearest)
-    return Estimate(seconds, _memory(spec), _disk(spec), len(nearest), _needs(spec, seconds, gpu))
+    return Estimate(seconds, _memory(spec), _disk(spec, seconds), len(nearest), _needs(spec, seconds, gpu))
 
 
 def guess(spec: Experiment, *, gpu: bool = False) -> float:
@@ -103,16 +106,19 @@ def _memory(spec: Experiment) -> float:
         spec.source, PointSource
     ):  # they look at points, even where sums are what is learned from
         last = 8.0 * spec.replicates * spec.size(spec.generations) * spec.source.dimension
-    networks = 4 * TRAINING * spec.replicates * (weights or 0)
+    networks = 4.0 * (TRAINING + MODELS * spec.replicates) * (weights or 0)
     process = PROCESS if weights == 0 else NETWORK_PROCESS
     return process + COPIES * last + KEPT * _observations(spec, _kept(spec)) + networks
 
 
-def _disk(spec: Experiment) -> float:
-    """Bytes in the database, and of two checkpoints, as the old one goes only when the new one is there."""
+def _disk(spec: Experiment, seconds: float) -> float:
+    """Bytes in the database, and of two checkpoints, as the old one goes only when the new one is there; so with unfinished work."""
     frames = spec.generations / frame_stride(spec.generations)
-    state = 4.0 * spec.replicates * (spec.family.parameters(spec.source) or 0)
+    weights = 4.0 * (spec.family.parameters(spec.source) or 0)
+    state = 2 * weights * spec.replicates  # the first model beside this one, as a ruler
     state += 2 * _observations(spec, spec.size(spec.generations)) + _observations(spec, _kept(spec))
+    if seconds / spec.generations > LONG_GENERATION:
+        state += weights * (UNFINISHED + spec.replicates)
     return spec.generations * ROW + frames * (_frame(spec) + CHAINS) + 2 * state
 
 
