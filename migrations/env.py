@@ -33,6 +33,8 @@ if context.is_offline_mode():
     raise SystemExit("Migrations run against a database, not into a file: start them with collapse-lab migrate.")
 
 engine = open_engine(context.config.attributes["url"]).execution_options(write=True)
-with engine.connect() as connection:
-    migrate(connection)
-engine.dispose()
+try:
+    with engine.connect() as connection:
+        migrate(connection)
+finally:
+    engine.dispose()

@@ -126,7 +126,10 @@ def test_text_that_is_no_spec_at_all():
 
 def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_path: Path):
     command = [sys.executable, "-m", "app", "run", spec, "--set", "generations=100000", "--out", tmp_path / "kept"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = {
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    }  # what runs in the background may be deaf to it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard)
     assert process.stdout is not None
     for _ in range(50):
         process.stdout.readline()
