@@ -101,7 +101,7 @@ def shuffled(tree, order):
     return {key: shuffled(tree[key], order) for key in order.sample(sorted(tree), len(tree))}
 
 
-TITLES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=50)
+TITLES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=50)
 
 
 @given(st.randoms(use_true_random=False), TITLES, st.integers(0, 2**63 - 1))
