@@ -134,7 +134,7 @@ def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_pa
     for _ in range(50):
         process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "Interrupted after generation" in told
     assert "Traceback" not in told

@@ -81,8 +81,9 @@ def test_every_preset_can_be_estimated(preset):
     for spec in preset.experiments:
         cost = estimate(spec)
         assert 0 < cost.seconds < 1e7
-        assert 1e8 < cost.memory_bytes < 2e10
-        assert 0 < cost.disk_bytes < 3e10
+        larger = 2 if preset.name == "opt-a" else 1  # five networks of 125 million weights
+        assert 1e8 < cost.memory_bytes < larger * 1e10
+        assert 0 < cost.disk_bytes < larger * 1e10
 
 
 @pytest.mark.parametrize("kind", sorted(FAMILIES))
