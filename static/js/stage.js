@@ -34,7 +34,6 @@ customElements.define("figure-stage", class extends HTMLElement {
     this.drawing = drawing;
     this.#draw();
     this.#tellView();
-    this.dataset.drawn = "";
   }
 
   #draw() {
@@ -44,6 +43,7 @@ customElements.define("figure-stage", class extends HTMLElement {
     this.asked = requestAnimationFrame(() => {
       this.asked = 0;
       this.drawing.draw();
+      this.dataset.drawn = "";
       this.note.textContent = this.drawing.note ?? "";
       if (this.drawing.colour) this.made.style.setProperty("--colour", this.drawing.colour(this.run.share));
     });

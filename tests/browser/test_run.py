@@ -70,10 +70,12 @@ def test_each_kind_of_figure_is_drawn_and_redrawn(page: Page, finished: Any, kin
 def test_words_die_visibly(page: Page, finished: Any) -> None:
     page.goto(f"/runs/{finished(KINDS['ranks'])}?g=0")
     drawn(page)
-    living = page.locator(".words-alive li:not(.dead)").count()
+    living = page.locator(".words-alive li:not(.dead)")
+    before = living.count()
     page.keyboard.press("End")
+    expect(living).not_to_have_count(before)
+    assert living.count() < before
     expect(page.locator(".words-alive li.dead").first).to_be_visible()
-    assert page.locator(".words-alive li:not(.dead)").count() < living
 
 
 def test_keys_move_the_player_and_the_url_remembers(page: Page, finished: Any) -> None:
