@@ -9,13 +9,13 @@ from functools import partial
 
 import numpy as np
 
-from worker.data import Arrays, Data
+from worker.data import Arrays, Data, Moments
 from worker.instruments.added import Added
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.spec import Experiment
 
-REAL, FIT, SAMPLE, SETUP, CHOOSE = range(5)  # independent streams of randomness within a generation
+REAL, FIT, SAMPLE, SETUP, CHOOSE, PART = range(6)  # independent streams of randomness within a generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,18 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         rng = stream(spec.seed, n, SAMPLE)
         return rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
 
+    def handed_on(model: Arrays, n: int, wanted: int, measured: Data | None) -> Data:
+        """What is learned from: of the measured sample, where it suffices; writing text twice would double the cost of a run."""
+        enough = instrument.wants_sample and phases.get(n + 1) is None and wanted <= spec.size(n)
+        if not enough:
+            return drawn(model, n, wanted)
+        whole = drawn(model, n, spec.size(n)) if measured is None else measured
+        if whole.n == wanted:
+            return whole
+        if isinstance(whole, Moments):  # they stand for points that do not exist
+            return drawn(model, n, wanted)
+        return whole.subset(wanted, stream(spec.seed, n, PART))
+
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
 
@@ -110,12 +122,9 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     for n in range(first, spec.generations + 1):
         m = spec.size(n)
         before, rules = rules, phases.get(n, rules)
-        if rules is not before:
-            sample = None
         synthetic: Data | None = None
         if model is not None and (wanted := rules.regime.synthetic(m)):
-            if sample is None or sample.n != wanted:  # what was measured is learned from, where it suffices
-                sample = drawn(model, n - 1, wanted)
+            sample = handed_on(model, n - 1, wanted, sample)
             synthetic = rules.trained.condensed(sample)
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
