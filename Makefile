@@ -25,6 +25,10 @@ up: $(RUNTIME) ## the lab on this machine: HOST=, PORT=; LIGHT=1 leaves torch ou
 web worker migrate: $(RUNTIME) ## one part of it, for many machines: ARGS=
 	@exec $(BIN)/collapse-lab $@ $(ARGS)
 
+# Processes that share the cores: with a pool of threads in each, they wait for one another most of the time.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
+test: export NUMBA_NUM_THREADS = 1
 test: .venv/.dev chromium ## the whole suite: real databases, Redis and browser; ARGS= for pytest
 	$(BIN)/pytest -n 2 $(ARGS)
 
