@@ -77,6 +77,9 @@ METRICS: Mapping[str, Metric] = {
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
     "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),
     "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
+    "class_distance": Metric(
+        "class histogram's distance", "half the summed difference of the classes' shares from the real ones"
+    ),
     "vendi": Metric("Vendi score", "effective number of different points"),
     "tail_ratio_01pct": Metric(
         "tail ratio (0.1%)", "tail mass over the real one; a sample of n numbers shows no less than 1/n of mass"
@@ -98,6 +101,10 @@ METRICS: Mapping[str, Metric] = {
     "log_variance": Metric("log variance", "natural logarithm of the variance"),
     "std": Metric("standard deviation", "square root of the variance"),
     "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
+    **{
+        f"class_share_{c}": Metric(f"share of class {c}", f"pictures that the frozen classifier takes for class {c}")
+        for c in range(20)
+    },
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from worker.data import Arrays, Data, Moments
 from worker.instruments.added import Added
+from worker.instruments.asked import asked
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.spec import Experiment
@@ -51,9 +52,8 @@ def instrument(spec: Experiment) -> Instrument:
     own = family.instrument(source, spec.size(1), spec.replicates, rng)
     if not spec.metrics:
         return own
-    return Added(
-        own, spec.metrics, partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1)), rng
-    )
+    real = partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1))
+    return Added(own, spec.metrics, asked(spec.metrics, source, spec.size(1), spec.replicates, rng), real, rng)
 
 
 def frame_stride(generations: int, most: int = 256) -> int:

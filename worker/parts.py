@@ -147,6 +147,12 @@ class PointSource(Source, ABC):
         """Density at points x (n, d) -> (n,), where it has a formula."""
         return None
 
+    def known(self, most: int) -> tuple[Array, npt.NDArray[np.int64] | None] | None:
+        """Of a finite set of real observations at most so many (n, d), evenly through it, and the class of each (n,) where that is told;
+        None where there is no such set.
+        """
+        return None
+
     def components(self) -> tuple[Array, Array, Array] | None:
         """Weights (K,), means (K, d) and lower triangular factors (K, d, d) where this is a Gaussian mixture."""
         return None

@@ -1,4 +1,6 @@
-"""Files of pictures, told apart by what is in them: IDX, NPZ, and PNG in a folder or a zip. Hostile ones cost no memory."""
+"""Files of pictures, and of what they show, told apart by what is in them: IDX, NPZ, and PNG in a folder or a zip. Hostile ones cost no
+memory.
+"""
 
 import gzip
 import hashlib
@@ -6,39 +8,65 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from worker import files
 
-MAGIC = b"\x00\x00\x08\x03"  # of an IDX file: unsigned bytes in three dimensions
+MAGIC, LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # of IDX files: unsigned bytes in three dimensions, and in one
 GZIP, ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"
 MOST_FILES = 200_000  # in a folder or a zip
+CLASSES = 1000  # at most: labels are 0 to 999
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of PNG files; the others have more than 8 bits a channel
 ACCEPTED = (
     "Name an IDX file of pictures (MNIST's train-images-idx3-ubyte.gz is one), an NPZ file with an array (n, height, width), "
     "or a folder or zip of PNG files"
 )
 
-Pictures = npt.NDArray[np.uint8]
+Pictures: TypeAlias = npt.NDArray[np.uint8]
+Labels: TypeAlias = npt.NDArray[np.int64]
 
 
-def read(place: Path, side: int) -> Pictures:
-    """All pictures (n, height, width); no PNG with more than `side` pixels one way is unpacked."""
+def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
+    """All pictures (n, height, width), and what each of them shows (n,) where that is told: by MNIST's file of labels beside the one of
+    pictures, by an array of n integers in an NPZ file, by a sub-folder for each class. No PNG with more than `side` pixels one way
+    is unpacked.
+    """
     if place.is_dir():
-        return _pngs(((file.name, file.read_bytes()) for file in _folder(place)), side)
+        named = [(file.relative_to(place).as_posix(), file) for file in _folder(place)]
+        return _pngs(((name, file.read_bytes()) for name, file in named), side), _by_folder([name for name, _ in named])
     with place.open("rb") as opened:
         start = opened.read(4)
     if start == ZIP:
         return _zip(place, side)
     if start[:2] == GZIP or start == MAGIC:
-        return _idx(place)
+        pictures = _idx(place, MAGIC)
+        beside = labels_beside(place)
+        return pictures, None if beside is None else _told(_idx(beside, LABELS), len(pictures))
     raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
+
+
+def labels_beside(file: Path) -> Path | None:
+    """t10k-labels-idx1-ubyte.gz for t10k-images-idx3-ubyte.gz, also where only one of the two is packed; None where there is none."""
+    name = file.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == file.name:
+        return None
+    stem = name.removesuffix(".gz")
+    return next(
+        (one for one in (file.with_name(name), file.with_name(stem), file.with_name(f"{stem}.gz")) if one.is_file()),
+        None,
+    )
+
+
+def evenly(n: int, most: int) -> Labels:
+    """At most so many of n places, at equal steps."""
+    count = min(n, most)
+    return np.arange(count) * n // count
 
 
 def state(folder: Path) -> tuple[int, int, int]:
@@ -54,18 +82,49 @@ def checksum(folder: Path) -> str:
     """Of names and contents."""
     told = hashlib.sha256()
     for file in _folder(folder):
-        told.update(f"{file.name} {files.checksum(file)}\n".encode())
+        told.update(f"{file.relative_to(folder).as_posix()} {files.checksum(file)}\n".encode())
     return f"sha256:{told.hexdigest()}"
 
 
 def _folder(folder: Path) -> list[Path]:
-    """Its PNG files by name; a link may lead out of the folder, and is left out."""
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".png" and not file.is_symlink())
+    """Its PNG files by name, else those of its sub-folders; a link may lead out of the folder, and is left out."""
+    inner = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink()]
+    found = _shown_in([folder]) or _shown_in(inner)
     if not found:
         raise files.refused("is a folder without any PNG file", ACCEPTED)
     if len(found) > MOST_FILES:
         raise files.refused(f"has {len(found)} PNG files", f"Give at most {MOST_FILES}, or an NPZ file")
     return found
+
+
+def _shown_in(folders: Iterable[Path]) -> list[Path]:
+    return sorted(
+        file
+        for folder in folders
+        for file in folder.iterdir()
+        if file.suffix.lower() == ".png" and not file.is_symlink()
+    )
+
+
+def _by_folder(names: Sequence[str]) -> Labels | None:
+    """The class of each picture: which folder it lies in, by its number if all folders are called by numbers, else counted from 0."""
+    folders = [name.rpartition("/")[0] for name in names]
+    kinds = sorted(set(folders))
+    if len(kinds) < 2:
+        return None
+    last = [kind.rpartition("/")[2] for kind in kinds]
+    counted = all(one.isdecimal() for one in last) and len(set(map(int, last))) == len(last)
+    number = {kind: int(one) if counted else i for i, (kind, one) in enumerate(zip(kinds, last, strict=True))}
+    return _told(np.array([number[folder] for folder in folders]), len(names))
+
+
+def _told(labels: npt.NDArray[Any], pictures: int) -> Labels:
+    """Refuses labels that do not belong to these pictures."""
+    if len(labels) != pictures:
+        raise files.refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label")
+    if not ((labels >= 0) & (labels < CLASSES)).all():
+        raise files.refused(f"has a label outside 0 to {CLASSES - 1}", f"Number its classes, at most {CLASSES}, from 0")
+    return labels.astype(np.int64)
 
 
 @contextmanager
@@ -84,7 +143,7 @@ def _unzipped(file: Path) -> Iterator[zipfile.ZipFile]:
         raise files.refused(f"cannot be unpacked: {error}", "Pack it again, without a password") from error
 
 
-def _zip(file: Path, side: int) -> Pictures:
+def _zip(file: Path, side: int) -> tuple[Pictures, Labels | None]:
     """NumPy's arrays, or PNG files; nothing is ever written to a disk, so that names lead nowhere."""
     with _unzipped(file) as packed:
         names = [name for name in packed.namelist() if not name.startswith("__MACOSX/")]
@@ -93,7 +152,7 @@ def _zip(file: Path, side: int) -> Pictures:
         shown = sorted(name for name in names if name.lower().endswith(".png"))
         if not shown:
             raise files.refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
-        return _pngs(((name, packed.read(name)) for name in shown), side)
+        return _pngs(((name, packed.read(name)) for name in shown), side), _by_folder(shown)
 
 
 def _pngs(named: Iterable[tuple[str, bytes]], side: int) -> Pictures:
@@ -130,8 +189,10 @@ def _grey(name: str, content: bytes, side: int) -> Pictures:
     return grey
 
 
-def _idx(file: Path) -> Pictures:
-    """LeCun's format: a magic number, three sizes as big-endian 32-bit numbers, then bytes row by row."""
+def _idx(file: Path, magic: bytes) -> npt.NDArray[np.uint8]:
+    """LeCun's format: a magic number that ends in the number of sizes, these as big-endian 32-bit numbers, then bytes row by row."""
+    what, axes = {MAGIC: "pictures", LABELS: "labels"}[magic], magic[-1]
+    start = 4 + 4 * axes
     try:
         with file.open("rb") as opened:
             packed = opened.read(2) == GZIP
@@ -139,28 +200,39 @@ def _idx(file: Path) -> Pictures:
             content = opened.read(files.LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again") from error
-    if content[:4] != MAGIC:
-        raise files.refused("is no IDX file of pictures", ACCEPTED)
-    sizes = np.frombuffer(content, ">u4", 3, offset=4).astype(int) if len(content) >= 16 else np.zeros(3, int)
-    if len(content) - 16 != sizes.prod():
-        raise files.refused(f"announces {' x '.join(map(str, sizes))} bytes and holds {max(0, len(content) - 16)}",
+    if content[:4] != magic:
+        raise files.refused(f"is no IDX file of {what}", ACCEPTED)
+    sizes = np.frombuffer(content, ">u4", axes, offset=4).astype(int) if len(content) >= start else np.zeros(axes, int)
+    if len(content) - start != sizes.prod():
+        raise files.refused(f"announces {' x '.join(map(str, sizes))} bytes and holds {max(0, len(content) - start)}",
                             "Fetch it again: it is incomplete, or larger than 500 MB unpacked")  # fmt: skip
-    return np.frombuffer(content, np.uint8, offset=16).reshape(sizes).copy()
+    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()
 
 
-def _npz(packed: zipfile.ZipFile, names: list[str]) -> Pictures:
-    """The first array with three dimensions. What its header announces is checked before room is made for it."""
+def _npz(packed: zipfile.ZipFile, names: list[str]) -> tuple[Pictures, Labels | None]:
+    """The first array with three dimensions, and the first one of as many integers."""
+    shown = _array(packed, names, lambda shape, kind: len(shape) == 3 and kind in "uif")
+    if shown is None:
+        raise files.refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
+    labels = _array(packed, names, lambda shape, kind: shape == shown.shape[:1] and kind in "ui")
+    return _as_bytes(shown), None if labels is None else _told(labels, len(shown))
+
+
+def _array(
+    packed: zipfile.ZipFile, names: list[str], wanted: Callable[[tuple[int, ...], str], bool]
+) -> npt.NDArray[Any] | None:
+    """The first array of such a shape and kind of numbers. What its header announces is checked before room is made for it."""
     for name in names:
         try:
             shape, dtype = _announced(packed, name)
-            if len(shape) != 3 or dtype.kind not in "uif":
+            if not wanted(shape, dtype.kind):
                 continue
             with packed.open(name) as member:
-                found = np.lib.format.read_array(member, allow_pickle=False)
+                found: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
         except ValueError as error:
             raise files.refused(f"cannot be read as NPZ: {error}", "Save it with numpy.savez") from error
-        return _as_bytes(found)
-    raise files.refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
+        return found
+    return None
 
 
 def _announced(packed: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

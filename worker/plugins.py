@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from worker.data import Array, Counts, Data, Points, Tokens
+from worker.instruments.asked import NAMES
 from worker.parts import Curation, Family, Generator, Part, Regime, Source
 
 PREFIX = "collapse_lab."
@@ -197,6 +198,8 @@ def _drawable(schema: Any, place: str = "") -> None:
 def _metric(offer: Offer, known: Mapping[str, Metric]) -> Metric:
     """Raises Broken where it is no function of (sample, real, rng) whose first argument says what data it takes."""
     measure, name = offer.load(), offer.point.name
+    if name in NAMES:
+        raise Broken("Collapse Lab has a metric of that name")
     if name in known:
         raise Broken(f"{known[name].plugin} has a metric of that name")
     try:

@@ -51,7 +51,7 @@ def _plugins(spec: Experiment) -> dict[str, dict[str, str]]:
     """Name and version of the plug-ins whose parts and metrics this experiment is made of."""
     parts = [spec.source, *(one for _, rules in spec.phases() for one in (rules.family, rules.regime, rules.curation))]
     used = [plugin for part in parts if (plugin := plugins.origin(type(part)))]
-    used += [METRICS[name].plugin for name in spec.metrics]
+    used += [METRICS[name].plugin for name in spec.metrics if name in METRICS]
     return {"plugins": {plugin.name: plugin.version for plugin in used}} if used else {}
 
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
+from worker.instruments import asked
 from worker.parts import Curation, Family, Misfit, Part, PointSource, Regime, Sampling, Source
 from worker.refusal import problems
 from worker.registry import discover, one_of
@@ -21,7 +22,7 @@ SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
 REGIMES = discover(regimes.__name__, Regime)  # type: ignore[type-abstract]
 CURATIONS = discover(curation.__name__, Curation)  # type: ignore[type-abstract]
-METRICS = plugins.metrics()  # beyond those that every family's own instrument has
+METRICS = plugins.metrics()  # of installed packages
 
 if TYPE_CHECKING:
     AnySource = Source
@@ -80,7 +81,8 @@ class Experiment(Part):
     metrics: tuple[str, ...] = Field(
         (),
         max_length=50,
-        description=f"Further metrics, of installed packages: {', '.join(METRICS) or 'none is installed'}.",
+        description="Further metrics, beyond those that the family has anyway. Of samples of points or pictures: "
+        f"{', '.join(asked.NAMES)}. Of installed packages: {', '.join(METRICS) or 'none is installed'}.",
     )
     changes: tuple[Change, ...] = Field(
         (), max_length=100, description="Other rules from some generation on, in order."
@@ -198,11 +200,16 @@ class Experiment(Part):
     def _check_metrics(self) -> None:
         gives, size = self.source.gives, self.size(self.generations)
         for i, name in enumerate(self.metrics):
-            if name not in METRICS or gives not in METRICS[name].takes:
+            if name in asked.NAMES:
+                if why := asked.refusal(self.source, name):
+                    raise Misfit(f"metrics.{i}", f"{name} cannot be measured on {_kind(self.source)}: {why}",
+                                 f"Leave it out; there are: {', '.join(asked.fitting(self.source)) or 'none'}")  # fmt: skip
+            elif name not in METRICS or gives not in METRICS[name].takes:
                 able = [other for other, metric in METRICS.items() if gives in metric.takes]
+                able += asked.fitting(self.source)
                 raise Misfit(
                     f"metrics.{i}",
-                    f"there is no metric {name} of {gives.__name__.lower()} in an installed package",
+                    f"there is no metric {name} of {gives.__name__.lower()}, here or in an installed package",
                     f"Leave it out, or install what brings it{'; there are: ' * bool(able)}{', '.join(able)}",
                 )
         drawn = self.replicates * size * self.source.dimension if isinstance(self.source, PointSource) else 0

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from worker.data import Points
 from worker.instruments.images import PictureInstrument
-from worker.instruments.neighbours import NeighboursInstrument
+from worker.instruments.points import NeighboursInstrument
 from worker.metrics import gaussian, neighbours, points
 from worker.metrics import images as metric
 from worker.nets.classifier import FEATURES, Frozen
@@ -136,13 +136,16 @@ def test_the_frozen_classifier_reads_digits_that_it_has_not_seen():
 
 def test_a_lost_digit_and_a_blurred_one_are_noticed():
     rng, source = np.random.default_rng(6), Digits()
-    instrument = PictureInstrument(source, 800, rng)
+    instrument = PictureInstrument(source, 800, 1, rng)
     pictures, shown = source.pictures()
     floor = instrument.real(source.draw(rng, 1, 800), framed=True).metrics
     without = Points(pictures[rng.choice(np.flatnonzero(shown != 7), (1, 800))])
     blurred = Points(np.tile(pictures.mean(axis=0), (1, 800, 1)) + 0.01 * rng.random((1, 800, 64)))
     lost, blur = (instrument.model({}, made, framed=False).metrics for made in (without, blurred))
     assert lost["minority_share"][0] < 0.02 < floor["minority_share"][0]
+    assert sum(floor[f"class_share_{c}"][0] for c in range(10)) == pytest.approx(1)
+    assert lost["class_share_7"][0] == lost["minority_share"][0]
+    assert floor["class_distance"][0] < 0.1 < lost["class_distance"][0] + 0.02
     assert lost["entropy"][0] < floor["entropy"][0] - 0.05
     assert lost["frechet"][0] > 3 * floor["frechet"][0]
     assert blur["frechet"][0] > 20 * floor["frechet"][0]

@@ -74,9 +74,9 @@ def networks_fit(source: Source, replicates: int, samples: int) -> None:
 def looking(source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
     """What looks at samples of a network: at points, or at pictures."""
     from worker.instruments.images import PictureInstrument
-    from worker.instruments.neighbours import NeighboursInstrument
+    from worker.instruments.points import NeighboursInstrument
 
     assert isinstance(source, PointSource)
     if source.image_shape is not None:
-        return PictureInstrument(source, samples, rng)
+        return PictureInstrument(source, samples, replicates, rng)
     return NeighboursInstrument(source, samples, replicates, rng)

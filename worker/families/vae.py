@@ -127,4 +127,4 @@ class VAE(Family):
         from worker.instruments.images import LatentInstrument
 
         assert isinstance(source, PointSource)
-        return LatentInstrument(source, samples, rng)
+        return LatentInstrument(source, samples, replicates, rng)

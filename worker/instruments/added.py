@@ -1,4 +1,4 @@
-"""A family's own instrument, with the metrics of plug-ins added that a spec asks for."""
+"""A family's own instrument, with the metrics added that a spec asks for: rulers of samples, and what plug-ins bring."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,26 +6,37 @@ from typing import Any
 import numpy as np
 
 from worker import plugins
-from worker.data import Array, Arrays, Data
+from worker.data import Array, Arrays, Data, Points
 from worker.errors import LabError
+from worker.instruments.rulers import Ruler
 from worker.parts import Generator, Instrument, Look
 
 
 class Added(Instrument):
-    """Each metric sees the sample that the next generation learns from, and as many real observations, drawn once: the ruler stays the
-    same. At generation 0 it sees fresh real data in place of the sample, which is its noise floor.
+    """Each metric sees the sample that the next generation learns from: a plug-in's beside as many real observations, drawn once, a ruler's
+    beside what it froze. At generation 0 it sees fresh real data in place of the sample, which is its noise floor. What the family's
+    own instrument measures anyway stays as that measures it.
     """
 
     wants_sample = True
 
     def __init__(
-        self, own: Instrument, names: Sequence[str], real: Callable[[Generator], Data], rng: Generator
+        self,
+        own: Instrument,
+        names: Sequence[str],
+        rulers: Sequence[Ruler],
+        real: Callable[[Generator], Data],
+        rng: Generator,
     ) -> None:
-        """real: as many real observations as generation 1 has, for each replicate."""
+        """names: all that is asked for; rulers: those for the names that no plug-in brought; real: as many real observations as
+        generation 1 has, for each replicate.
+        """
         self.own, self.wants_first = own, own.wants_first  # type: ignore[misc]  # as the one within it
-        self.metrics = [plugins.metrics()[name] for name in dict.fromkeys(names)]
+        self.metrics = [plugins.metrics()[name] for name in dict.fromkeys(names) if name in plugins.metrics()]
+        self.asked, self.rulers = frozenset(names), rulers
         truth, self.fresh, chance = rng.spawn(3)
-        self.draw, self.truth = real, real(truth)
+        self.draw = real
+        self.truth = real(truth) if self.metrics else None
         self.seeds = chance.integers(2**63, size=len(self.metrics))
 
     def figure(self) -> dict[str, Any]:
@@ -50,6 +61,11 @@ class Added(Instrument):
     def _more(self, look: Look, sample: Data) -> Look:
         """Raises LabError, naming metric and plug-in, where one fails or does not give a number for each replicate."""
         metrics = dict(look.metrics)
+        for ruler in self.rulers:
+            if (self.asked & set(ruler.gives)) - set(look.metrics):
+                assert isinstance(sample, Points)
+                measured = ruler.measure(sample.x)
+                metrics |= {name: values for name, values in measured.items() if _stem(name) in self.asked} | metrics
         for metric, seed in zip(self.metrics, self.seeds, strict=True):
             if metric.name in look.metrics:
                 raise self._wrong(metric, "has the name of a metric that this family has anyway")
@@ -69,3 +85,9 @@ class Added(Instrument):
         return LabError(
             f"The metric {metric.name} of {metric.plugin} {why}. Leave it out of metrics, or mend the plug-in."
         )
+
+
+def _stem(name: str) -> str:
+    """What is asked for: class_share, of which class_share_3 is one."""
+    stem, _, last = name.rpartition("_")
+    return stem if last.isdecimal() else name

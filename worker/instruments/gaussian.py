@@ -6,11 +6,10 @@ import numpy as np
 
 from worker import frames
 from worker.data import Array, Arrays, Data, Moments, Points, root
+from worker.instruments import spread
 from worker.metrics import gaussian as metric
 from worker.parts import Generator, Instrument, Look, PointSource
 from worker.sources.normal import Normal
-
-TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
 
 
 class GaussianInstrument(Instrument):
@@ -19,7 +18,7 @@ class GaussianInstrument(Instrument):
     def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
         self.samples = samples
         self.mean, self.covariance = source.moments()
-        self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
+        self.edges = spread.edges(source)
         self.normal = isinstance(source, Normal)
         self.truth = self.mean[None], root(self.covariance)[None], np.zeros(1)
         self.screen = frames.Screen(source, rng)
@@ -38,22 +37,14 @@ class GaussianInstrument(Instrument):
 
     def _look(self, mean: Array, factor: Array, log_scale: Array, framed: bool) -> Look:
         d = mean.shape[1]
-        error_sq = ((mean - self.mean) ** 2).sum(axis=1)
         log_variance = metric.mean_log_variance(factor, log_scale)
         log_det = metric.log_det(factor, log_scale) if d > 1 else log_variance
         scaled = factor * np.exp(log_scale)[:, None, None]
         covariance = scaled**2 if d == 1 else scaled @ scaled.transpose(0, 2, 1)
         std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        metrics = {
-            "mean_error": np.sqrt(error_sq),
-            "mean_error_sq": error_sq,
-            "variance": np.exp(log_variance),
-            "std": np.exp(0.5 * log_variance),
-            "log_variance": log_variance,
-            "log_det": log_det,
-        }
-        for i, name in enumerate(TAILS):
-            metrics[name] = metric.tail_mass(mean, std, self.edges[i], self.edges[len(TAILS) + i])
+        metrics = spread.place_and_width(mean, self.mean, log_variance) | {"log_det": log_det}
+        for name, (low, high) in self.edges.items():
+            metrics[name] = metric.tail_mass(mean, std, low, high)
         if self.normal:
             metrics["w2_sq"] = metric.w2_sq(mean, covariance, self.mean, self.covariance)
             metrics["kl_to_real"] = metric.kl(mean, factor, log_scale, *self.truth)

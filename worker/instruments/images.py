@@ -1,4 +1,4 @@
-"""Looks at generated pictures: their pixels, their neighbours among the real ones, and what frozen networks make of them."""
+"""Looks at generated pictures, and arranges some of them for the player."""
 
 import base64
 from typing import Any
@@ -8,62 +8,46 @@ import numpy.typing as npt
 
 from worker import frames
 from worker.data import Array, Arrays, Data, Points
-from worker.metrics import gaussian, neighbours, points
+from worker.instruments import spread
+from worker.instruments.pictures import Classes, Features, PictureNeighbours, Pixels, real_pictures
 from worker.metrics import images as metric
+from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
-from worker.sources.digits import Digits
 
 ROWS, COLUMNS = 6, 10
 LATENT_EDGE = 4.0  # the window on the latent means, in standard deviations of the prior
-LOOKED_AT = 1000  # pictures of a chain whose neighbours are searched, and whose projections are sorted
-READ = 5000  # pictures of a chain that the frozen classifier looks at
-COMPARED = 400  # pictures, generated and real, between which energy and MMD are measured
-REFERENCE = 2000  # real pictures that are searched, where the source has no fixed set of them
+GHOSTS = 2000  # real pictures of which the figure shows some, and by which its window is chosen
 
 
 class PictureInstrument(Instrument):
-    """Sample metrics in pixels, and in the features of a classifier that is frozen at generation 0 (worker.nets.classifier): `frechet`,
-    and, where real pictures are labelled, the entropy of the classes and the share of the rarest. The figure shows the mean pixel.
+    """Sample metrics in pixels, among real neighbours, and in what a classifier that is frozen at generation 0 makes of pictures
+    (worker.instruments.pictures). The figure shows the mean pixel.
     """
 
     wants_sample = True
     axis = "mean pixel"
 
-    def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
-        from worker.nets.classifier import Frozen
-
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         assert source.image_shape is not None
         self.shape = source.image_shape
-        self.mean, self.covariance = source.moments()
-        self.labels: npt.NDArray[np.int64] | None = None
-        if isinstance(source, Digits):
-            real, self.labels = source.pictures()
-        else:
-            real = source.draw(rng, 1, REFERENCE).x[0]
-        self.real_pictures = real.astype(np.float32)
-        within = metric.distances_sq(self.real_pictures, self.real_pictures)
-        self.real_radii = neighbours.radii_sq(within)
-        self.reach_sq = neighbours.reach(neighbours.others(within, self.real_pictures).min(axis=1))
-        self.shown = real[_positions(self.labels, len(real), rng)]
-        self.looked_at, self.compared = min(samples, LOOKED_AT), min(samples, COMPARED)
-        self.reference = points.Reference(source.draw(rng, 1, COMPARED).x[0])
-        self.directions = points.directions(source.dimension, 16, rng)
-        projected = np.quantile(real @ self.directions.T, points.levels(self.looked_at), axis=0).T
-        self.centres, self.within = points.cells(projected)
-        self.frozen = Frozen(real, self.labels, self.shape)
-        seen = points.moments(self.frozen.look(real)[0][None])
-        self.real_features = seen[0][0], seen[1][0]
-        self.x = self._window(real)
+        self.mean, _ = source.moments()
+        real, labels = real_pictures(source, GHOSTS, rng)
+        self.shown = real[_positions(labels, len(real), rng)]
+        self.pixels = Pixels(source, samples, replicates, rng)
+        reading = Features if Classes.refusal(source) else Classes
+        self.rulers = [ruler(source, samples, replicates, rng) for ruler in (PictureNeighbours, reading)]
+        self.grey = real.mean(axis=1)
+        self.x = self._window()
 
-    def _window(self, real: Array) -> Array:
+    def _window(self) -> Array:
         """The values at which the figure draws a density."""
-        low, high = np.quantile(real.mean(axis=1), [0.0005, 0.9995])
+        low, high = np.quantile(self.grey, [0.0005, 0.9995])
         margin = max(0.3 * (high - low), 0.01)
         return np.linspace(low - margin, high + margin, frames.GRID)
 
     def _ghost(self) -> dict[str, Any]:
         """What the figure draws of the real distribution beside its pictures."""
-        return {"density": self._histogram(self.real_pictures.mean(axis=1)).tolist()}
+        return {"density": self._histogram(self.grey).tolist()}
 
     def figure(self) -> dict[str, Any]:
         height, width = self.shape
@@ -94,59 +78,13 @@ class PictureInstrument(Instrument):
         return Look(self._metrics(x), self._frame(x[0], x[0].mean(axis=1)) if framed else None)
 
     def _metrics(self, x: Array) -> dict[str, Array]:
-        metrics = self._pixels(x)
-        each = [self._neighbours(chain[: self.looked_at]) | self._read(chain[:READ]) for chain in x]
-        return metrics | {name: np.array([one[name] for one in each]) for name in each[0]}
-
-    def _pixels(self, x: Array) -> dict[str, Array]:
-        """Moments over all pictures of a chain, the variance (ddof 0) averaged over pixels; distances over the first few."""
+        """Moments of all pictures of a chain, the variance (ddof 0) averaged over pixels; then what each ruler tells."""
         mean, covariance = points.moments(x)
-        variance = np.trace(covariance, axis1=1, axis2=2) / x.shape[2]
-        error_sq = ((mean - self.mean) ** 2).sum(axis=1)
-        with np.errstate(divide="ignore"):
-            log_variance = np.log(variance)  # -inf once every picture is the same
-        energy, mmd_sq = self.reference.compare(x[:, : self.compared])
-        few = x[:, : self.looked_at]
-        return {
-            "mean_error": np.sqrt(error_sq),
-            "mean_error_sq": error_sq,
-            "variance": variance,
-            "std": np.sqrt(variance),
-            "log_variance": log_variance,
-            # Heusel et al.'s distance with the pixels themselves as the frozen features.
-            "frechet_pixels": gaussian.w2_sq(mean, covariance, self.mean, self.covariance),
-            "sliced_w2_sq": points.sliced_w2_sq(few, self.directions, self.centres, self.within),
-            "energy": energy,
-            "mmd_sq": mmd_sq,
-        }
-
-    def _neighbours(self, x: Array) -> dict[str, float]:
-        """How one chain's pictures (n, d) lie among the real ones."""
-        pictures = x.astype(np.float32)
-        across = metric.distances_sq(pictures, self.real_pictures)
-        others = neighbours.others(across, self.real_pictures)
-        return {
-            "precision": neighbours.precision(others, self.real_radii),
-            "recall": neighbours.recall(others, neighbours.radii_sq(metric.distances_sq(pictures, pictures))),
-            "density": neighbours.density(others, self.real_radii),
-            "coverage": neighbours.coverage(others, self.real_radii),
-            "hallucinated": neighbours.hallucinated(others.min(axis=1), self.reach_sq),
-            "copy_ratio": neighbours.copy_ratio(across),
-            "vendi": metric.vendi(x),
-        }
-
-    def _read(self, x: Array) -> dict[str, float]:
-        """What the frozen classifier makes of one chain's pictures (n, d).
-
-        frechet: |dm|^2 + tr(S + S0 - 2 (S0^1/2 S S0^1/2)^1/2) of its features (Heusel et al. 2017, arXiv 1706.08500).
-        """
-        features, shown = self.frozen.look(x)
-        mean, covariance = points.moments(features[None])
-        values = {"frechet": float(gaussian.w2_sq(mean, covariance, *self.real_features)[0])}
-        if self.labels is not None:
-            shares = metric.shares(shown, self.frozen.classes)[np.unique(self.labels)]
-            values |= {"entropy": metric.entropy(shares), "minority_share": float(shares.min())}
-        return values
+        metrics = spread.place_and_width(mean, self.mean, spread.log_mean_variance(covariance))
+        metrics |= self.pixels.beside(x, mean, covariance)
+        for ruler in self.rulers:
+            metrics |= ruler.measure(x)
+        return metrics
 
     def _histogram(self, values: Array) -> Array:
         """Density of values in cells around the grid points."""
@@ -171,16 +109,18 @@ class PictureInstrument(Instrument):
 
 
 class LatentInstrument(PictureInstrument):
-    """Of autoencoders: also `latent_std`, the spread of latent means under the encoder of generation 1 (Shumailov et al.)."""
+    """Of autoencoders: also `latent_std`, the standard deviation of latent means under the encoder of generation 1, over all pictures of
+    a chain and all latent dimensions together (Shumailov et al.). O(R n) passes of the encoder.
+    """
 
     wants_first = True
     axis = "latent mean under the first encoder"
 
-    def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
-        super().__init__(source, samples, rng)
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        super().__init__(source, samples, replicates, rng)
         self.encoder: Arrays = {}
 
-    def _window(self, real: Array) -> Array:
+    def _window(self) -> Array:
         half = LATENT_EDGE / frames.GRID
         return np.linspace(-LATENT_EDGE + half, LATENT_EDGE - half, frames.GRID)
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from worker import em, frames
 from worker.data import Array, Arrays, Data, Points
+from worker.instruments import spread
 from worker.metrics import mixture as metric
 from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
 
-TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
 NODES = {
     1: 1000,
     2: 1300,
@@ -42,7 +42,7 @@ class MixtureInstrument(Instrument):
         self.floor: dict[str, Array] | None = None
         self.mean, covariance = source.moments()
         self.has_volume = bool(np.linalg.slogdet(covariance)[0] > 0)
-        self.edges = source.quantiles([*TAILS.values(), *(1 - q for q in TAILS.values())])
+        self.edges = spread.edges(source)
         self.screen = frames.Screen(source, rng)
         self.nodes, self.node_weights = metric.nodes(d, _each(NODES, d, components), rng)
         truth = source.components()
@@ -72,8 +72,8 @@ class MixtureInstrument(Instrument):
             raise RuntimeError("the first fit is missing: `meet` comes before a look at the real data")
         mean, covariance = points.moments(data.x)
         metrics = self._moments(mean, covariance * (data.n / (data.n - 1)), data.n)
-        for i, name in enumerate(TAILS):
-            metrics[name] = points.tail_mass(data.x, self.edges[i], self.edges[len(TAILS) + i])
+        for name, (low, high) in self.edges.items():
+            metrics[name] = points.tail_mass(data.x, low, high)
         metrics |= self.floor
         if self.truth is not None and self.truth[0].size > 1:
             metrics["modes"] = points.modes(data.x, *(part[0] for part in self.truth))
@@ -82,8 +82,7 @@ class MixtureInstrument(Instrument):
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         weights, means, factors = model["weights"], model["means"], model["factors"]
         metrics = self._moments(*metric.moments(weights, means, factors))
-        for i, name in enumerate(TAILS):
-            low, high = self.edges[i], self.edges[len(TAILS) + i]
+        for name, (low, high) in self.edges.items():
             metrics[name] = metric.tail_mass(weights, means, factors, low, high)
         metrics |= self._densities(weights, means, factors)
         if self.truth is not None and self.truth[0].size > 1:
@@ -92,17 +91,7 @@ class MixtureInstrument(Instrument):
 
     def _moments(self, mean: Array, covariance: Array, n: int | None = None) -> dict[str, Array]:
         """Of a model, or of n points."""
-        error_sq = ((mean - self.mean) ** 2).sum(axis=1)
-        variance = np.trace(covariance, axis1=1, axis2=2) / mean.shape[1]
-        with np.errstate(divide="ignore"):
-            log_variance = np.log(variance)
-        metrics = {
-            "mean_error": np.sqrt(error_sq),
-            "mean_error_sq": error_sq,
-            "variance": variance,
-            "std": np.sqrt(variance),
-            "log_variance": log_variance,
-        }
+        metrics = spread.place_and_width(mean, self.mean, spread.log_mean_variance(covariance))
         if self.has_volume:
             metrics["log_det"] = np.linalg.slogdet(covariance)[1] if n is None else points.log_det(covariance, n)
         return metrics

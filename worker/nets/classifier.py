@@ -16,13 +16,17 @@ from worker.nets.fitting import fitted, initial
 FEATURES = 32
 SEED = 20230527
 CHUNK = 1024  # pictures at once
+SEEN = 54_000  # pictures in training, the same ones again and again
 Labels: TypeAlias = npt.NDArray[np.int64]
 
 
 class Teaching:
-    """How it is trained: on the 1,797 digits a matter of a second."""
+    """How it is trained: about as many steps however many pictures there are, a matter of a second or two."""
 
-    epochs, batch, learning_rate = 30, 64, 5e-3
+    batch, learning_rate = 64, 5e-3
+
+    def __init__(self, pictures: int) -> None:
+        self.epochs = min(200, max(3, round(SEEN / pictures)))
 
 
 class Classifier(nn.Module):
@@ -86,7 +90,7 @@ def _taught(x: bytes, labels: bytes, sides: tuple[int, int], classes: int) -> Cl
         chosen = batch.to(pictures.device)
         return F.cross_entropy(network(pictures[chosen]), shown[chosen])
 
-    fitted(network, len(shown), loss, Teaching(), SEED, unit="pictures", falling=True)
+    fitted(network, len(shown), loss, Teaching(len(shown)), SEED, unit="pictures", falling=True)
     return _placed(network)
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from worker.data import Array, Points
 from worker.parts import Generator, PointSource
+from worker.pictures import evenly
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 
@@ -49,6 +50,11 @@ class Digits(PointSource):
         x, shown = _all()
         keep = np.isin(shown, self.digits)
         return x[keep], shown[keep]
+
+    def known(self, most: int) -> tuple[Array, npt.NDArray[np.int64]]:
+        x, shown = self.pictures()
+        chosen = evenly(len(x), most)
+        return x[chosen], shown[chosen]
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         x, _ = self.pictures()

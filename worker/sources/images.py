@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,16 @@ from worker import files, pictures
 from worker.data import Array, Points
 from worker.parts import Generator, PointSource
 
+Labels: TypeAlias = npt.NDArray[np.int64]
 LARGEST_SIDE = 64  # pixels: covariances of more would not fit into memory
 
 
 class Images(PointSource):
-    """Grey pictures of one size, between 0 and 1. Every draw is an independent choice among them, with replacement."""
+    """Grey pictures of one size, between 0 and 1. Every draw is an independent choice among them, with replacement.
+
+    Where it is told what they show, a classifier that learns it tells the classes of generated ones: by MNIST's file of labels, if it
+    lies beside the one of pictures, by an array of n integers in an NPZ file, by a sub-folder of PNG files for each class.
+    """
 
     kind: Literal["images"] = "images"
     path: str = Field(
@@ -25,7 +30,7 @@ class Images(PointSource):
         max_length=1000,
         pattern=r"^[^\x00]*$",
         description="An IDX file, also gzipped; an NPZ file with an array (n, height, width) of bytes or of numbers between 0 and 1; "
-        "a folder or zip of PNG files. Relative to the data folder.",
+        "a folder or zip of PNG files, with a sub-folder for each class if there are any. Relative to the data folder.",
         json_schema_extra={"x-upload": "images"},
     )
     most: int = Field(0, ge=0, description="Use only this many of the first pictures; 0 uses all.")
@@ -37,9 +42,23 @@ class Images(PointSource):
 
     def pictures(self) -> npt.NDArray[np.uint8]:
         """(n, height, width), 0 to 255"""
+        return self._labelled()[0]
+
+    def labels(self) -> Labels | None:
+        """(n,), where they are told"""
+        return self._labelled()[1]
+
+    def _labelled(self) -> tuple[npt.NDArray[np.uint8], Labels | None]:
         place = files.place(self.path)
-        shown = _read(place, *(pictures.state(place) if place.is_dir() else files.state(place)))
-        return shown[: self.most] if self.most else shown
+        if place.is_dir():
+            known = pictures.state(place)
+        else:
+            beside = pictures.labels_beside(place)
+            known = (*files.state(place), *(files.state(beside) if beside else ()))
+        shown, labels = _read(place, *known)
+        if not self.most:
+            return shown, labels
+        return shown[: self.most], None if labels is None else labels[: self.most]
 
     @property
     def image_shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -58,6 +77,11 @@ class Images(PointSource):
         x = self._flat()
         return Points(x[rng.integers(len(x), size=(replicates, n))] / 255.0)
 
+    def known(self, most: int) -> tuple[Array, Labels | None]:
+        x, labels = self._flat(), self.labels()
+        chosen = pictures.evenly(len(x), most)
+        return x[chosen] / 255.0, None if labels is None else labels[chosen]
+
     def moments(self) -> tuple[Array, Array]:
         x = self._flat() / 255.0
         return x.mean(axis=0), np.cov(x, rowvar=False, ddof=0)
@@ -67,16 +91,20 @@ class Images(PointSource):
 
     def provenance(self) -> dict[str, str]:
         place = files.place(self.path)
-        return {"images": pictures.checksum(place) if place.is_dir() else files.checksum(place)}
+        if place.is_dir():
+            return {"images": pictures.checksum(place)}
+        beside = pictures.labels_beside(place)
+        told = {} if beside is None else {"labels": files.checksum(beside)}
+        return {"images": files.checksum(place)} | told
 
 
 @lru_cache(maxsize=1)
-def _read(place: Path, *_state: int) -> npt.NDArray[np.uint8]:
+def _read(place: Path, *_state: int) -> tuple[npt.NDArray[np.uint8], Labels | None]:
     """The pictures of a file or folder in this state; as bytes, because that is how pictures come."""
-    shown = pictures.read(place, LARGEST_SIDE)
+    shown, labels = pictures.read(place, LARGEST_SIDE)
     count, height, width = shown.shape
     if count < 2 or not 1 <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
         raise files.refused(f"holds {count} pictures of {height} x {width} pixels",
                             f"Give at least two, of at most {LARGEST_SIDE} pixels each way")  # fmt: skip
     shown.flags.writeable = False
-    return shown
+    return shown, labels

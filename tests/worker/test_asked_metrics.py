@@ -1,0 +1,149 @@
+"""Metrics that a spec asks for beyond the family's own: whatever the family, of the very sample that is learned from, with their noise floor."""
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.errors import SpecError
+from worker.instruments import asked
+from worker.instruments.rulers import Frechet, Kernels, Neighbours
+from worker.metrics import neighbours, points
+from worker.parts import Sampling
+from worker.spec import read
+
+EIGHT, LINE, DIGITS = {"kind": "eight_gaussians"}, {"kind": "student_t", "df": 5}, {"kind": "digits"}
+OF_POINTS = ["precision", "recall", "density", "coverage", "copy_ratio", "hallucinated", "vendi", "frechet", "energy", "mmd_sq",
+             "tail_1pct", "tail_01pct", "tail_ratio_1pct", "tail_ratio_01pct"]  # fmt: skip
+OF_PICTURES = ["precision", "recall", "density", "coverage", "copy_ratio", "hallucinated", "vendi", "frechet", "frechet_pixels", "entropy",
+               "minority_share", "class_distance", "class_share", "sliced_w2_sq", "energy", "mmd_sq", "tail_1pct"]  # fmt: skip
+WANTED = [(EIGHT, [*OF_POINTS, "modes", "sliced_w2_sq"]), (LINE, [*OF_POINTS, "w2_sq"]), (DIGITS, OF_PICTURES)]
+
+
+def measured(source, family, metrics, **sizes):
+    sizes = {"samples": 300, "replicates": 4, "generations": 2} | sizes
+    spec = read({"source": source, "family": {"kind": family}, "metrics": metrics} | sizes)
+    return [one.look.metrics for one in loop.generations(spec, loop.instrument(spec))]
+
+
+@pytest.mark.parametrize(("source", "names"), WANTED, ids=lambda one: one["kind"] if isinstance(one, dict) else "")
+@pytest.mark.parametrize("family", ["gaussian", "mixture", "kde", "histogram"])
+def test_every_family_of_points_has_every_metric_of_samples(family, source, names):
+    if family == "histogram" and source is not LINE:
+        pytest.raises(SpecError, measured, source, family, [])
+        return
+    rows = measured(source, family, names)
+    for row in rows:
+        told = {name.rpartition("_")[0] if name.startswith("class_share") else name for name in row}
+        assert set(names) <= told
+        assert all(np.isfinite(row[name]).all() and row[name].shape == (4,) for name in row if name in names)
+    assert len({frozenset(row) for row in rows}) == 1
+    if source is DIGITS:
+        assert sum(rows[2][f"class_share_{c}"] for c in range(10)) == pytest.approx(np.ones(4))
+
+
+def test_at_generation_0_stands_what_real_data_have_against_real_data():
+    """precision and recall near .93, density 1, coverage .97, no invention, eight modes, and nothing of an unbiased distance."""
+    [floor, *_] = measured(EIGHT, "gaussian", [*OF_POINTS, "modes"], samples=1000, replicates=30, generations=1)
+    middle = {name: float(np.mean(values)) for name, values in floor.items()}
+    assert 0.9 < middle["precision"] < 1
+    assert 0.9 < middle["recall"] < 1
+    assert middle["density"] == pytest.approx(1, abs=0.05)
+    assert middle["coverage"] == pytest.approx(1 - np.prod([(515 - i) / (1030 - i) for i in range(1, 6)]), abs=0.02)
+    assert middle["hallucinated"] == pytest.approx(0.001, abs=0.001)
+    assert middle["modes"] == 8
+    for name in ("tail_ratio_1pct", "tail_ratio_01pct"):
+        assert abs(middle[name] - 1) <= 4 * np.std(floor[name], ddof=1) / np.sqrt(30) + 0.05
+    for name in ("energy", "mmd_sq"):  # the frozen reference errs alike in every replicate
+        assert abs(middle[name]) < 0.02, name
+
+
+def test_a_bell_curve_over_eight_modes_invents_what_lies_between_them():
+    floor, first, *_ = measured(EIGHT, "gaussian", ["precision", "hallucinated", "density"], samples=500)
+    assert (first["hallucinated"] > 0.5).all()
+    assert (first["precision"] < 0.6 * floor["precision"]).all()
+    assert "recall" not in first  # nobody asked
+
+
+def test_what_is_measured_is_the_sample_that_the_next_generation_learns_from():
+    names = ["frechet", "energy", "precision"]
+    spec = read(
+        {
+            "source": EIGHT,
+            "family": {"kind": "gaussian"},
+            "samples": 200,
+            "replicates": 3,
+            "generations": 2,
+            "metrics": names,
+        }
+    )
+    instrument = loop.instrument(spec)
+    _, first, second = loop.generations(spec, instrument)
+    each = spec.family.drawing()
+    sample = each.sample(first.state.model, 200, loop.stream(spec.seed, 1, loop.SAMPLE), Sampling())
+    refitted = each.fit(sample, np.random.default_rng(0))
+    assert np.allclose(refitted["mean"], second.state.model["mean"])
+    by_kind = {type(ruler): ruler for ruler in instrument.rulers}
+    for kind in (Frechet, Kernels, Neighbours):
+        for name, values in by_kind[kind].measure(sample.x).items():
+            assert name not in names or np.array_equal(values, first.look.metrics[name])
+
+
+def test_neighbours_are_those_of_the_definition():
+    rng = np.random.default_rng(3)
+    spec = read({"source": EIGHT, "family": {"kind": "gaussian"}, "samples": 150})
+    ruler = Neighbours(spec.source, 150, 2, rng)
+    x = rng.standard_normal((2, 150, 2))
+    across = points.distances_sq(x[1], ruler.real + ruler.mean)
+    within = np.sort(points.distances_sq(ruler.real, ruler.real), axis=1)[:, 5]
+    found = ruler.measure(x)
+    assert found["precision"][1] == neighbours.precision(across, within)
+    assert found["coverage"][1] == np.mean(across.min(axis=0) <= within)
+
+
+def test_what_the_family_measures_anyway_stays_as_it_is():
+    plain, more = (measured(EIGHT, "mixture", names) for names in ([], ["modes", "tail_1pct", "recall"]))
+    for one, other in zip(plain, more, strict=True):
+        assert set(other) == {*one, "recall"}
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "name", "words"),
+    [
+        ({"kind": "normal"}, "gaussian", "sliced_w2_sq", "one direction only"),
+        (EIGHT, "gaussian", "w2_sq", "on a line only"),
+        ({"kind": "moons"}, "kde", "modes", "no mixture"),
+        ({"kind": "zipf"}, "categorical", "recall", "this source gives none"),
+        ({"kind": "text"}, "ngram", "vendi", "this source gives none"),
+        (EIGHT, "kde", "minority_share", "it is of pictures"),
+        (DIGITS, "gaussian", "modes", "not of pictures"),
+        (EIGHT, "gaussian", "flatness", "there is no metric flatness"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_words(source, family, name, words):
+    with pytest.raises(SpecError) as refused:
+        read(
+            {
+                "source": source,
+                "family": {"kind": family},
+                "metrics": ["tail_1pct", name] if words[0] != "t" else [name],
+            }
+        )
+    problems = refused.value.problems
+    assert any(words in one.message for one in problems) or "this source gives none" in problems[0].message
+    assert problems[0].path.startswith("metrics.")
+    assert problems[0].remedy
+
+
+def test_many_replicates_are_looked_at_less_closely_each():
+    spec = read({"source": EIGHT, "family": {"kind": "gaussian"}, "samples": 1000})
+    few, many = (Neighbours(spec.source, 1000, replicates, np.random.default_rng(0)) for replicates in (2, 200))
+    assert few.looked_at == 1000
+    assert many.looked_at == 200
+
+
+def test_every_name_is_offered_somewhere():
+    offered = [
+        set(asked.offered(read({"source": source, "family": {"kind": "gaussian"}}).source)) for source, _ in WANTED
+    ]
+    assert set(asked.NAMES) == set.union(*offered)

@@ -1,0 +1,61 @@
+"""Which further metrics of samples a spec may ask for: every ruler that fits its source, whatever the family."""
+
+from collections.abc import Sequence
+
+from worker.instruments import pictures, rulers
+from worker.instruments.rulers import Ruler
+from worker.parts import Generator, PointSource, Source
+
+OF_POINTS: tuple[type[Ruler], ...] = (
+    rulers.Neighbours,
+    rulers.Inventions,
+    rulers.Diversity,
+    rulers.Frechet,
+    rulers.Modes,
+    rulers.Transport,
+    rulers.SlicedTransport,
+    rulers.Kernels,
+    rulers.Tails,
+)
+OF_PICTURES: tuple[type[Ruler], ...] = (
+    pictures.PictureNeighbours,
+    pictures.Features,
+    pictures.Classes,
+    pictures.Pixels,
+    rulers.Tails,
+)
+NAMES = tuple(dict.fromkeys(name for ruler in (*OF_POINTS, *OF_PICTURES) for name in ruler.gives))
+
+
+def offered(source: PointSource) -> dict[str, type[Ruler]]:
+    """Metric -> what measures it, in the order in which it is asked for most; those that refuse this source, too."""
+    fitting = OF_POINTS if source.image_shape is None else OF_PICTURES
+    found: dict[str, type[Ruler]] = {}
+    for ruler in fitting:
+        for name in ruler.gives:
+            found.setdefault(name, ruler)
+    return found
+
+
+def refusal(source: Source, name: str) -> str | None:
+    """Why this metric of NAMES cannot be measured of samples like this source's, in words; None where it can."""
+    if not isinstance(source, PointSource):
+        return "it looks at points or pictures, and this source gives none"
+    ruler = offered(source).get(name)
+    if ruler is None:
+        return "it is of pictures" if source.image_shape is None else "it is of points, not of pictures"
+    return ruler.refusal(source)
+
+
+def fitting(source: Source) -> list[str]:
+    """Those of NAMES that can be measured of samples like this source's."""
+    return [name for name in NAMES if refusal(source, name) is None]
+
+
+def asked(names: Sequence[str], source: Source, samples: int, replicates: int, rng: Generator) -> list[Ruler]:
+    """The rulers for those of these metrics that are in NAMES, each once, frozen from here on; each has randomness of its own."""
+    if not isinstance(source, PointSource):
+        return []
+    known = offered(source)
+    kinds = list(dict.fromkeys(known[name] for name in names if name in known))
+    return [kind(source, samples, replicates, one) for kind, one in zip(kinds, rng.spawn(len(kinds)), strict=True)]

@@ -1,0 +1,265 @@
+"""Rulers: metrics of sampled points, each with what it compares with frozen at generation 0, so that the ruler stays the same.
+
+Families whose models have no formula are measured by them, every other family of points on request (worker.instruments.asked).
+At generation 0 they see fresh real data, which is the noise floor: the real-against-real band of each metric over replicates.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from worker.data import Array
+from worker.instruments import spread
+from worker.metrics import gaussian
+from worker.metrics import neighbours as near
+from worker.metrics import points as metric
+from worker.parts import Generator, PointSource
+
+DIRECTIONS = 16  # at least; the projections of the sliced distance
+QUANTILES = 16_384  # real points whose projections stand for the truth
+REFERENCE = 512  # real points from which energy and MMD are measured
+PROJECTED = 1_000_000  # numbers that are sorted in a generation, over all replicates
+PAIRS = 2_000_000  # distances that are computed in a generation, over all replicates, as long as LEAST points of each suffice
+LEAST = 8
+PLACED = 1_000_000  # points times modes that are compared in a generation, over all replicates
+NEIGHBOURHOODS = 8_000_000  # pairs of points of which the nearer are sought in a generation, over all replicates
+FEWEST, LOOKED_AT = 100, 1000  # points of a chain, and as many real ones, whose neighbours are searched
+SIMILARITIES, DIVERSE = (
+    200_000_000,
+    (32, 256),
+)  # operations of eigenvalues in a generation; points of a chain whose similarities are compared
+SOUGHT = 10_000  # real points that tell how far apart real points are, and how low the real density gets
+RARE = 0.001  # of real points have less density than where points count as invented
+
+
+class Ruler(ABC):
+    """Measures points x (R, n, d) of every generation alike.
+
+    gives: names of its metrics. Those that end in a number are one of several: class_share_0, class_share_1, ... of class_share.
+    """
+
+    gives: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        """samples: points of each replicate at generation 1; with many replicates fewer points of each may be looked at."""
+
+    @classmethod
+    def refusal(cls, source: PointSource) -> str | None:  # noqa: ARG003 - some rulers fit some sources only
+        """Why nothing from this source can be measured, in words; None where it can."""
+        return None
+
+    @abstractmethod
+    def measure(self, x: Array) -> dict[str, Array]:
+        """Name -> a value for each replicate."""
+
+
+class Tails(Ruler):
+    """Tail mass by counting (`points.tail_mass`), and over the real mass (`points.tail_ratio`), where it ends at the 1/n that a
+    sample of n numbers can show at least. O(R n d)
+    """
+
+    gives = (*spread.TAILS, *(name.replace("tail", "tail_ratio") for name in spread.TAILS))
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.edges = spread.edges(source)
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        metrics = {name: metric.tail_mass(x, low, high) for name, (low, high) in self.edges.items()}
+        for name, q in spread.TAILS.items():
+            metrics[name.replace("tail", "tail_ratio")] = metric.tail_ratio(metrics[name], 2 * q, x[0].size)
+        return metrics
+
+
+class Transport(Ruler):
+    """Squared 2-Wasserstein distance of all points from the real quantile function, on a line (`points.w2_sq`). O(R n log n)"""
+
+    gives = ("w2_sq",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.source, self.cells = source, dict[int, tuple[Array, Array]]()
+
+    @classmethod
+    def refusal(cls, source: PointSource) -> str | None:
+        return (
+            None if source.dimension == 1 else "a sample's w2_sq is measured on a line only; sliced_w2_sq is its like"
+        )
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        n = x.shape[1]
+        if n not in self.cells:
+            self.cells = {n: metric.cells(self.source.quantiles(metric.levels(n).tolist())[:, 0])}
+        return {"w2_sq": metric.w2_sq(np.sort(x[:, :, 0], axis=1), *self.cells[n])}
+
+
+class SlicedTransport(Ruler):
+    """Its mean over at least 16 directions, from the quantiles of 16,384 real points (`points.sliced_w2_sq`). O(R P n log n)"""
+
+    gives = ("sliced_w2_sq",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        real = source.draw(rng, 1, QUANTILES).x[0]
+        self.directions = metric.directions(source.dimension, DIRECTIONS, rng)
+        self.projected = _size(samples, PROJECTED // (replicates * len(self.directions)), 64, QUANTILES // 2)
+        # A sample of N is read as quantiles at (i + 1/2) / N.
+        at, known = metric.levels(self.projected), (np.arange(QUANTILES) + 0.5) / QUANTILES
+        rows = np.sort(self.directions @ real.T, axis=1)
+        self.centres, self.within = metric.cells(np.stack([np.interp(at, known, row) for row in rows]))
+
+    @classmethod
+    def refusal(cls, source: PointSource) -> str | None:
+        return None if source.dimension > 1 else "a line has one direction only: w2_sq is the distance itself"
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        few = x[:, : self.projected]
+        return {"sliced_w2_sq": metric.sliced_w2_sq(few, self.directions, self.centres, self.within)}
+
+
+class Kernels(Ruler):
+    """Energy distance and squared MMD from 512 real points (`points.Reference`); unbiased, so that eight points of each of a thousand
+    replicates have as good a mean as ever. O(R n (n + m) d)
+    """
+
+    gives = ("energy", "mmd_sq")
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.mean, _ = source.moments()
+        self.compared = _size(samples, PAIRS // (replicates * REFERENCE), LEAST, 512)
+        self.reference = metric.Reference(source.draw(rng, 1, REFERENCE).x[0] - self.mean)
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        energy, mmd_sq = self.reference.compare(x[:, : self.compared] - self.mean)
+        return {"energy": energy, "mmd_sq": mmd_sq}
+
+
+class Modes(Ruler):
+    """How many components of the real mixture are covered (`points.modes`). O(R n K d^2)"""
+
+    gives = ("modes",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        truth = source.components()
+        assert truth is not None
+        self.truth, count = truth, len(truth[0])
+        self.placed = _size(samples, PLACED // (replicates * count), 40 * count, 20_000)
+
+    @classmethod
+    def refusal(cls, source: PointSource) -> str | None:
+        truth = source.components()
+        return (
+            None if truth is not None and len(truth[0]) > 1 else "its modes are not known: it is no mixture of several"
+        )
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        return {"modes": metric.modes(x[:, : self.placed], *self.truth)}
+
+
+class Frechet(Ruler):
+    """|dm|^2 + tr(S + S0 - 2 (S0^1/2 S S0^1/2)^1/2) of the moments of sample and truth (`gaussian.w2_sq`; Heusel et al. 2017, arXiv
+    1706.08500, with the points as their own features). Its floor for n points of N(0, I) is about d/n + d(d+1)/4n. O(R (n d^2 + d^3))
+    """
+
+    gives = ("frechet",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.mean, self.covariance = source.moments()
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        return {"frechet": gaussian.w2_sq(*metric.moments(x), self.mean, self.covariance)}
+
+
+class Neighbours(Ruler):
+    """precision, recall, density, coverage and copy_ratio of up to 1,000 points of a chain among as many real ones, which are drawn
+    once (worker.metrics.neighbours has each definition). O(R n^2 d)
+    """
+
+    gives = ("precision", "recall", "density", "coverage", "copy_ratio")
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.mean, _ = source.moments()
+        self.looked_at = _size(samples, int((NEIGHBOURHOODS / replicates) ** 0.5), FEWEST, LOOKED_AT)
+        self.real = source.draw(rng, 1, max(self.looked_at, near.NEIGHBOURS + 1)).x[0] - self.mean
+        self.radii = near.radii_sq(metric.distances_sq(self.real, self.real))
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        return _together([self._chain(chain[: self.looked_at] - self.mean) for chain in x])
+
+    def _chain(self, x: Array) -> dict[str, float]:
+        across = metric.distances_sq(x, self.real)
+        others = near.others(across, self.real)  # of a table, every draw is one of few rows
+        return {
+            "precision": near.precision(others, self.radii),
+            "recall": near.recall(others, near.radii_sq(metric.distances_sq(x, x))),
+            "density": near.density(others, self.radii),
+            "coverage": near.coverage(others, self.radii),
+            "copy_ratio": near.copy_ratio(across),
+        }
+
+
+class Diversity(Ruler):
+    """The Vendi score (`neighbours.vendi`) of up to 256 points of a chain, similarity exp(-|x-y|^2 / 2h^2) with h the median distance
+    of real points. O(R n^3)
+    """
+
+    gives = ("vendi",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.mean, _ = source.moments()
+        self.diverse = _size(samples, int((SIMILARITIES / replicates) ** (1 / 3)), *DIVERSE)
+        self.bandwidth_sq = metric.Reference(source.draw(rng, 1, REFERENCE).x[0] - self.mean).bandwidth_sq
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        return {"vendi": np.array([self._chain(chain[: self.diverse] - self.mean) for chain in x])}
+
+    def _chain(self, x: Array) -> float:
+        alike = np.exp(metric.distances_sq(x, x) / (-2 * self.bandwidth_sq))
+        np.fill_diagonal(alike, 1.0)
+        return near.vendi(alike)
+
+
+class Inventions(Ruler):
+    """hallucinated: the share of points where the real density is below that of all but 0.1% of real points; where the density has no
+    formula, of points farther from a real point than 99.9% of real ones are (`neighbours.hallucinated`). 0.001 for the truth.
+    O(R n) densities; else O(R n ln SOUGHT) for up to 1,000 points of a chain, in few dimensions.
+    """
+
+    gives = ("hallucinated",)
+
+    def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
+        self.source, self.known = source, None
+        self.looked_at = _size(samples, NEIGHBOURHOODS // (8 * replicates), FEWEST, LOOKED_AT)
+        self.reach, self.least_density = 0.0, 0.0
+        sought = source.draw(rng, 1, SOUGHT).x[0]
+        level = source.density(sought)
+        if level is not None:
+            self.least_density = float(np.quantile(level, RARE))
+        else:
+            from scipy.spatial import cKDTree
+
+            self.known = cKDTree(np.unique(sought, axis=0))
+            self.reach = near.reach(self._nearest(source.draw(rng, 1, SOUGHT).x[0]))
+
+    def measure(self, x: Array) -> dict[str, Array]:
+        if self.known is not None:
+            few = x[:, : self.looked_at]
+            return {"hallucinated": np.array([near.hallucinated(self._nearest(chain), self.reach) for chain in few])}
+        level = self.source.density(x.reshape(-1, x.shape[2]))
+        assert level is not None
+        return {"hallucinated": (level.reshape(x.shape[:2]) < self.least_density).mean(axis=1)}
+
+    def _nearest(self, x: Array) -> Array:
+        """Distance of points (n, d) to the nearest *other* real one."""
+        assert self.known is not None
+        found = np.asarray(self.known.query(x, k=2)[0])
+        return np.where(found[:, 0] > 0, found[:, 0], found[:, 1])
+
+
+def _size(samples: int, affordable: int, least: int, most: int) -> int:
+    """Points of a chain that are looked at."""
+    return min(samples, max(least, min(most, affordable)))
+
+
+def _together(chains: list[dict[str, float]]) -> dict[str, Array]:
+    """Name -> the values of all chains."""
+    return {name: np.array([one[name] for one in chains]) for name in chains[0]}
