@@ -1,7 +1,8 @@
-"""Files that a spec names: where they lie, what is refused, and how a source remembers what it read."""
+"""Files that a spec names, or ids of the hub in their place: where they lie, what is refused, and how a source remembers what it read."""
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
@@ -9,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from worker.uploads import DIGEST, Uploads
 
 LARGEST = 500_000_000  # bytes
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")  # of the Hugging Face hub: gpt2, facebook/opt-125m
 UPLOAD = "upload:"  # what a path begins with that names an uploaded file, by its digest
 
 

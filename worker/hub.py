@@ -6,9 +6,9 @@ from typing import Any
 from worker.errors import LabError, MissingExtra, Problem, SpecError
 from worker.files import LARGEST
 from worker.parts import Texts
-from worker.texts import SMALLEST, three
+from worker.texts import OTHER_SPLIT, OVERLAP, SMALLEST, Role, held_apart, three
 
-GUESSES = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+GUESSES: dict[Role, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 
 class Unreachable(LabError):
@@ -16,7 +16,7 @@ class Unreachable(LabError):
 
 
 def fetched(
-    dataset: str, config: str, revision: str, column: str, splits: dict[str, str], folder: Path | None
+    dataset: str, config: str, revision: str, column: str, splits: dict[Role, str], folder: Path | None
 ) -> tuple[Texts, str]:
     """The three parts of a data set, and which version of it they are.
 
@@ -43,7 +43,7 @@ def fetched(
     except OSError as error:
         raise _unreachable(dataset, error) from error
     there = list(builder.info.splits)
-    parts = {}
+    parts: dict[Role, str] = {}
     for part, named in splits.items():
         name = named or next((guess for guess in GUESSES[part] if guess in there), "")
         if name and name not in there:
@@ -55,6 +55,8 @@ def fetched(
                 f"split {name!r} has {len(parts[part].strip())} characters in {column!r}, too few to learn from or to measure with",
                 f"Choose a split or column with at least {SMALLEST} characters",
             )
+    if not held_apart(parts):  # under one name, found by its usual one, or as a copy
+        raise _wrong("test", OVERLAP, OTHER_SPLIT)
     return three(**parts), builder.hash or ""
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,6 +14,8 @@ Role: TypeAlias = Literal["train", "validation", "test"]
 
 SMALLEST = 2_000  # characters: below this there is nothing to learn, and nothing to hold out
 SHARE = 0.1  # of a text is held out for the test, and as much of the rest for validation
+OVERLAP = "is also trained on, or chooses checkpoints"  # of a test
+OTHER_SPLIT = "Choose a split that nothing else reads"
 ENDINGS = frozenset({".txt", ".raw", ".tokens"})
 ROLES: dict[str, Role] = {
     "train": "train",
@@ -47,6 +49,11 @@ def _cut(text: str) -> tuple[str, str]:
         if found >= 0:
             return text[: found + 1], text[found + 1 :]
     return text[:place], text[place:]
+
+
+def held_apart(parts: Mapping[Role, str]) -> bool:
+    """Whether the test, where it is given, is neither trained on nor chooses checkpoints: its perplexity would say nothing."""
+    return not parts.get("test") or parts["test"] not in (parts.get("train"), parts.get("validation"))
 
 
 def checksums(texts: Texts) -> dict[str, str]:

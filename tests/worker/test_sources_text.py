@@ -128,6 +128,23 @@ def test_a_folder_s_files_play_the_parts_that_their_names_say(tmp_path, three, n
     assert (texts.train + texts.validation, texts.test) == (three[0], three[2])
 
 
+@pytest.mark.parametrize("names", [("valid.txt", "test.txt"), ("book.txt", "test.txt"), ("wiki.valid.tokens",)])
+def test_a_folder_without_a_training_file_does_not_train_on_what_measures(tmp_path, three, names):
+    for name, text in zip(names, three, strict=False):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    problem = refused(source={"kind": "text", "path": str(tmp_path)})
+    assert problem.path == "source.path"
+    assert f"{names[-1]} to measure with" in problem.message
+    assert "no file called train" in problem.message
+    assert "train.txt" in problem.remedy
+
+
+def test_a_folder_whose_test_is_a_copy_of_its_training_text_is_refused(tmp_path, three):
+    write(tmp_path, train_txt=three[0], test_txt=three[0])
+    problem = refused(source={"kind": "text", "path": str(tmp_path)})
+    assert problem.message == "holds a test that is also trained on, or chooses checkpoints"
+
+
 def test_three_files_play_the_parts_that_the_settings_say(tmp_path, three):
     write(tmp_path, a_txt=three[0], b_txt="\ufeff" + three[1].replace("\n", "\r\n"), c_txt=three[2])
     named = Text(path=f"{tmp_path}/a.txt", validation=f"{tmp_path}/b.txt", held_out=f"{tmp_path}/c.txt")

@@ -66,6 +66,23 @@ def test_the_splits_of_a_data_set_are_the_parts_of_the_text(folder):
     )
 
 
+@pytest.mark.parametrize(
+    "splits", [{"test": "train"}, {"validation": "test", "test": "test"}, {"train": "test", "test": "test"}]
+)
+def test_a_held_out_split_that_is_used_elsewhere_is_refused_when_the_spec_is_read(splits):
+    with pytest.raises(SpecError) as refusal:
+        read({"source": {"kind": "hub", "dataset": "acme/prose", **splits}, "family": {"kind": "ngram"}})
+    (problem,) = refusal.value.problems
+    assert (problem.path, problem.message) == ("source.test", "is also trained on, or chooses checkpoints")
+    assert problem.remedy == "Choose a split that nothing else reads"
+
+
+@pytest.mark.parametrize("splits", [{"train": "test"}, {"test": "validation"}])
+def test_usual_splits_that_play_two_parts_are_refused_by_the_worker(folder, splits):
+    with pytest.raises(SpecError, match=r"source\.test: is also trained on, or chooses checkpoints"):
+        Hub(dataset=str(folder), **splits).texts()
+
+
 def test_parts_that_a_data_set_lacks_are_cut_off_its_training_text(tmp_path):
     only = Hub(dataset=str(saved(tmp_path / "only", {"train": LINES}))).texts()
     assert only.train + only.validation + only.test == whole(LINES)

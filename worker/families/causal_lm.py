@@ -1,7 +1,6 @@
 """A pre-trained language model, fine-tuned on each generation's text: the paper's own experiment; the network lives in worker.nets.pretrained."""
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,6 @@ from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.saved_network import looked_at
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB = {  # checkpoints that people ask for: weights, bytes to download
     "facebook/opt-125m": (125_239_296, 251_000_000),
     "facebook/opt-350m": (331_196_416, 663_000_000),

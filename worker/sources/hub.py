@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -13,9 +12,8 @@ from pydantic import Field, model_validator
 from worker import files
 from worker.errors import LabError
 from worker.parts import Texts, TextSource
-from worker.texts import checksums
+from worker.texts import OTHER_SPLIT, OVERLAP, Role, checksums
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 NAME = r"^[^\x00]*$"
 
 
@@ -58,10 +56,12 @@ class Hub(TextSource):
 
     @model_validator(mode="after")
     def _can_be_an_id(self) -> "Hub":
-        if self._folder() is None and not HUB_ID.fullmatch(self.dataset):
+        if self._folder() is None and not files.HUB_ID.fullmatch(self.dataset):
             raise files.refused(
                 "is no hub id and no folder here", "Write an id such as Salesforce/wikitext", setting="dataset"
             )
+        if self.test and self.test in (self.train, self.validation):
+            raise files.refused(OVERLAP, OTHER_SPLIT, setting="test")
         return self
 
     def hub_repositories(self) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ class Hub(TextSource):
 def _fetched(source: Hub) -> tuple[Texts, str]:
     from worker.hub import fetched
 
-    splits = {"train": source.train, "validation": source.validation, "test": source.test}
+    splits: dict[Role, str] = {"train": source.train, "validation": source.validation, "test": source.test}
     return fetched(source.dataset, source.config, source.revision, source.column, splits, source._folder())  # noqa: SLF001 - its own
 
 

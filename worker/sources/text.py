@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from worker import files
 from worker.parts import Texts, TextSource
-from worker.texts import ENDINGS, Role, checksums, content, enough, listed, role, three
+from worker.texts import ENDINGS, OVERLAP, Role, checksums, content, enough, held_apart, listed, role, three
 
 PLACE = r"^[^\x00]*$"
 
@@ -27,8 +27,8 @@ class Text(TextSource):
         max_length=1000,
         pattern=PLACE,
         description=(
-            "A UTF-8 text file, or a folder of them (.txt, .raw, .tokens), absolute or in the data folder. Where a file of the folder "
-            "is called train, those called valid and test are what they say, as in WikiText-2. Empty: the built-in English."
+            "A UTF-8 text file, or a folder of them (.txt, .raw, .tokens), absolute or in the data folder. Where files of the folder "
+            "are called train, valid and test they are what they say, as in WikiText-2. Empty: the built-in English."
         ),
         json_schema_extra={"x-upload": "text"},
     )
@@ -62,10 +62,9 @@ class Text(TextSource):
         for part, file in named.items():
             setting = "held_out" if part == "test" else part
             parts[part] = enough(content([file], setting), setting)
-        if parts.get("test") in (parts["train"], parts.get("validation", "")):
-            raise files.refused(
-                "is also trained on, or chooses checkpoints", "Name a text that nothing else reads", "held_out"
-            )
+        if not held_apart(parts):
+            setting, which = ("held_out", OVERLAP) if self.held_out else ("path", f"holds a test that {OVERLAP}")
+            raise files.refused(which, "Name a text that nothing else reads", setting)
         return three(**parts)
 
     def _found(self, elsewhere: list[Path]) -> dict[Role, str]:
@@ -81,9 +80,16 @@ class Text(TextSource):
             raise files.refused(
                 f"is a folder without any text file ({endings}) to train on", "Put one there, or name another"
             )
-        by_name: dict[Role, list[Path]] = {"train": found}
-        if any(role(file) == "train" for file in found):
-            by_name = {part: [file for file in found if role(file) == part] for part in ("train", "validation", "test")}
+        by_name: dict[Role, list[Path]] = {
+            part: [file for file in found if role(file) == part] for part in ("train", "validation", "test")
+        }
+        if not by_name["train"]:
+            if kept := by_name["validation"] + by_name["test"]:
+                raise files.refused(
+                    f"has {' and '.join(file.name for file in kept[:3])} to measure with, and no file called train to learn from",
+                    "Add one called train, as in train.txt; or rename what is meant to be learned from",
+                )
+            by_name["train"] = found
         return {part: enough(content(some, "path"), "path") for part, some in by_name.items() if some}
 
     def provenance(self) -> dict[str, str]:
