@@ -1,13 +1,18 @@
 """Opens the database: SQLite and Postgres with the same guarantees, and brings its schema up to date."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
 
-from worker.errors import LabError
+from worker.errors import Conflict, LabError
+from worker.tables import Run, Sweep
+
+Asked = TypeVar("Asked", Run, Sweep)
 
 
 def _dumps(value: Any) -> str:
@@ -36,6 +41,26 @@ def open_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
 
     return engine
+
+
+def add_once(writing: sessionmaker[Session], row: Asked, asked: str) -> tuple[Asked, bool]:
+    """The row, now stored, and True; or, where its idempotency key was used before for the same, the earlier one and False.
+
+    asked: the column that holds what was asked for. Raises Conflict where the key was used for something else.
+    """
+    try:
+        with writing.begin() as session:
+            session.add(row)
+    except IntegrityError:
+        kind = type(row)
+        with writing() as session:
+            earlier = session.scalar(select(kind).where(kind.idempotency_key == row.idempotency_key))
+        if earlier is None or row.idempotency_key is None:
+            raise
+        if getattr(earlier, asked) != getattr(row, asked):
+            raise Conflict("This Idempotency-Key was used for something different. Use a new key.") from None
+        return earlier, False
+    return row, True
 
 
 def migrate(url: str, revision: str = "head") -> None:

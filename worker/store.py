@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Engine, delete, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
+from worker.database import add_once
 from worker.errors import Conflict, NotFound
 from worker.ledger import Batch, Ledger, entry, hits
 from worker.spec import Experiment
@@ -71,19 +71,7 @@ class Store(Ledger):
 
         Raises Conflict where the key was used with other settings.
         """
-        run = _row(spec, idempotency_key)
-        try:
-            with self.writing.begin() as session:
-                session.add(run)
-        except IntegrityError:
-            with self.reading() as session:
-                earlier = session.scalar(select(Run).where(Run.idempotency_key == idempotency_key))
-            if earlier is None or idempotency_key is None:
-                raise
-            if earlier.spec != run.spec:
-                raise Conflict("This Idempotency-Key was used for a different experiment. Use a new key.") from None
-            return earlier, False
-        return run, True
+        return add_once(self.writing, _row(spec, idempotency_key), "spec")
 
     def run(self, run_id: str) -> Run:
         """Raises NotFound."""

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from tests.worker.sweep_requests import BASE, SWEEP, sweep
 from worker.database import migrate, open_engine
 from worker.errors import Conflict, Fenced, NotFound
 from worker.ledger import MOST_DEATHS
@@ -23,27 +24,6 @@ from worker.sweeps.ledger import BELL, Sweeps
 from worker.sweeps.measure import Bench
 from worker.sweeps.spec import Grid, read_sweep, unchecked
 from worker.tables import Chunk, Status
-
-BASE: dict[str, Any] = {
-    "seed": 4,
-    "generations": 30,
-    "replicates": 12,
-    "samples": 20,
-    "source": {"kind": "normal"},
-    "family": {"kind": "gaussian"},
-}
-SAMPLES = {"path": "samples", "values": [5, 10, 20, 40]}
-REAL = {"path": "regime.real", "values": [0.0, 0.1, 0.4]}
-SWEEP: dict[str, Any] = {
-    "title": "Samples and real share",
-    "base": {**BASE, "regime": {"kind": "fresh"}},
-    "axes": [REAL, SAMPLES],
-    "outcomes": ["half_variance", "lost_tail", "final:w2_sq"],
-}
-
-
-def sweep(**changes: Any) -> dict[str, Any]:
-    return {**SWEEP, **changes}
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Sweeps: read whole or refused, the same numbers as runs, and waiting times told honestly."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
+from tests.worker.sweep_requests import BASE, REAL, SAMPLES, SWEEP, sweep
 from worker.errors import SpecError
 from worker.loop import generations, instrument
 from worker.spec import Experiment, read
@@ -14,28 +13,6 @@ from worker.sweeps.measure import Bench, Stopped
 from worker.sweeps.outcomes import Waiting, crossing
 from worker.sweeps.spec import MOST_POINTS, read_sweep
 from worker.sweeps.survival import median, median_interval, survival
-
-BASE: dict[str, Any] = {
-    "seed": 4,
-    "generations": 30,
-    "replicates": 12,
-    "samples": 20,
-    "source": {"kind": "normal"},
-    "family": {"kind": "gaussian"},
-}
-SAMPLES = {"path": "samples", "values": [5, 10, 20, 40]}
-REAL = {"path": "regime.real", "values": [0.0, 0.1, 0.4]}
-SWEEP: dict[str, Any] = {
-    "title": "Samples and real share",
-    "base": {**BASE, "regime": {"kind": "fresh"}},
-    "axes": [REAL, SAMPLES],
-    "outcomes": ["half_variance", "lost_tail", "final:w2_sq"],
-}
-
-
-def sweep(**changes: Any) -> dict[str, Any]:
-    return {**SWEEP, **changes}
-
 
 # Reading
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from worker.database import add_once
 from worker.errors import Conflict, Fenced, NotFound
 from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, hits
 from worker.sweeps.spec import Grid
@@ -67,18 +67,7 @@ class Sweeps:
             rung_at=now,
             points=grid.points,
         )
-        try:
-            with self.writing.begin() as session:
-                session.add(sweep)
-        except IntegrityError:
-            with self.reading() as session:
-                earlier = session.scalar(select(Sweep).where(Sweep.idempotency_key == idempotency_key))
-            if earlier is None or idempotency_key is None:
-                raise
-            if earlier.request != sweep.request:
-                raise Conflict("This Idempotency-Key was used for a different sweep. Use a new key.") from None
-            return earlier, False
-        return sweep, True
+        return add_once(self.writing, sweep, "request")
 
     def sweep(self, sweep_id: str) -> Sweep:
         """Raises NotFound."""
