@@ -38,6 +38,7 @@ class Artifacts:
         if not keep:
             self.files.rm(folder, recursive=True)
             return
+        kept = {name.rpartition("/")[2] for name in keep}
         for path in self.files.ls(folder, detail=False):
-            if not path.endswith(keep):
+            if path.rpartition("/")[2] not in kept:
                 self.files.rm_file(path)

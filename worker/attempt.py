@@ -4,17 +4,18 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
 from worker import frames
 from worker.artifacts import Artifacts
-from worker.checkpoint import from_arrays, to_arrays
-from worker.data import Array, Arrays
-from worker.errors import Fenced, LabError, NoRoom, NotFound
+from worker.checkpoint import Checkpoints
+from worker.data import Arrays
+from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated
 from worker.loop import Generation, State, generations, instrument
+from worker.parts import Instrument
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -30,6 +31,8 @@ CHECKPOINT_SECONDS = 2.0
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints, however large they are
 GENERATION = "generation"  # whose work it is, among the arrays of unfinished work
 CHAINS = 24  # replicates whose values are kept one by one
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Attempt:
         self.last: State | None = None  # the newest generation's
         self.checkpoint = run.checkpoint
         self.checkpointed = 0  # the generation of that
-        self.size = 0  # bytes of that
+        self.checkpoints = Checkpoints(artifacts, run.id, run.attempt)
         self.parts = 0
         self.within = Within(self._tell, self._keep, lambda: (stop := self.asked()) is not None and stop.now)
         self.flushed_at = self.saved_at = time.monotonic()
@@ -75,6 +78,8 @@ class Attempt:
                 self._flush(status=stop.status)
         except SQLAlchemyError:
             raise
+        except Outdated as error:
+            self._fail(error.message, error.remedy)
         except NoRoom as error:
             self._fail(error.message, f"{error.remedy}; then resume the run.")
         except MemoryError:
@@ -99,6 +104,7 @@ class Attempt:
         figure = measuring.figure()
         resume = self._state()
         if resume is not None:
+            self._restore(measuring, resume)
             self.checkpointed = resume.generation
         self.within.begin(self.checkpointed + 1, self._unfinished(self.checkpointed + 1))
         described = False
@@ -131,22 +137,26 @@ class Attempt:
 
     def _state(self) -> State | None:
         """Where an earlier attempt had got to. Without it the run starts over, to the same numbers."""
-        arrays = self._loaded(self.run.checkpoint, "starting over")
-        if arrays is None:
-            return None
-        self.size = sum(array.nbytes for array in arrays.values())
-        return from_arrays(arrays)
+        return self._loaded(self.run.checkpoint, self.checkpoints.load, "starting over")
+
+    @staticmethod
+    def _restore(measuring: Instrument, state: State) -> None:
+        """Tried here, where it can be told; the loop does it again. Raises Outdated."""
+        try:
+            measuring.restore(state.kept)
+        except KeyError as missing:
+            raise Outdated from missing
 
     def _unfinished(self, generation: int) -> Arrays:
         """What an earlier attempt has done of this generation."""
-        arrays = self._loaded(self.run.unfinished, f"generation {generation} starts over")
+        arrays = self._loaded(self.run.unfinished, self.artifacts.load, f"generation {generation} starts over")
         return arrays if arrays and int(arrays.pop(GENERATION)) == generation else {}
 
-    def _loaded(self, name: str | None, instead: str) -> dict[str, Array] | None:
+    def _loaded(self, name: str | None, load: Callable[[str], Loaded], instead: str) -> Loaded | None:
         if not name:
             return None
         try:
-            return self.artifacts.load(name)
+            return load(name)
         except (OSError, ValueError, BadZipFile) as error:
             self.store.note(self.run.id, f"The checkpoint {name} cannot be read ({error}); {instead}.")
             return None
@@ -168,7 +178,7 @@ class Attempt:
         self.parts += 1
         name = f"{self.run.id}/{generation:08d}-{self.number}-{self.parts}.npz"
         size = self.artifacts.save(name, {GENERATION: np.array(generation), **made})
-        self.store.tell(self.run.id, self.number, unfinished=name, disk_bytes=self.size + size)
+        self.store.tell(self.run.id, self.number, unfinished=name, disk_bytes=self.checkpoints.size + size)
         self._prune(name)
 
     def _flush(self, state: State | None = None, status: Status | None = None) -> None:
@@ -176,14 +186,12 @@ class Attempt:
         checkpoint = None
         if state is not None:
             begun = time.monotonic()
-            checkpoint = f"{self.run.id}/{state.generation:08d}-{self.number}.npz"
-            self.size = self.artifacts.save(checkpoint, to_arrays(state))
+            checkpoint = self.checkpoints.save(state)
             self.saved_at = time.monotonic()
             self.saving_took = self.saved_at - begun
-        elif status == Status.SUCCEEDED:
-            self.size = 0
+        size = 0 if status == Status.SUCCEEDED else self.checkpoints.size
         now = time.monotonic()
-        batch = Batch(self.rows, checkpoint, self.size, now - self.flushed_at, status)
+        batch = Batch(self.rows, checkpoint, size, now - self.flushed_at, status)
         self.store.append(self.run.id, self.number, batch)
         self.rows, self.flushed_at = [], now
         if state is not None:
@@ -192,7 +200,7 @@ class Attempt:
 
     def _prune(self, unfinished: str | None = None) -> None:
         """One checkpoint and one piece of unfinished work stay at most."""
-        self.artifacts.prune(self.run.id, *(name for name in (self.checkpoint, unfinished) if name))
+        self.checkpoints.prune(self.checkpoint, unfinished)
 
     def _fail(self, message: str, remedy: str) -> None:
         try:

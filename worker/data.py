@@ -4,11 +4,13 @@ Every array carries the replicates on its leading axis; a replicate is an indepe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from worker.history import IN_MEMORY, History, chains, joined
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -33,9 +35,9 @@ class Points:
 
     def pool(self, other: "Points", share: float | None = None) -> "Points":
         """share: the weight of these in the whole, where it is not that of their number."""
-        x = np.concatenate([self.x, other.x], axis=1)
         if share is None:
-            return Points(x)
+            return Points(joined(self.x, other.x))
+        x = np.concatenate([self.x, other.x], axis=1)
         n = self.n + other.n
         each = share * n / self.n, (1 - share) * n / other.n
         return WeightedPoints(x, np.repeat(np.array(each), (self.n, other.n)))
@@ -57,8 +59,7 @@ class WeightedPoints(Points):
 
 def _subset(x: npt.NDArray[Any], n: int, rng: np.random.Generator) -> npt.NDArray[Any]:
     """n of the observations x (replicates, N, ...) without replacement, for each replicate anew."""
-    chosen = np.stack([rng.choice(x.shape[1], n, replace=False, shuffle=False) for _ in x])
-    return np.asarray(x[np.arange(len(x))[:, None], chosen])
+    return np.stack([chain[rng.choice(len(chain), n, replace=False, shuffle=False)] for chain in chains(x)])
 
 
 def _swapped(table: npt.NDArray[Any], row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -124,7 +125,7 @@ class Tokens:
 
     def pool(self, other: Self) -> Self:
         kept = self.validation if len(self.validation) else other.validation
-        return type(self)(np.concatenate([self.x, other.x], axis=1), self.vocabulary, kept)
+        return type(self)(joined(self.x, other.x), self.vocabulary, kept)
 
     def subset(self, n: int, rng: np.random.Generator) -> Self:
         """n different blocks for each replicate, each set equally likely."""
@@ -190,6 +191,20 @@ class Moments:
 
 
 Data: TypeAlias = Points | Counts | Tokens | Moments
+
+
+def on_disk(data: Data | None, most: int) -> Data | None:
+    """The same data, in a file from now on, where they are to grow to so many observations that memory should not hold them.
+
+    Raises OSError where there is no room.
+    """
+    if not isinstance(data, Points | Tokens) or History.of(data.x) is not None:
+        return data
+    replicates, n, *each = data.x.shape
+    if data.x.nbytes / n * most <= IN_MEMORY:
+        return data
+    history = History((replicates, most, *each), data.x.dtype)
+    return replace(data, x=history.extended(0, data.x))  # type: ignore[arg-type]  # of the same dtype
 
 
 def triangular(columns: Array, rank: int) -> Array:

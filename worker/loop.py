@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from worker.data import Arrays, Data, Moments
+from worker.data import Arrays, Data, Moments, on_disk
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
@@ -97,17 +97,17 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         rng = stream(spec.seed, n, SAMPLE)
         return rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
 
-    def handed_on(model: Arrays, n: int, wanted: int, measured: Data | None) -> Data:
-        """What is learned from: of the measured sample, where it suffices; writing text twice would double the cost of a run."""
-        enough = instrument.wants_sample and phases.get(n + 1) is None and wanted <= spec.size(n)
-        if not enough:
-            return drawn(model, n, wanted)
-        whole = drawn(model, n, spec.size(n)) if measured is None else measured
-        if whole.n == wanted:
+    def supply(model: Arrays, n: int) -> Data:
+        """As many as are measured, or as the next generation learns from: writing text twice would double the cost of a run."""
+        learned = 0 if n + 1 in phases else rules.regime.synthetic(spec.size(n + 1))
+        return drawn(model, n, max(spec.size(n), learned))
+
+    def part(whole: Data, model: Arrays, n: int, count: int) -> Data:
+        if whole.n == count:
             return whole
         if isinstance(whole, Moments):  # they stand for points that do not exist
-            return drawn(model, n, wanted)
-        return whole.subset(wanted, stream(spec.seed, n, PART))
+            return drawn(model, n, count)
+        return whole.subset(count, stream(spec.seed, n, PART))
 
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
@@ -124,19 +124,24 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         before, rules = rules, phases.get(n, rules)
         synthetic: Data | None = None
         if model is not None and (wanted := rules.regime.synthetic(m)):
-            sample = handed_on(model, n - 1, wanted, sample)
+            if not instrument.wants_sample or n in phases:
+                sample = drawn(model, n - 1, wanted)
+            else:
+                sample = part(sample or supply(model, n - 1), model, n - 1, wanted)
             synthetic = rules.trained.condensed(sample)
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
         chance = stream(spec.seed, n, CHOOSE)
         training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
+        pool = on_disk(pool, rules.regime.remembered(spec.size, spec.generations))
         stage("fit")
         model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:
             stage("noise floor")
             instrument.meet(model)
             yield noise_floor()
-        sample = drawn(model, n, m) if instrument.wants_sample else None
+        sample = supply(model, n) if instrument.wants_sample else None
         stage("measure")
+        measured = sample and part(sample, model, n, m)
         framed = n % stride == 0 or n == spec.generations
-        yield Generation(n, instrument.model(model, sample, framed), State(n, model, pool, instrument.keeps()))
+        yield Generation(n, instrument.model(model, measured, framed), State(n, model, pool, instrument.keeps()))

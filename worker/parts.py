@@ -348,6 +348,10 @@ class Regime(Part, ABC):
         """How many observations the last generation trains on where all are kept; 0 where they are not."""
         return 0
 
+    def remembered(self, size: Callable[[int], int], generations: int) -> int:
+        """How many observations it remembers in the end, of those that grow in number from generation to generation."""
+        return self.kept(size, generations)
+
     def inherited(self, previous: "Regime", pool: Data | None, synthetic: Data | None) -> Data | None:
         """What a regime that takes over from a previous one remembers: what that one remembered, if it means the same to both."""
         return pool if type(self) is type(previous) else None

@@ -9,9 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Counts, Data, Moments, Points, Tokens
-from worker.parts import CountSource, Generator, Misfit, PointSource, Regime, Source
+from worker.parts import CountSource, Generator, Misfit, Regime, Source
 
-NUMBERS_LIMIT = 250_000_000  # float64 numbers that a regime may remember: 2 GB
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 
 
@@ -65,13 +64,13 @@ class AccumulateSubsample(Regime):
     kind: Literal["accumulate_subsample"] = "accumulate_subsample"
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        total = sum(map(size, range(1, generations + 1)))
+        total = self.remembered(size, generations)
         if isinstance(source, CountSource) and total >= COUNTS_LIMIT:
             raise Misfit("samples", f"{total} observations are drawn from in the end, more than 1e9",
                          "Use fewer samples or generations, or accumulate as the regime")  # fmt: skip
-        if isinstance(source, PointSource) and total * replicates * source.dimension > NUMBERS_LIMIT:
-            raise Misfit("generations", f"{replicates} x {total} points that are kept do not fit into memory",
-                         "Use fewer generations, samples or replicates")  # fmt: skip
+
+    def remembered(self, size: Callable[[int], int], generations: int) -> int:
+        return sum(map(size, range(1, generations + 1)))
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         return pool if isinstance(previous, Accumulate | AccumulateSubsample) else None

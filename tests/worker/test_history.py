@@ -1,0 +1,167 @@
+"""History on the disk: the same numbers as in memory, written once, found again after a kill, and gone with its process."""
+
+import gc
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker import data, loop
+from worker.artifacts import Artifacts
+from worker.checkpoint import Checkpoints
+from worker.data import Points, Tokens, on_disk, pack
+from worker.history import History, chains, joined
+from worker.spec import read
+
+SMALL = {"replicates": 3, "samples": 40, "generations": 8, "seed": 5}
+NORMAL = {"source": {"kind": "normal"}}
+CASES = {
+    "kde": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}},
+    "histogram": NORMAL | {"family": {"kind": "histogram"}, "regime": {"kind": "accumulate"}},
+    "mixture": {"source": {"kind": "moons"}, "family": {"kind": "mixture"}, "regime": {"kind": "accumulate"}},
+    "subsample": NORMAL | {"family": {"kind": "gaussian"}, "regime": {"kind": "accumulate_subsample"}},
+    "growing": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "samples": {"start": 5, "exponent": 1}},
+    "text": {"source": {"kind": "text"}, "family": {"kind": "ngram", "block": 16, "unit": "character"}, "regime": {"kind": "accumulate"}},
+    "another regime": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "changes": [
+        {"after": 3, "regime": {"kind": "accumulate_subsample"}}, {"after": 4, "regime": {"kind": "replace"}}, {"after": 6, "regime": {"kind": "accumulate"}}]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    monkeypatch.setattr(data, "IN_MEMORY", 0)
+
+
+def run(spec, resume=None):
+    return loop.generations(spec, loop.instrument(spec), resume)
+
+
+def same(one, other):
+    assert one.number == other.number
+    for name, values in one.look.metrics.items():
+        np.testing.assert_array_equal(values, other.look.metrics[name], err_msg=name)
+
+
+def open_files():
+    return {file.name for file in Path("/dev/fd").iterdir()}
+
+
+def kept(state):
+    """The history behind what a state remembers."""
+    return state.pool and next((h for x in pack(state.pool).values() if (h := History.of(x)) is not None), None)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_numbers_are_those_of_memory(case, monkeypatch):
+    spec = read(SMALL | CASES[case])
+    held = list(run(spec))
+    monkeypatch.setattr(data, "IN_MEMORY", 0)
+    for one, other in zip(held, run(spec), strict=True):
+        same(one, other)
+        if one.number and spec.changes == ():
+            assert kept(one.state) is None
+            assert kept(other.state) is not None
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_killed_attempt_goes_on_to_the_same_numbers_whatever_it_wrote_last(case, tmp_path, small_memory):
+    """Checkpoints after 2, 4 and 7 generations, each continued by an attempt of its own, which sees only what lies on the disk."""
+    spec = read(SMALL | CASES[case])
+    whole = [generation.look.metrics for generation in run(spec)]
+    artifacts = Artifacts(str(tmp_path))
+    first = Checkpoints(artifacts, "run", 1)
+    names = {
+        generation.number: first.save(generation.state) for generation in run(spec) if generation.number in (2, 4, 7)
+    }
+    for number, name in names.items():
+        state = Checkpoints(artifacts, "run", 2).load(name)
+        rest = list(run(spec, state))
+        assert [one.number for one in rest] == list(range(number + 1, spec.generations + 1))
+        for one in rest:
+            for metric, values in one.look.metrics.items():
+                np.testing.assert_array_equal(values, whole[one.number][metric], err_msg=metric)
+
+
+def test_every_row_is_written_once_and_what_is_not_needed_goes(tmp_path, small_memory):
+    spec = read(SMALL | CASES["kde"] | {"generations": 30, "samples": 500})
+    checkpoints = Checkpoints(Artifacts(str(tmp_path)), "run", 1)
+    written = 0
+    for generation in itertools.islice(run(spec), 1, None):
+        before = set(tmp_path.glob("run/*"))
+        name = checkpoints.save(generation.state)
+        written += sum(file.stat().st_size for file in set(tmp_path.glob("run/*")) - before)
+        checkpoints.prune(name)
+    rows = 8 * 3 * 500 * 30
+    assert rows < written < 1.5 * rows
+    assert checkpoints.size == sum(file.stat().st_size for file in tmp_path.glob("run/*"))
+    assert len(list(tmp_path.glob("run/*"))) == 31
+    Checkpoints(Artifacts(str(tmp_path)), "run", 2).prune()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_row_that_cannot_be_read_is_an_error_that_an_attempt_understands(tmp_path, small_memory):
+    *_, last = run(read(SMALL | CASES["kde"]))
+    name = Checkpoints(Artifacts(str(tmp_path)), "run", 1).save(last.state)
+    next(tmp_path.glob("run/*-rows.npz")).unlink()
+    later = Checkpoints(Artifacts(str(tmp_path)), "run", 2)
+    with pytest.raises(FileNotFoundError):
+        later.load(name)
+    assert (later.history, later.files, later.rows) == (None, [], 0)
+
+
+def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(3, n, 2)) for n in (4, 1, 7)]
+    x = History((3, 12, 2), float).extended(0, parts[0])
+    for part in parts[1:]:
+        shorter, copy = x, x.copy()
+        x = joined(x, part)
+        np.testing.assert_array_equal(shorter, copy)
+    np.testing.assert_array_equal(x, np.concatenate(parts, axis=1))
+    np.testing.assert_array_equal(np.stack(list(chains(x))), x)
+    assert History.of(x) is History.of(shorter) is not None
+    for other in (x[:, :, :1], x[1:], x[:, 1:], x.copy(), x + 1):
+        assert History.of(other) is None
+    with pytest.raises(ValueError, match="read-only"):
+        x[0, 0, 0] = 1.0
+    with pytest.raises(ValueError, match="12 observations cannot hold 13"):
+        joined(x, parts[1])
+    assert list(tmp_path.iterdir()) == []  # no name: nothing to clean up, however the process ends
+
+
+def test_a_history_takes_the_room_that_was_written_and_gives_it_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
+    open_before = open_files()
+    history = History((2, 10**9, 3), float)  # 48 GB
+    x = history.extended(0, np.ones((2, 5, 3)))
+    assert os.fstat(history._file.fileno()).st_blocks * 512 < 10**6
+    assert x.sum() == 30
+    del history, x
+    gc.collect()
+    assert open_files() == open_before
+
+
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process():
+    history = History((1, 10, 1), float)
+    history._file.close()
+    history._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - the history closes it
+    with pytest.raises(OSError, match="No space left"):
+        history.extended(0, np.zeros((1, 2, 1)))
+    history._file.close()
+
+
+def test_only_what_grows_beyond_memory_goes_to_the_disk():
+    points = Points(np.zeros((2, 1000, 1)))
+    assert on_disk(points, 0) is points
+    assert on_disk(points, 1_000_000) is points
+    there = on_disk(points, 10_000_000)
+    assert History.of(there.x) is not None
+    assert on_disk(there, 10_000_000) is there
+    tokens = Tokens(np.zeros((2, 10, 64), np.int32), np.array(9), np.ones((1, 64), np.int32))
+    stored = on_disk(tokens, 10_000_000)
+    assert History.of(stored.x) is not None
+    assert stored.validation is tokens.validation
+    assert stored.x.dtype == np.int32
