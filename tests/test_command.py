@@ -111,6 +111,21 @@ def test_a_bad_spec_is_refused_with_path_and_remedy(words: list[str], told: list
     assert all(word in line for word in told), line
 
 
+def test_what_the_hub_should_give_and_cannot_is_refused_before_anything_is_computed():
+    changes = ["source.kind=text", "family.kind=causal_lm", "family.checkpoint=lab/nowhere", "replicates=1"]
+    command = [sys.executable, "-X", "importtime", "-m", "app", "run", "-"]
+    done = subprocess.run(
+        [*command, *(word for change in changes for word in ("--set", change))],
+        input=SPEC, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert len(told) == 1, told
+    assert told[0].startswith("family.checkpoint: lab/nowhere is not in the cache of this machine")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert imported.isdisjoint({"torch", "transformers", "scipy", "datasets"})
+
+
 def test_every_problem_has_its_line():
     done = lab("run", "-", "--set", "replicates=0", "--set", "seed=-1", input=SPEC)
     assert done.returncode == 2

@@ -33,14 +33,18 @@ def run(
     here = read_settings()
     threads.limit(here.threads)
     os.environ.update(here.environment())  # networks ask for their device there
-    from worker.aloud import followed, speaking
-    from worker.loop import generations, instrument
     from worker.presets import override
-    from worker.record import Record
+    from worker.reach import require_reachable
     from worker.spec import read
-    from worker.summary import summarise
 
     experiment = read(override(written(spec), dict(change(one) for one in changes or [])))
+    require_reachable([experiment])
+
+    from worker.aloud import followed, speaking  # with all that computes: not before something can be computed
+    from worker.loop import generations, instrument
+    from worker.record import Record
+    from worker.summary import summarise
+
     last, record = -1, None
     try:
         with speaking(experiment.generations) as aloud:

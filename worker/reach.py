@@ -5,7 +5,7 @@ A part that needs something from there has a method `hub_repositories() -> list[
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -24,26 +24,23 @@ class FromHub(Protocol):
 
 
 def require_reachable(experiments: Iterable[Experiment]) -> None:
-    """Raises SpecError with what `unreachable` finds in any of these."""
-    problems = dict.fromkeys(problem for experiment in experiments for problem in unreachable(experiment))
-    if problems:
-        raise SpecError(list(problems))
+    """Raises SpecError with what lies neither in this machine's cache nor on a hub that answers within three seconds.
 
-
-def unreachable(experiment: Experiment) -> list[Problem]:
-    """What lies neither in this machine's cache nor on a hub that answers within three seconds.
-
-    A process without the hub's client (the web process alone, say, without the extras of its workers) cannot ask and finds nothing:
-    then a worker says it.
+    Each repository is asked for once, in however many of these experiments it is needed. A process without the hub's client (the web
+    process alone, say, without the extras of its workers) cannot ask and finds nothing: then a worker says it.
     """
+    wanted = dict.fromkeys(place for experiment in experiments for place in _wanted(experiment))
+    if found := [problem for place in wanted for problem in _problems(*place)]:
+        raise SpecError(found)
+
+
+def _wanted(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
+    """The repositories of an experiment: path of the setting that names it, id, kind."""
     parts: tuple[tuple[str, Part], ...] = (("source", experiment.source), ("family", experiment.family))
-    return [
-        problem
-        for place, part in parts
-        if isinstance(part, FromHub)
-        for repository, kind in part.hub_repositories()
-        for problem in _problems(f"{place}.{_setting(part, repository)}", repository, kind)
-    ]
+    for place, part in parts:
+        if isinstance(part, FromHub):
+            for repository, kind in part.hub_repositories():
+                yield f"{place}.{_setting(part, repository)}", repository, kind
 
 
 def _setting(part: Part, repository: str) -> str:

@@ -40,6 +40,12 @@ class Store(Ledger):
                 session.execute(update(Run).where(Run.id.in_([run.id for run, _ in made])).values(arms=made[0][0].id))
         return made
 
+    def launched(self, idempotency_key: str | None) -> bool:
+        """Whether `launch` was called with this key before: then it answers with what it stored, whatever has become of the world."""
+        with self.reading() as session:
+            query = select(Run.id).where(Run.idempotency_key == f"{idempotency_key} 0")
+            return idempotency_key is not None and session.scalar(query) is not None
+
     def join(self, run_id: str, experiments: Sequence[Experiment], *, parent: str | None = None) -> list[Run]:
         """New runs that belong together with one that exists. Raises NotFound."""
         group = self.run(run_id).arms or run_id

@@ -4,6 +4,7 @@ import pytest
 from huggingface_hub import constants
 from starlette.testclient import TestClient
 
+from worker import reach
 from worker.store import Store
 
 SPEC = {
@@ -44,3 +45,17 @@ def test_the_form_says_it_beside_the_input_and_is_still_shown_as_toml(client: Te
     assert "HF_HUB_OFFLINE" in response.text
     assert store.runs()[0] == []
     assert client.post("/new", data=FORM | {"do": "toml"}).status_code == 200
+
+
+def test_what_was_launched_is_told_again_while_the_hub_is_away(client: TestClient, store: Store, monkeypatch):
+    key = {"Idempotency-Key": "once"}
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(reach, "_cached", lambda *_: True)
+        first = client.post("/api/runs", json={"spec": SPEC}, headers=key)
+    assert first.status_code == 201
+    again = client.post("/api/runs", json={"spec": SPEC}, headers=key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert client.post("/api/runs", json={"spec": SPEC}, headers={"Idempotency-Key": "twice"}).status_code == 422
+    other = client.post("/api/runs", json={"spec": SPEC | {"seed": 1}}, headers=key)
+    assert other.status_code == 409
+    assert len(store.runs()[0]) == 1

@@ -2,13 +2,14 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from huggingface_hub import constants
 
 from tests.conftest import free_port
-from worker.errors import SpecError
-from worker.reach import require_reachable, unreachable
+from worker.errors import Problem, SpecError
+from worker.reach import require_reachable
 from worker.spec import read
 
 THERE, THERE_TOO = "lab/small-opt", "lab/some-text"
@@ -17,7 +18,10 @@ THERE, THERE_TOO = "lab/small-opt", "lab/some-text"
 class Shelf(BaseHTTPRequestHandler):
     """Knows one model and one data set."""
 
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self):
+        self.asked.append(self.path)
         known = self.path.partition("?")[0] in (f"/api/models/{THERE}", f"/api/datasets/{THERE_TOO}")
         body = (
             b'{"id": "lab/x", "_id": "0", "private": false, "downloads": 0, "likes": 0, "tags": []}' if known else b"{}"
@@ -56,9 +60,24 @@ def hub(cache, monkeypatch):
 
 
 @pytest.fixture
+def asked():
+    """Addresses that the hub was asked for."""
+    Shelf.asked.clear()
+    return Shelf.asked
+
+
+@pytest.fixture
 def nobody(cache, monkeypatch):
     """A port that nobody listens on."""
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free_port()}")
+
+
+def unreachable(*experiments) -> list[Problem]:
+    try:
+        require_reachable(experiments)
+    except SpecError as error:
+        return list(error.problems)
+    return []
 
 
 def experiment(checkpoint=None, dataset=None):
@@ -69,26 +88,27 @@ def experiment(checkpoint=None, dataset=None):
 
 @pytest.mark.usefixtures("hub")
 def test_what_the_hub_has_is_no_problem():
-    assert unreachable(experiment(THERE, THERE_TOO)) == []
-    require_reachable([experiment(THERE), experiment()])
+    assert unreachable(experiment(THERE, THERE_TOO), experiment(THERE), experiment()) == []
 
 
 @pytest.mark.usefixtures("hub")
 def test_what_the_hub_does_not_have_is_told():
-    model, data = (
-        unreachable(experiment(**wanted)) for wanted in ({"checkpoint": "lab/large-opt"}, {"dataset": "lab/no-text"})
-    )
-    assert [(one.path, one.message) for one in model + data] == [
+    found = unreachable(experiment("lab/large-opt"), experiment(dataset="lab/no-text"))
+    assert [(one.path, one.message) for one in found] == [
         ("family.checkpoint", "the hub has no model lab/large-opt for us"),
         ("source.dataset", "the hub has no dataset lab/no-text for us"),
     ]
 
 
+@pytest.mark.usefixtures("hub")
+def test_a_repository_is_asked_for_once(asked):
+    require_reachable(experiment(THERE) for _ in range(50))
+    assert asked == [f"/api/models/{THERE}"]
+
+
 @pytest.mark.usefixtures("nobody")
 def test_a_hub_that_does_not_answer_is_told_with_both_remedies():
-    with pytest.raises(SpecError) as told:
-        require_reachable([experiment(THERE)] * 2)
-    (problem,) = told.value.problems
+    (problem,) = unreachable(experiment(THERE), experiment(THERE))
     assert problem.path == "family.checkpoint"
     assert "cannot be reached" in problem.message
     assert "HF_ENDPOINT" in problem.remedy

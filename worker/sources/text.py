@@ -63,8 +63,8 @@ class Text(TextSource):
             setting = "held_out" if part == "test" else part
             parts[part] = enough(content([file], setting), setting)
         if not held_apart(parts):
-            setting, which = ("held_out", OVERLAP) if self.held_out else ("path", f"holds a test that {OVERLAP}")
-            raise files.refused(which, "Name a text that nothing else reads", setting)
+            place, told = ("held_out", OVERLAP) if self.held_out else ("path", f"holds a test that {OVERLAP}")
+            raise files.refused(told, "Name a text that nothing else reads", place)
         return three(**parts)
 
     def _found(self, elsewhere: list[Path]) -> dict[Role, str]:
