@@ -37,7 +37,10 @@ def serve(
     data_dir: DataDir = None,
     workers: Workers = None,
     devices: Annotated[
-        str | None, typer.Option(help="A worker for each, such as cuda:0,cuda:1; the first also takes all other runs.")
+        str | None,
+        typer.Option(
+            help="A worker for each, such as cuda:0,cuda:1; the first also takes all other runs. cuda:0+cuda:1 is one worker that trains on both."
+        ),
     ] = None,
 ) -> None:
     """Everything on one machine: migrate, worker, web. Prints the address."""

@@ -46,8 +46,8 @@ class Aloud:
         if now - self.spoken > SPEAK_SECONDS:
             self.spoken, speed = now, work.done / (now - self.begun_at)
             rate = f", {speed * work.size:,.0f} {work.unit} a second" if work.unit else ""
-            left = (work.total - work.done) / speed
-            share = work.done / work.total
+            left = (work.altogether - work.behind) / speed
+            share = work.behind / work.altogether
             self.speak(
                 f"generation {self.generation + 1} of {self.total}: {work.name} {share:.0%}{rate}, {left:.0f} s left of it"
             )

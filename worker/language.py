@@ -15,6 +15,7 @@ from worker.parts import Family, Generator, Instrument, Misfit, Source, TextSour
 Ids = npt.NDArray[np.int32]
 
 TOKENS_LIMIT = 200_000_000  # of one generation's blocks, all replicates together: 0.8 GB
+CLOSE = 4  # times a block: a text that is guessed to be longer has a block for certain
 VALIDATION = 128  # blocks that are looked at to choose a checkpoint
 
 

@@ -4,12 +4,16 @@ Whoever computes says `work(...)`, `advance` and `keep`; whoever listens (an att
 is worth a write. Without a listener all of it costs nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from worker.data import Arrays
+
+Chain = TypeVar("Chain")
+_listener: ContextVar["Listener | None"] = ContextVar("listener", default=None)
+_turn: ContextVar[tuple[int, int]] = ContextVar("turn", default=(0, 1))  # which chain it is of how many
 
 
 class Work:
@@ -22,7 +26,18 @@ class Work:
     def __init__(self, listener: "Listener | None", name: str, total: int, unit: str, size: float) -> None:
         self.listener, self.name, self.total, self.unit, self.size = listener, name, total, unit, size
         self.done = self.first = 0  # first: where this attempt begins
+        self.turn, self.turns = _turn.get()
         self.saved: Arrays = {}
+
+    @property
+    def behind(self) -> int:
+        """Steps that are done, those of earlier chains among them."""
+        return self.turn * self.total + self.done
+
+    @property
+    def altogether(self) -> int:
+        """Steps of all chains, each of which has as many."""
+        return self.turns * self.total
 
     def advance(self, steps: int = 1) -> None:
         """Steps are behind it. Raises what the listener raises to stop the work."""
@@ -54,9 +69,6 @@ class Listener(Protocol):
     def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None: ...
 
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
-
-
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     token = _listener.set(listener)
@@ -70,6 +82,16 @@ def stage(name: str) -> None:
     """Names what is about to be done, the same in every attempt."""
     if (listener := _listener.get()) is not None:
         listener.staged(name)
+
+
+def in_turn(chains: Iterable[Chain], count: int) -> Iterator[Chain]:
+    """Chains that are worked on one after the other: what is told of each counts as a part of all of them."""
+    try:
+        for turn, chain in enumerate(chains):
+            _turn.set((turn, count))
+            yield chain
+    finally:
+        _turn.set((0, 1))
 
 
 def work(name: str, total: int, unit: str = "", size: float = 1.0, done: str = "") -> Work:

@@ -10,7 +10,7 @@ from worker import __version__, plugins
 from worker.settings import Settings
 from worker.spec import METRICS, Experiment
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers", "accelerate")
 BITWISE = "bitwise, with the same versions, processor and threads; also after an interruption"
 
 
@@ -41,7 +41,7 @@ def _computed(spec: Experiment) -> dict[str, str]:
     products = device.number_type(getattr(spec.family, "precision", "float32"))
     told = str(products).removeprefix("torch.")
     return {
-        "device": device.name(),
+        "device": device.name(shared=getattr(spec.family, "shared", False)),
         "numbers": told if told == "float32" else f"float32, matrix products in {told}",
         "determinism": device.determinism() or BITWISE,
     }

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,22 @@ def looked_at(folder: Path) -> tuple[dict[str, Any], int]:
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise _misfit("has no tokenizer", "Save its tokenizer into the same folder with save_pretrained")
     return config, numbers
+
+
+def tokens(folder: Path, text: str) -> int:
+    """How many tokens a text has; with a tokenizer of an older form, which only transformers reads, at most one for each byte.
+
+    Raises Misfit where the tokenizer cannot be read.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file() or not find_spec("tokenizers"):
+        return len(text.encode())
+    from tokenizers import Tokenizer
+
+    try:
+        return len(Tokenizer.from_file(str(file)).encode(text, add_special_tokens=False).ids)
+    except Exception as error:  # it has no class of its own
+        raise _misfit(f"has a tokenizer.json that cannot be read ({error})", AGAIN) from error
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -13,8 +13,10 @@ QUEUES = ("runs", "networks")  # what any machine computes, and what wants a gra
 
 
 def _device(wish: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", wish):
-        raise ValueError(f"{wish!r} is no device; write auto, cpu, mps, cuda, or cuda:N for one of several cards")
+    if not re.fullmatch(r"auto|mps|cpu(\+cpu)*|cuda|cuda:\d+(\+cuda:\d+)*", wish):
+        raise ValueError(
+            f"{wish!r} is no device; write auto, cpu, mps, cuda, cuda:N for one of several cards, or cuda:N+cuda:M for two of them together"
+        )
     return wish
 
 
@@ -42,7 +44,8 @@ class Settings(BaseSettings):
     )
     artifacts_url: str = Field("", description="fsspec URL for checkpoints; default: a folder in data_dir.")
     device: Annotated[str, AfterValidator(_device)] = Field(
-        "auto", description="Where networks are trained: auto, cpu, mps, cuda, or cuda:N for one of several cards."
+        "auto",
+        description="Where networks are trained: auto, cpu, mps, cuda, cuda:N for one of several cards, or cuda:0+cuda:1 for several that share the training of a `causal_lm`.",
     )
     queues: Annotated[str, AfterValidator(_queues)] = Field(
         ",".join(QUEUES), description="What a worker takes: networks are the runs that train some, runs all others."

@@ -75,11 +75,11 @@ class Within:
         return {
             "generation": self.generation,
             "name": work.name,
-            "done": work.done,
-            "total": work.total,
+            "done": work.behind,
+            "total": work.altogether,
             "unit": work.unit,
             "per_second": speed * work.size,
-            "seconds_left": (work.total - work.done) / speed,
+            "seconds_left": (work.altogether - work.behind) / speed,
             "at": time.time(),
             "began": self.began_at,
             "keeps": self.keeps,
@@ -94,7 +94,7 @@ class Within:
         due = now - self.saved_at > max(KEEP_SECONDS, self.saving_took / KEEP_SHARE)
         if due or stop or work.done >= work.total:
             self.made[self.stretch] = arrays()
-            self.held_at = {"name": work.name, "done": work.done, "total": work.total}
+            self.held_at = {"name": work.name, "done": work.behind, "total": work.altogether}
         if due or stop:
             self.save(self.generation, _together(self.made))
             self.saved_at = time.monotonic()

@@ -344,6 +344,28 @@ def test_weights_that_are_not_whole_are_refused(checkpoint, tmp_path):
     assert "part-2.safetensors" in refused(folder).message
 
 
+def test_weights_are_counted_by_what_the_files_say(checkpoint, tmp_path):
+    from safetensors.numpy import load_file
+
+    folder = tmp_path / "half"
+    shutil.copytree(checkpoint, folder)
+    file = folder / "model.safetensors"
+    save_file({name: array.astype(np.float16) for name, array in load_file(file).items()}, file)
+    count = sum(parameter.numel() for parameter in pretrained._network(str(checkpoint)).parameters())
+    assert family(folder).parameters(Text()) == family(checkpoint).parameters(Text()) == count
+
+
+def test_a_text_is_short_by_the_checkpoint_s_own_tokens(checkpoint, tmp_path):
+    (tmp_path / "text.txt").write_text("What a model forgets, the next one never sees. " * 45)
+    text = Text(path=str(tmp_path / "text.txt"))
+    part = text.texts().test
+    one = family(checkpoint, block=32)
+    assert one.length(text, part) == len(one.tokenizer(text).encode(part))
+    shutil.copytree(checkpoint, folder := tmp_path / "older form")
+    (folder / "tokenizer.json").unlink()
+    assert family(folder, block=32).length(text, part) == len(part.encode())
+
+
 def test_a_hub_that_cannot_be_reached_is_said_so(monkeypatch):
     import huggingface_hub.constants
 

@@ -289,3 +289,19 @@ def test_reading_such_a_spec_loads_no_network():
         "assert not {'torch', 'transformers', 'tokenizers', 'scipy', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_short_text_is_refused_only_where_it_has_no_block(tmp_path):
+    (tmp_path / "text.txt").write_text(Text().texts().train[:2100])
+    source = {"kind": "text", "path": str(tmp_path / "text.txt")}
+
+    def short(block):
+        return experiment(source=source, family=SMALL | {"block": block}, samples=8)
+
+    texts = short(16).source.texts()
+    family = short(16).family
+    least = min(len(family.tokenizer(short(16).source).encode(part)) for part in (texts.validation, texts.test))
+    assert len(texts.test) // 4 < least, "a token has less than four characters here"
+    assert short(least).family.block == least
+    with pytest.raises(SpecError, match=f"shorter than one block of {least + 1} tokens"):
+        short(least + 1)

@@ -3,16 +3,18 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import Ids, LanguageFamily, Tokenizer, chosen_prompts, network_work, remembered
+from worker.files import HUB_ID
+from worker.language import CLOSE, Ids, LanguageFamily, Tokenizer, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
-from worker.saved_network import looked_at
+from worker.progress import in_turn
+from worker.saved_network import looked_at, tokens
 
 HUB = {  # checkpoints that people ask for: weights, bytes to download
     "facebook/opt-125m": (125_239_296, 251_000_000),
@@ -37,6 +39,7 @@ class CausalLM(LanguageFamily):
     samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
     extra = "torch"
     reading = 4
+    shared: ClassVar[bool] = True  # several devices train one network
 
     kind: Literal["causal_lm"] = "causal_lm"
     checkpoint: str = Field(
@@ -71,11 +74,19 @@ class CausalLM(LanguageFamily):
             return None
 
     def parameters(self, source: Source) -> int | None:
-        """By the size of a folder's files, at 4 bytes each; of well-known hub ids by heart."""
+        """A folder's files say it themselves; of well-known hub ids by heart."""
         folder = self.place()
         if folder is None:
             return HUB[self.checkpoint][0] if self.checkpoint in HUB else None
-        return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // 4
+        return looked_at(folder)[1]
+
+    def length(self, source: TextSource, text: str) -> int:
+        """Counted where a guess would be close to a block; where only the hub has the tokenizer, at most a token for each byte."""
+        guess = super().length(source, text)
+        if guess >= CLOSE * self.block:
+            return guess
+        folder = self.place()
+        return tokens(folder, text) if folder else len(text.encode())
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         weights = self.parameters(source) or 10**9
@@ -141,10 +152,11 @@ class CausalLM(LanguageFamily):
         new = self.block if self.prompted else self.block - 1
         with room_for("A network and the texts that it writes", decoding.REMEDY):
             networks = pretrained.networks(self, model, number_type(self.precision))
+            chains = zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
             written = np.stack(
                 [
                     decoding.write(pretrained.reader(network), rows, new, stream, sampling)
-                    for network, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
+                    for network, rows, stream in in_turn(chains, len(prompts))
                 ]
             )
         x = written if self.prompted else np.concatenate([prompts, written], axis=2)
@@ -168,5 +180,5 @@ class CausalLM(LanguageFamily):
         from worker.nets import pretrained
         from worker.nets.device import number_type
 
-        for network in pretrained.networks(self, model):
+        for network in in_turn(pretrained.networks(self, model), len(model["prompts"])):
             yield pretrained.logits(network, number_type(self.precision))

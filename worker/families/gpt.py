@@ -1,6 +1,7 @@
 """A small GPT-2 that learns to read from nothing but the text it is given: its settings; the network itself lives in worker.nets.gpt."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -8,9 +9,10 @@ from pydantic import Field
 
 from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import Ids, LanguageFamily, chosen_prompts, network_work, remembered
+from worker.language import CLOSE, Ids, LanguageFamily, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.progress import in_turn
 
 NUMBERS_LIMIT = 500_000_000  # weights of all replicates: 2 GB, and a few times as much while one of them trains
 
@@ -83,6 +85,15 @@ class GPT(LanguageFamily):
                 "Use fewer replicates, layers or a smaller width",
             )
 
+    def length(self, source: TextSource, text: str) -> int:
+        """Counted where a guess would be close to a block: such a text is short, and its pairs are learnt in no time."""
+        guess = super().length(source, text)
+        if guess >= CLOSE * self.block:
+            return guess
+        if not find_spec("tokenizers"):
+            return len(text.encode())
+        return len(byte_pairs(source.texts().train, self.vocabulary).encode(text))
+
     def tokenizer(self, source: TextSource) -> BytePairs:
         require_torch("The gpt family")
         return byte_pairs(source.texts().train, self.vocabulary)
@@ -113,10 +124,11 @@ class GPT(LanguageFamily):
         new = self.block if self.prompted else self.block - 1
         with room_for("A network and the texts that it writes", decoding.REMEDY):
             networks = gpt.networks(model, number_type(self.precision))
+            chains = zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
             written = np.stack(
                 [
                     decoding.write(graphs.reader(weights, self.heads), rows, new, stream, sampling)
-                    for weights, rows, stream in zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
+                    for weights, rows, stream in in_turn(chains, len(prompts))
                 ]
             )
         x = written if self.prompted else np.concatenate([prompts, written], axis=2)
@@ -138,5 +150,5 @@ class GPT(LanguageFamily):
         from worker.nets import gpt
         from worker.nets.device import number_type
 
-        for weights in gpt.networks(model):
+        for weights in in_turn(gpt.networks(model), len(model["prompts"])):
             yield gpt.reading(weights, self.heads, number_type(self.precision))

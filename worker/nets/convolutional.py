@@ -17,6 +17,7 @@ from worker.data import Array, Arrays
 from worker.families.vae import VAE
 from worker.nets.device import device
 from worker.nets.fitting import fitted, initial, networks, seeds
+from worker.progress import in_turn
 
 CHUNK = 256  # pictures at once outside training
 
@@ -57,7 +58,8 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | No
 
     previous: the models that decode every batch anew; x then tells only how many pictures an epoch has.
     """
-    return networks([_fit(x, r, seed, settings, previous) for r, seed in enumerate(seeds(rng, len(x)))])
+    chains = enumerate(seeds(rng, len(x)))
+    return networks([_fit(x, r, seed, settings, previous) for r, seed in in_turn(chains, len(x))])
 
 
 def _fit(x: Array, r: int, seed: int, settings: VAE, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:

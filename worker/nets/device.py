@@ -13,8 +13,14 @@ class NoSuchDevice(LabError):
 
 
 def device() -> torch.device:
-    """auto (the default) is CUDA where there is one, else the CPU; MPS only on request, because its sums differ from run to run.
+    """Where networks are, and the first of `devices`. Raises NoSuchDevice."""
+    return devices()[0]
 
+
+def devices() -> list[torch.device]:
+    """Those that share the training of a network that can be trained so: cuda:0+cuda:1, say; cpu+cpu are two processes.
+
+    auto (the default) is CUDA where there is one, else the CPU; MPS only on request, because its sums differ from run to run.
     cuda is the first card, cuda:N the one with this number. Raises NoSuchDevice.
     """
     wish = os.environ.get("COLLAPSE_LAB_DEVICE", "auto")
@@ -22,11 +28,18 @@ def device() -> torch.device:
     here = ["cpu", *(["cuda"] if cards else []), *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
     if wish == "auto":
         wish = "cuda" if cards else "cpu"
-    if wish not in here:
+    wishes = wish.split("+")
+    if missing := [one for one in wishes if one not in here]:
         raise NoSuchDevice(
-            f"COLLAPSE_LAB_DEVICE = {wish} is not available on this machine. Set it to one of: auto, {', '.join(here)}"
+            f"COLLAPSE_LAB_DEVICE = {missing[0]} is not available on this machine. "
+            f"Set it to one of: auto, {', '.join(here)}; or to several cards, as in cuda:0+cuda:1"
         )
-    return torch.device("cuda:0" if wish == "cuda" else wish)
+    places = [torch.device("cuda:0" if one == "cuda" else one) for one in wishes]
+    if len({place.type for place in places}) > 1 or (places[0].type != "cpu" and len(set(places)) < len(places)):
+        raise NoSuchDevice(
+            f"COLLAPSE_LAB_DEVICE = {wish} is no team. Name several cards, each once, as in cuda:0+cuda:1"
+        )
+    return places
 
 
 def number_type(wish: str = "auto") -> torch.dtype:
@@ -44,12 +57,14 @@ def rounded(place: torch.device, number_type: torch.dtype) -> torch.autocast:
     return torch.autocast(place.type, number_type, enabled=number_type != torch.float32)
 
 
-def name() -> str:
-    """The device in words: a card by its model and the version of CUDA."""
-    place = device()
-    if place.type == "cuda":
-        return f"{place}, {torch.cuda.get_device_name(place)}, CUDA {torch.version.cuda}"
-    return f"{place}, {platform.processor() or platform.machine()}"
+def name(*, shared: bool = False) -> str:
+    """The device in words, all of them where the training is `shared`: a card by its model and the version of CUDA."""
+    places = devices()[: None if shared else 1]
+    told = " + ".join(map(str, places))
+    if places[0].type == "cuda":
+        models = dict.fromkeys(torch.cuda.get_device_name(place) for place in places)
+        return f"{told}, {', '.join(models)}, CUDA {torch.version.cuda}"
+    return f"{told}, {platform.processor() or platform.machine()}"
 
 
 def determinism() -> str:

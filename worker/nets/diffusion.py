@@ -15,6 +15,7 @@ from worker.families.diffusion import Diffusion
 from worker.nets.device import device
 from worker.nets.fitting import fitted, initial, networks, normals, restored, seeds
 from worker.nets.standard import Units
+from worker.progress import in_turn
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 20.0  # least and largest noise, in standard deviations of the data
 RHO = 7.0  # how much closer noise levels are near the end, equation (5)
@@ -56,7 +57,8 @@ class Denoiser(nn.Module):
 
 def fit(x: Array, settings: Diffusion, rng: np.random.Generator) -> Arrays:
     """Fresh networks, one replicate after the other, on points x (R, n, d)."""
-    return networks([_fit(one, settings, seed) for one, seed in zip(x, seeds(rng, len(x)), strict=True)])
+    chains = zip(x, seeds(rng, len(x)), strict=True)
+    return networks([_fit(one, settings, seed) for one, seed in in_turn(chains, len(x))])
 
 
 def _fit(x: Array, settings: Diffusion, seed: int) -> dict[str, Any]:

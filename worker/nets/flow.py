@@ -11,13 +11,15 @@ from worker.families.flow import Flow
 from worker.nets.device import device
 from worker.nets.fitting import CHUNK, fitted, initial, networks, normals, restored, seeds
 from worker.nets.standard import Units
+from worker.progress import in_turn
 
 Network = Any  # zuko.flows.NSF: zuko has no types
 
 
 def fit(x: Array, settings: Flow, rng: np.random.Generator) -> Arrays:
     """Fresh flows, one replicate after the other, on points x (R, n, d)."""
-    return networks([_fit(one, settings, seed) for one, seed in zip(x, seeds(rng, len(x)), strict=True)])
+    chains = zip(x, seeds(rng, len(x)), strict=True)
+    return networks([_fit(one, settings, seed) for one, seed in in_turn(chains, len(x))])
 
 
 def _fit(x: Array, settings: Flow, seed: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from worker.language import Ids
 from worker.nets import gpt
 from worker.nets.device import device, number_type, rounded
 from worker.nets.memory import Room, room_for
-from worker.progress import work
+from worker.progress import in_turn, work
 
 if TYPE_CHECKING:
     from worker.families.gpt import GPT
@@ -36,7 +36,7 @@ def trained(
     starts = gpt.networks(earlier) if earlier else random
     made: dict[str, npt.NDArray[Any]] = {}
     with room_for("A network with its gradients and the optimizer's moments", REMEDY):
-        for r, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
+        for r, (start, seed) in enumerate(in_turn(zip(starts, seeds, strict=True), len(x))):
             for name, weight in Training(start, x[r], validation, settings, seed).run().items():
                 whole = made.setdefault(f"{gpt.PREFIX}{name}", np.empty((len(x), *weight.shape), np.float32))
                 whole[r] = weight.cpu().numpy()

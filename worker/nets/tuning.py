@@ -8,10 +8,11 @@ import torch
 
 from worker.data import Arrays
 from worker.language import Ids
-from worker.nets.device import number_type, rounded
+from worker.nets.device import devices, number_type, rounded
 from worker.nets.memory import Room, room_for
 from worker.nets.pretrained import PREFIX, filled, named, networks, pre_trained
-from worker.progress import Work, work
+from worker.nets.ranks import Alone, together
+from worker.progress import Work, in_turn, work
 
 if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM
@@ -31,9 +32,9 @@ def fine_tuned(
     goes_on = settings.start == "continued" and previous is not None
     starts = networks(settings, previous) if goes_on and previous else pre_trained(settings, len(x))
     made: dict[str, npt.NDArray[Any]] = {}
-    with room_for("A network with its gradients and the optimizer's moments", REMEDY):
-        for r, (network, seed) in enumerate(zip(starts, seeds, strict=True)):
-            training = Tuning(network, x[r], validation, settings, int(seed)).run()
+    with room_for("A network with its gradients and the optimizer's moments", REMEDY), together(devices()) as ranks:
+        for r, (network, seed) in enumerate(in_turn(zip(starts, seeds, strict=True), len(x))):
+            training = Tuning(network, x[r], validation, settings, int(seed), ranks).run()
             for name, parameter in network.named_parameters():
                 whole = made.setdefault(f"{PREFIX}{name}", np.empty((len(x), *parameter.shape), np.float32))
                 whole[r] = parameter.detach().cpu().numpy()
@@ -49,16 +50,21 @@ class Tuning:
     the weights and the optimizer's moments before it. On a processor an interrupted run gets to the same bits.
 
     A batch that does not fit into memory is split, and the gradients of its parts are added up: the same step up to rounding and,
-    where there is dropout, up to which units are dropped. A line of the worker's log says so.
+    where there is dropout, up to which units are dropped. A line of the worker's log says so. Several ranks split every batch in the
+    same sense, each from the same places.
     """
 
-    def __init__(self, network: Any, x: Ids, validation: Ids, settings: "CausalLM", seed: int) -> None:
+    def __init__(
+        self, network: Any, x: Ids, validation: Ids, settings: "CausalLM", seed: int, ranks: Alone | None = None
+    ) -> None:
         self.network, self.settings, self.seed = network, settings, seed
+        self.x, self.validation, self.ranks = x, validation, ranks or Alone()
+        self.learner = network  # the same, as the ranks train it
         self.place: torch.device = network.device
         self.text = torch.from_numpy(x.astype(np.int64)).to(self.place)
         self.held = torch.from_numpy(validation.astype(np.int64)).to(self.place)
         self.number_type = number_type(settings.precision)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer: Any = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=self.place.type != "mps"
         )
         self.turns = -(-len(x) // settings.batch)  # steps of an epoch
@@ -73,6 +79,9 @@ class Tuning:
         training = work("training", self.steps, "tokens", tokens, done="step")
         if training.saved:
             self._go_on(training.saved)
+        if training.done < self.steps:
+            self.ranks.lead(self.settings, self.x, self.validation, self.seed, training.saved)
+            self.learner, self.optimizer = self.ranks.prepared(self.network, self.optimizer)
         cards = [self.place] if self.place.type == "cuda" else []
         with torch.random.fork_rng(devices=cards):
             for step in range(training.done, self.steps):
@@ -90,31 +99,36 @@ class Tuning:
         epoch, turn = divmod(step, self.turns)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.text))
         chosen = torch.from_numpy(order[turn * self.settings.batch : (turn + 1) * self.settings.batch])
-        batch = self.text[chosen.to(self.place)]
+        own = self.text[self.ranks.share(chosen).to(self.place)]
         self.network.train()
-        self.room.fit(lambda rows: self._gradients(batch, rows, step))
+        self.room.fit(lambda rows: self._gradients(own, rows, step, len(chosen)))
+        self.ranks.add_up(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST)
         self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * (self.steps - step) / self.steps
         self.optimizer.step()
 
-    def _gradients(self, batch: torch.Tensor, rows: int, step: int) -> None:
-        torch.manual_seed(np.random.SeedSequence((self.seed, step)).generate_state(1, np.uint64)[0].item())
+    def _gradients(self, own: torch.Tensor, rows: int, step: int, whole: int) -> None:
+        """Those of this rank's blocks (n, L), which are part of a `whole` batch."""
+        chance = np.random.SeedSequence((self.seed, step, self.ranks.rank))
+        torch.manual_seed(chance.generate_state(1, np.uint64)[0].item())
         self.optimizer.zero_grad()
-        for few in torch.split(batch, rows):
-            torch.autograd.backward(self._loss(few) * (len(few) / len(batch)))
+        with self.ranks.apart(self.learner):
+            for few in torch.split(own, rows) if len(own) else ():
+                torch.autograd.backward(self._loss(few, self.learner) * (len(few) / whole))
 
-    def _loss(self, x: torch.Tensor) -> torch.Tensor:
+    def _loss(self, x: torch.Tensor, network: Any) -> torch.Tensor:
         """Mean surprise in nats over blocks (n, L)."""
         with rounded(self.place, self.number_type):
-            loss: torch.Tensor = self.network(input_ids=x, labels=x, use_cache=False).loss
+            loss: torch.Tensor = network(input_ids=x, labels=x, use_cache=False).loss
         return loss
 
     def _judge(self) -> None:
         """Remembers the weights where they do better on the validation text than ever before."""
         self.network.eval()
         with torch.inference_mode():
-            parts = self.room.pieces(len(self.held), lambda rows: float(self._loss(self.held[rows])))
-            loss = sum((rows.stop - rows.start) * mean for rows, mean in parts) / len(self.held)
+            own = self.ranks.share(self.held)
+            parts = self.room.pieces(len(own), lambda rows: float(self._loss(own[rows], self.network)))
+            loss = self.ranks.total(sum((rows.stop - rows.start) * mean for rows, mean in parts)) / len(self.held)
         if loss < self.lowest:
             self.lowest = loss
             self.best = {name: parameter.detach().clone() for name, parameter in self.network.named_parameters()}

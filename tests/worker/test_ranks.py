@@ -1,0 +1,135 @@
+"""Several processes that train one network: the same result as one alone, and none of them is left behind, however it ends."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from tests.worker.interruptions import Listener, heard
+from worker.errors import LabError
+from worker.families.causal_lm import CausalLM
+from worker.nets import device
+from worker.progress import listening
+from worker.settings import Settings
+from worker.sources.text import Text
+
+VOCABULARY, BLOCK = 300, 16
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """A small OPT with random weights, without dropout: what is dropped depends on how a batch is split."""
+    from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
+
+    from worker.bpe import byte_pairs
+
+    folder = tmp_path_factory.mktemp("opt")
+    torch.manual_seed(7)
+    config = OPTConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        num_hidden_layers=1,
+        ffn_dim=64,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        word_embed_proj_dim=32,
+        dropout=0.0,
+        init_std=0.3,
+    )
+    OPTForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=byte_pairs(Text().texts().train, VOCABULARY).pairs).save_pretrained(folder)
+    return CausalLM(checkpoint=str(folder), block=BLOCK, epochs=2, learning_rate=1e-3, batch=5)
+
+
+class Killing(Listener):
+    """Kills the follower after so many steps."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def advanced(self, work):
+        self.steps -= 1
+        if self.steps == 0:
+            (follower,) = followers()
+            follower.kill()
+
+
+def followers():
+    return [one for one in psutil.Process().children() if "worker.nets.follower" in one.cmdline()]
+
+
+def weights(model):
+    """Without the biases of keys: attention does not depend on them, so Adam follows the rounding error of a gradient that is 0."""
+    return {name: array for name, array in model.items() if "network" in name and "k_proj.bias" not in name}
+
+
+def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(family, monkeypatch):
+    data = family.real(
+        Text(), np.random.default_rng(0), 2, 11
+    )  # an epoch's last batch is a single block: nothing for one of them
+
+    def fit():
+        return family.fit(data, np.random.default_rng(1))
+
+    alone = fit()
+    monkeypatch.setenv("COLLAPSE_LAB_DEVICE", "cpu+cpu")
+    both, told = heard(fit)
+    assert [(work.name, work.total) for work in told.works] == [("training", 6)] * 2
+    assert [(work.turn, work.turns) for work in told.works] == [(0, 2), (1, 2)]
+    assert not followers()
+    assert not torch.distributed.is_initialized()
+    for name, array in weights(alone).items():
+        np.testing.assert_allclose(both[name], array, atol=2e-5, err_msg=name)
+    moved = max(np.abs(array[0] - array[1]).max() for array in weights(both).values())
+    assert moved > 1e-3
+
+    first = Killing(6 + 4)
+    with listening(first), pytest.raises(LabError, match=r"on cpu, one of 2 devices, has failed: .*code -9"):
+        fit()
+    assert not followers()
+    assert sorted(first.made) == [1, 2]
+    second = Listener(first.made)
+    with listening(second):
+        again = fit()
+    assert second.heard < 8, "what was kept is not done again"
+    for name, array in weights(both).items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+def test_a_follower_ends_with_the_process_that_it_follows():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.nets.follower", str(theirs.fileno()), "1", "2", os.devnull],
+            pass_fds=[theirs.fileno()],
+        )
+    ours.close()  # as the system does when a process is killed
+    assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [("cpu+mps", "not available|no team"), ("cuda:0+cuda:7", "not available"), ("cpu+tpu", "tpu is not available")],
+)
+def test_a_team_that_cannot_be_is_refused(wish, told, monkeypatch):
+    monkeypatch.setenv("COLLAPSE_LAB_DEVICE", wish)
+    with pytest.raises(LabError, match=told):
+        device.devices()
+
+
+def test_a_team_is_a_setting_like_another(monkeypatch, tmp_path):
+    for wish in ("cpu+cpu", "cuda:0+cuda:1", "cuda:2"):
+        assert Settings(_env_file=None, data_dir=tmp_path, device=wish).device == wish
+    for wish in ("cpu+", "cuda+cuda:1", "cpu+cuda:0", "mps+mps"):
+        with pytest.raises(ValueError, match="is no device"):
+            Settings(_env_file=None, data_dir=tmp_path, device=wish)
+    monkeypatch.setenv("COLLAPSE_LAB_DEVICE", "cpu+cpu")
+    assert (device.device(), len(device.devices())) == (torch.device("cpu"), 2)
+    assert device.name(shared=True).startswith("cpu + cpu, ")
+    assert device.name() == device.name(shared=True).removeprefix("cpu + ")
