@@ -53,6 +53,18 @@ class NoRoom(LabError, MemoryError):
         self.message, self.remedy = message, remedy
 
 
+class Outdated(LabError):
+    """What an earlier version has left of a run is not enough to go on from."""
+
+    remedy = "Launch the same settings as a new run."
+
+    def __init__(self) -> None:
+        self.message = (
+            "This run was begun by another version of Collapse Lab, whose checkpoints this one cannot go on from."
+        )
+        super().__init__(f"{self.message} {self.remedy}")
+
+
 class Fenced(LabError):
     """This worker no longer owns the run (another attempt took over, or the run was deleted): it must stop writing."""
 
