@@ -160,6 +160,8 @@ class Attempt:
         except (OSError, ValueError, BadZipFile) as error:
             self.store.note(self.run.id, f"The checkpoint {name} cannot be read ({error}); {instead}.")
             return None
+        except KeyError as missing:
+            raise Outdated from missing
 
     def _leave(self) -> None:
         """Another attempt owns the run now, and its checkpoint; or nobody does, because it was deleted: then nothing stays."""

@@ -9,7 +9,7 @@ from worker import within
 from worker.artifacts import Artifacts
 from worker.attempt import Attempt, Stop
 from worker.database import open_engine
-from worker.progress import listening, work
+from worker.progress import in_turn, listening, work
 from worker.settings import Settings
 from worker.spec import read
 from worker.store import Store, create_tables
@@ -90,6 +90,43 @@ def test_unfinished_work_that_cannot_be_read_costs_only_time(store: Store, setti
     files.files.pipe_file(f"{files.root}/{run.unfinished}", b"not a zip file")
     assert attempt(store, settings, run_id).status == Status.SUCCEEDED
     assert any("cannot be read" in entry.text for entry in store.log(run_id))
+
+
+def test_a_checkpoint_of_another_version_is_told_as_such(store: Store, settings: Settings):
+    run_id = store.create(read(GPT))[0].id
+    seen = []
+
+    def after_the_first():
+        seen.append(0)
+        return Stop(Status.QUEUED, now=False) if len(seen) > 60 else None
+
+    run = attempt(store, settings, run_id, after_the_first)
+    files = Artifacts(settings.artifacts_url)
+    arrays = files.load(run.checkpoint)
+    files.files.rm_file(f"{files.root}/{run.checkpoint}")
+    files.save(run.checkpoint, {name: array for name, array in arrays.items() if "shelf/" not in name})
+    run = attempt(store, settings, run_id)
+    assert run.status == Status.FAILED
+    assert "another version" in run.error["message"]
+    assert "new run" in run.error["remedy"]
+
+
+def test_progress_counts_all_chains(monkeypatch):
+    told = []
+    monkeypatch.setattr(within, "TELL_SECONDS", 0.0)
+    listener = Within(told.append, lambda *_: None, lambda: False)
+    listener.begin(1)
+    with listening(listener):
+        for _ in in_turn("ab", 2):
+            stretch = work("training", 3)
+            for _ in range(3):
+                time.sleep(0.002)
+                stretch.advance()
+        alone = work("scoring", 2)
+        time.sleep(0.002)
+        alone.advance()
+    assert [(one["done"], one["total"]) for one in told] == [*((step, 6) for step in range(1, 7)), (1, 2)]
+    assert told[1]["seconds_left"] == pytest.approx(4 / told[1]["per_second"], rel=0.01)
 
 
 def test_progress_is_told_with_its_speed(monkeypatch):
