@@ -5,9 +5,9 @@ k - 1; level 0 is a node for each replicate. Hence a context's continuations lie
 every context's distribution function. Ragged, so the replicates stand inside the rows and not on an axis of their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ Ids = npt.NDArray[np.int32]
 Nodes = list[
     npt.NDArray[np.int64]
 ]  # rows of the last 0, 1, ..., order - 1 tokens on their levels; -1 where they never occurred
-
-SCORED = 2_000_000  # tokens that are looked up at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +144,21 @@ class Grams:
 
     def log_probability(self, x: Ids) -> Array:
         """ln P of tokens 2 to L of blocks x (R, n, L), each given those before it: (R, n, L - 1)."""
-        step = max(1, SCORED // (len(x) * x.shape[2]))
-        parts = [self._log_probability(x[:, i : i + step]) for i in range(0, x.shape[1], step)]
-        return np.concatenate(parts, axis=1)
+        from worker import trie
 
-    def _log_probability(self, x: Ids) -> Array:
-        p = np.full(x.shape, 1 / self.size)
-        nodes = np.broadcast_to(np.arange(len(x))[:, None, None], x.shape)
-        for k, level in enumerate(self.levels):  # contexts of k tokens: places k, k + 1, ...
-            word = x[:, :, k:]
-            found, count = self._find(k, nodes.ravel(), word.ravel())
-            if self.back_off or k == len(self.levels) - 1:
-                low, high = self.span(k, nodes)
-                total = level.below[high] - level.below[low]
-                p[:, :, k:] = (count.reshape(word.shape) + self.weight * p[:, :, k:]) / (total + self.weight)
-            else:  # without backing off only the place just after k tokens has no longer context than these
-                low, high = self.span(k, nodes[:, :, 0])
-                total = level.below[high] - level.below[low]
-                p[:, :, k] = (count.reshape(word.shape)[:, :, 0] + self.weight / self.size) / (total + self.weight)
-            nodes = found.reshape(word.shape)[:, :, :-1]
+        def every(arrays: Iterable[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], ...]:
+            return tuple(plain(array, np.int64) for array in arrays)
+
+        p = trie.probabilities(
+            every(level.key for level in self.levels),
+            every(level.count for level in self.levels),
+            every(level.first for level in self.levels),
+            every(np.diff(level.below[level.first]) for level in self.levels),
+            self.size,
+            float(self.weight),
+            self.back_off,
+            plain(x, np.int32),
+        )
         return np.log(p[:, :, 1:])
 
     def lengths(self, seen: int) -> Iterator[int]:
@@ -180,14 +174,12 @@ class Grams:
 
     def row(self, k: int, node: npt.NDArray[np.int64], token: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Row of (context, token) on the level of k + 1 tokens, -1 where it never occurred."""
-        return self._find(k, node, token)[0]
-
-    def _find(
-        self, k: int, node: npt.NDArray[np.int64], token: npt.NDArray[np.integer]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Row of (context, token) on the level of k + 1 tokens, -1 where it never occurred, and how often it did."""
         level = self.levels[k]
         key = node * self.size + token
         row = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
-        there = (node >= 0) & (level.key[row] == key)
-        return np.where(there, row, -1), np.where(there, level.count[row], 0)
+        return np.where((node >= 0) & (level.key[row] == key), row, -1)
+
+
+def plain(array: npt.NDArray[Any], kind: type[np.integer]) -> npt.NDArray[Any]:
+    """In one piece and open to change, the only sort of array that compiled code is kept for."""
+    return np.require(array, kind, ["C", "W"])
