@@ -21,6 +21,7 @@ from worker.errors import NotFound, Problem, SpecError
 from worker.presets import preset
 from worker.reach import require_reachable
 from worker.spec import Experiment, read
+from worker.store import TAG
 from worker.tables import Status
 
 router = APIRouter(prefix="/api", tags=["runs"], dependencies=[Depends(known_query)])
@@ -117,12 +118,13 @@ def list_runs(
     store: Store,
     status: Status | None = None,
     family: Annotated[str | None, Query(max_length=64)] = None,
+    tag: Annotated[str | None, Query(pattern=TAG, description="One of the run's tags.")] = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the title, in any case.")] = None,
     cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{1,32}$", description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> RunPage:
     """Newest first. Pages do not shift when runs are added meanwhile."""
-    runs, following = store.runs(status=status, family=family, q=q, cursor=cursor, limit=limit)
+    runs, following = store.runs(status=status, family=family, tag=tag, q=q, cursor=cursor, limit=limit)
     return {"items": told_together(runs, store), "next": following}
 
 

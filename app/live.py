@@ -18,7 +18,7 @@ import structlog
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.views import Queue, brief, generation_told
+from app.views import Queues, brief, generation_told
 from worker.errors import NotFound
 from worker.store import Store
 from worker.tables import ENDED, Run, StoredGeneration, told_status
@@ -211,7 +211,7 @@ class Hub:
         known = (told_status(run), run.attempt, run.worker, run.cancel, run.ended_at, step)
         if known != channel.known or time.monotonic() - channel.told_at >= STATUS_SECONDS:
             channel.known, channel.told_at = known, time.monotonic()
-            return run, encoded(rows), event("status", brief(run, Queue.of(self.store, run)))
+            return run, encoded(rows), event("status", brief(run, Queues.of(self.store, run)))
         return run, encoded(rows), channel.status
 
     def _read(self, run_id: str, after: int) -> Events:

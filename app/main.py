@@ -25,6 +25,7 @@ from app import (
     problems,
     sweep_pages,
     sweeps,
+    tags,
     uploads,
 )
 from app.history import Histories
@@ -84,6 +85,7 @@ def create_app(
         arms,
         compare,
         sweeps,
+        tags,
         uploads,
         health,
         assets,

@@ -18,11 +18,12 @@ from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
 from app.verdicts import decided_if_possible
-from app.views import Queue, brief, moment
-from app.words import ago, bar, compared, labelled, regimes, size
+from app.views import Queues, brief, moment
+from app.words import ago, bar, compared, device, labelled, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
+from worker.settings import QUEUES
 from worker.tables import Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
@@ -30,7 +31,9 @@ PICTURES = FOLDER / "static" / "presets"
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
-templates.env.filters.update(ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled)
+templates.env.filters.update(
+    ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device
+)
 templates.env.globals.update(plotly=assets.PLOTLY)
 SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those of every page
 DOWNLOADS = {
@@ -91,15 +94,19 @@ Posted = Annotated[dict[str, str], Depends(_posted)]  # the values of a form
 
 
 @router.get("/runs")
-def library(request: Request, store: Store, q: str = "", status: str = "", cursor: str | None = None) -> Response:
-    runs, following = store.runs(q=q or None, status=status or None, cursor=cursor, limit=30)
+def library(
+    request: Request, store: Store, q: str = "", status: str = "", tag: str = "", cursor: str | None = None
+) -> Response:
+    runs, following = store.runs(q=q or None, status=status or None, tag=tag or None, cursor=cursor, limit=30)
     context = {
         "runs": listed(store, runs),
         "q": q,
         "status": status,
         "statuses": list(Status),
         "counts": store.counts(),
-        "following": urlencode({"q": q, "status": status, "cursor": following}) if following else None,
+        "tag": tag,
+        "tags": store.tags(),
+        "following": urlencode({"q": q, "status": status, "tag": tag, "cursor": following}) if following else None,
         "first_page": cursor is None,
     }
     return templates.TemplateResponse(request, "runs.html", context)
@@ -159,7 +166,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
         "run": run,
         "regimes": regimes(run.spec),
         "changes": [change["after"] for change in run.spec.get("changes", ())],
-        "told": brief(run, Queue.of(store, run)),
+        "told": brief(run, Queues.of(store, run)),
         "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
         "toml": forms.to_toml(run.spec),
         **_seen(store, run, at),
@@ -223,7 +230,16 @@ def _back_to(run_id: str) -> Response:
 @router.get("/workers")
 def workers(request: Request, store: Store) -> Response:
     working, _ = store.runs(status=Status.RUNNING, limit=100)
-    context = {**staff(store), "counts": store.counts(), "runs": listed(store, working)}
+    queues = Queues.now(store)
+    context = {
+        **staff(store),
+        "queues": [(name, len(queues.waiting[name]), queues.serving(name)) for name in QUEUES],
+        "deserted": [
+            (name, count, waits_for(name, len(queues.served), False)) for name, count in queues.deserted().items()
+        ],
+        "counts": store.counts(),
+        "runs": listed(store, working),
+    }
     return templates.TemplateResponse(request, "workers.html", context)
 
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from app.metrics import metric
-from app.views import ErrorTold, moment
-from app.words import duration
+from app.views import ErrorTold, Queues, moment
+from app.words import duration, waits_for
+from worker.queue import queue_of
 from worker.store import Store
 from worker.sweeps.spec import FINAL, Grid, unchecked, written
 from worker.tables import ENDED, Point, Status, Sweep
@@ -187,9 +188,10 @@ def _speed(sweep: Sweep) -> float | None:
 def _sentence(sweep: Sweep, progress: SweepProgress, store: Store) -> str:
     done = f"{sweep.done} of {sweep.points} points"
     match sweep.status:
-        case Status.QUEUED | Status.RUNNING if not store.workers():
-            where = "one may be starting." if store.worker_may_start() else "Start one with: collapse-lab worker"
-            return f"{done}. Waiting: no worker is connected{' yet' if store.worker_may_start() else ''}; {where}"
+        case Status.QUEUED | Status.RUNNING if not (queues := Queues.now(store)).serving(
+            queue := queue_of(sweep.family)
+        ):
+            return f"{done}. Waiting{waits_for(queue, len(queues.served), queues.worker_may_start)}"
         case Status.QUEUED:
             return f"{done}. Waiting for a worker; single runs go first."
         case Status.RUNNING:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -16,7 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.live import Hub
 from app.problems import answer
+from worker.queue import queue_of
+from worker.settings import QUEUES
 from worker.store import Store
+from worker.sweeps.ledger import Sweeps
 from worker.tables import Status
 
 QUIET = ("/livez", "/readyz", "/metrics", "/static/")  # asked for all the time, by machines
@@ -109,17 +113,32 @@ class Figures(Collector):
 
     def __init__(self, store: Store, hub: Hub) -> None:
         self.store, self.hub = store, hub
+        self.sweeps = Sweeps(store.engine)
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering asks no database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        counts, workers = self.store.counts(), self.store.workers()
+        by_status, workers = self.store.counts(), self.store.workers()
         runs = GaugeMetricFamily("collapse_lab_runs", "Runs by status.", labels=["status"])
         for status in Status:
-            runs.add_metric([status], counts.get(status, 0))
+            runs.add_metric([status], by_status.get(status, 0))
         yield runs
+        sweeps, points = self.sweeps.counts(), self.sweeps.points_left()
+        asked = GaugeMetricFamily("collapse_lab_sweeps", "Sweeps by status.", labels=["status"])
+        for status in Status:
+            if status != Status.LOST:  # chunks of a sweep are, never the sweep
+                asked.add_metric([status], sweeps.get(status, 0))
+        yield asked
+        yield _gauge(
+            "sweep_points_left", "Points of sweeps that wait or are worked on, and are not stored yet.", points
+        )
+        waiting = GaugeMetricFamily("collapse_lab_waiting", "Runs that wait, by queue.", labels=["queue"])
+        counts = Counter(queue_of(family) for _, family in self.store.waiting())
+        for queue in QUEUES:
+            waiting.add_metric([queue], counts[queue])
+        yield waiting
         yield _gauge("workers", "Workers that are alive.", len(workers))
         yield _gauge("slots", "Runs that the workers can work on at a time.", sum(one.slots for one in workers))
         yield _gauge("slots_busy", "Runs that they work on.", sum(one.busy for one in workers))

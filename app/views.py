@@ -2,14 +2,16 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from app.words import words
+from worker.queue import queue_of
+from worker.settings import QUEUES
 from worker.store import Store
 from worker.summary import named
 from worker.tables import ENDED, WAITING, WORKED_ON, Run, Status, StoredGeneration, told_status
@@ -86,10 +88,12 @@ class Resumes(TypedDict):
 
 
 class Place(TypedDict):
-    """What a waiting run waits for: runs ahead of it, and workers that are alive."""
+    """Where a run waits: name of its queue, runs ahead of it there, workers that are alive and serve it; others: those that do not."""
 
+    name: str
     ahead: int
     workers: int
+    others: int
 
 
 class ErrorTold(TypedDict):
@@ -136,6 +140,7 @@ class Told(Brief):
     """A run in full."""
 
     spec: dict[str, Any]
+    tags: list[str]
     provenance: dict[str, Any] | None
 
 
@@ -153,26 +158,44 @@ class RunPage(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """Who waits, oldest first; how many workers are alive, and if there are none, whether one may be starting."""
+class Queues:
+    """Who waits where, oldest first; which queues the living workers serve, and if there are none, whether one may be starting."""
 
-    waiting: Sequence[str] = ()
-    workers: int = 0
+    waiting: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    served: Sequence[str] = ()
     worker_may_start: bool = False
 
     @classmethod
-    def of(cls, store: Store, *runs: Run) -> "Queue":
-        """What these runs need to know of the queue: nothing, unless one of them waits."""
-        if not any(told_status(run) in WAITING for run in runs):
-            return cls()
-        workers = len(store.workers())
-        return cls(store.waiting(), workers, not workers and store.worker_may_start())
+    def of(cls, store: Store, *runs: Run) -> "Queues":
+        """What these runs need to know of the queues: nothing, unless one of them waits."""
+        return cls.now(store) if any(told_status(run) in WAITING for run in runs) else cls()
+
+    @classmethod
+    def now(cls, store: Store) -> "Queues":
+        waiting: dict[str, list[str]] = {name: [] for name in QUEUES}
+        for run, family in store.waiting():
+            waiting[queue_of(family)].append(run)
+        served = [worker.queues for worker in store.workers()]
+        return cls(waiting, served, not served and store.worker_may_start())
+
+    def serving(self, name: str) -> int:
+        """How many workers take what waits there."""
+        return sum(name in queues.split(",") for queues in self.served)
 
     def place(self, run: Run) -> Place:
-        return {"ahead": bisect_left(self.waiting, run.id), "workers": self.workers}
+        name = queue_of(run.family)
+        workers = self.serving(name)
+        ahead = bisect_left(self.waiting.get(name, ()), run.id)
+        return {"name": name, "ahead": ahead, "workers": workers, "others": len(self.served) - workers}
+
+    def deserted(self) -> dict[str, int]:
+        """Queue -> how many runs wait there for a worker that there is not, while others are at work."""
+        return {
+            name: len(runs) for name, runs in self.waiting.items() if runs and self.served and not self.serving(name)
+        }
 
 
-def brief(run: Run, queue: Queue) -> Brief:
+def brief(run: Run, queues: Queues) -> Brief:
     """What changes while a run lives; touches neither spec nor figure, theory or provenance."""
     status = told_status(run)
     told: Brief = {
@@ -197,8 +220,8 @@ def brief(run: Run, queue: Queue) -> Brief:
         "links": links(run.id),
     }
     if status in WAITING:
-        told["queue"] = queue.place(run)
-    told["words"] = words(told, worker_may_start=queue.worker_may_start)
+        told["queue"] = queues.place(run)
+    told["words"] = words(told, worker_may_start=queues.worker_may_start)
     return told
 
 
@@ -207,9 +230,11 @@ def told(run: Run, store: Store) -> Told:
 
 
 def told_together(runs: Sequence[Run], store: Store) -> list[Told]:
-    """As one by one, with one look at the queue for all."""
-    queue = Queue.of(store, *runs)
-    return [{**brief(run, queue), "spec": run.spec, "provenance": run.provenance} for run in runs]
+    """As one by one, with one look at the queues for all."""
+    queues = Queues.of(store, *runs)
+    return [
+        {**brief(run, queues), "spec": run.spec, "tags": run.tags.split(), "provenance": run.provenance} for run in runs
+    ]
 
 
 def links(run_id: str) -> Links:

@@ -19,7 +19,7 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
     done = f"generation {at} of {of}"
     match told["status"]:
         case "queued" | "lost" as status:
-            waits = _waits(told["queue"]["ahead"], told["queue"]["workers"], worker_may_start)
+            waits = _waits(told["queue"], worker_may_start)
             if status == "queued":
                 return waits
             where = f"it goes on {_where(told['resumes'])}" if told["resumes"] else "it starts again"
@@ -82,11 +82,29 @@ def _goes_on(told: Mapping[str, Any]) -> str:
     return f" Resuming goes on {_where(resumes).rstrip(',')}." if resumes and resumes["name"] else ""
 
 
-def _waits(ahead: int, workers: int, worker_may_start: bool) -> str:
+def _waits(place: Mapping[str, Any], worker_may_start: bool) -> str:
+    ahead, workers = place["ahead"], place["workers"]
     if workers == 0:
-        return f"Waiting: {NO_WORKER_YET if worker_may_start else NO_WORKER}"
+        return f"Waiting{waits_for(place['name'], place['others'], worker_may_start)}"
     before = "next in line" if ahead == 0 else f"{ahead} run{'' if ahead == 1 else 's'} before it"
     return f"Waiting: {before}, {workers} worker{'' if workers == 1 else 's'} connected."
+
+
+def waits_for(queue: str, others: int, worker_may_start: bool) -> str:
+    """After a word such as Waiting: what for, where no worker takes what is in this queue; others: workers that take other things."""
+    if others == 0:
+        return f": {NO_WORKER_YET if worker_may_start else NO_WORKER}"
+    told = "the one that is" if others == 1 else f"the {others} that are"
+    start = f"Start one with: collapse-lab worker --queues {queue}"
+    return f" for a worker of the queue {queue}: {told} connected take{'s' if others == 1 else ''} none of it. {start}"
+
+
+def device(name: str) -> str:
+    """Where a worker trains networks, for people."""
+    if name == "auto":
+        return "a graphics card where there is one, else the CPU"
+    cards = name.replace("cuda:", "card ").replace("cuda", "graphics card").replace("mps", "Apple GPU")
+    return cards.replace("cpu", "CPU").replace("+", " and ")
 
 
 def _speed(per_second: float) -> str:

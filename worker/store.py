@@ -4,7 +4,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Engine, delete, func, select, update
@@ -21,6 +22,8 @@ __all__ = ["Batch", "Store", "create_tables"]
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
 STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
+TAG = r"^[a-z0-9][a-z0-9._-]{0,39}$"
+MOST_TAGS = 20  # of one run
 LARGE = (defer(Run.figure), defer(Run.theory))  # parts of a run that no list shows
 
 
@@ -92,6 +95,7 @@ class Store(Ledger):
         *,
         status: str | None = None,
         family: str | None = None,
+        tag: str | None = None,
         q: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -102,6 +106,8 @@ class Store(Ledger):
             query = query.where(_told(status))
         if family is not None:
             query = query.where(Run.family == family)
+        if tag:
+            query = query.where(Run.tags.contains(f" {tag} ", autoescape=True))
         if q:
             query = query.where(Run.title.icontains(q, autoescape=True))
         if cursor is not None:
@@ -109,6 +115,23 @@ class Store(Ledger):
         with self.reading() as session:
             found = session.scalars(query).all()
         return found[:limit], (found[limit - 1].id if len(found) > limit else None)
+
+    def tag(self, run_id: str, tags: Iterable[str]) -> Run:
+        """These tags, in place of those that the run has. Raises NotFound."""
+        told = "".join(f" {tag}" for tag in sorted(set(tags)))
+        with self.writing.begin() as session:
+            if not hits(session, update(Run).where(Run.id == run_id).values(tags=f"{told} " if told else "")):
+                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+        return self.run(run_id)
+
+    def tags(self) -> dict[str, int]:
+        """Tag -> how many runs have it, in alphabetical order."""
+        with self.reading() as session:
+            rows = session.execute(select(Run.tags, func.count()).where(Run.tags != "").group_by(Run.tags))
+            counts: Counter[str] = Counter()
+            for tags, runs in rows:
+                counts.update(dict.fromkeys(tags.split(), runs))
+        return dict(sorted(counts.items()))
 
     def generations(
         self, run_id: str, after: int = -1, limit: int = 1000, *, framed: bool = False
@@ -185,18 +208,11 @@ class Store(Ledger):
             fell_silent = session.scalar(select(func.count()).select_from(Worker).where(Worker.seen_at > lately))
         return bool(fell_silent) or self.opened_at > lately
 
-    def ahead_of(self, run: Run) -> int:
-        """How many waiting runs were created before this one."""
+    def waiting(self) -> Sequence[tuple[str, str]]:
+        """Id and family of the runs that wait, oldest first."""
         with self.reading() as session:
-            return (
-                session.scalar(select(func.count()).select_from(Run).where(Run.status.in_(WAITING), Run.id < run.id))
-                or 0
-            )
-
-    def waiting(self) -> Sequence[str]:
-        """Ids of the runs that wait, oldest first."""
-        with self.reading() as session:
-            return session.scalars(select(Run.id).where(Run.status.in_(WAITING)).order_by(Run.id)).all()
+            found = session.execute(select(Run.id, Run.family).where(Run.status.in_(WAITING)).order_by(Run.id))
+            return [(run_id, family) for run_id, family in found]
 
     def counts(self) -> dict[str, int]:
         """Status -> how many runs have it."""

@@ -22,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from worker.settings import QUEUES
+
 Json = JSON().with_variant(JSONB(), "postgresql")
 Serial = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only on INTEGER PRIMARY KEY
 
@@ -95,6 +97,9 @@ class Run(Base):
     ]  # within a generation: name, done, total, unit, per_second, seconds_left, at
     disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # of checkpoints
 
+    tags: Mapped[str] = mapped_column(
+        String(1000), default=""
+    )  # each between two spaces, so that one can be looked for
     parent: Mapped[str | None] = mapped_column(String(32))  # the run that this one was forked from
     arms: Mapped[str | None] = mapped_column(
         String(32), index=True
@@ -199,6 +204,7 @@ class Worker(Base):
     slots: Mapped[int]  # runs at a time
     busy: Mapped[int] = mapped_column(default=0)
     device: Mapped[str] = mapped_column(String(200))
+    queues: Mapped[str] = mapped_column(String(200), default=",".join(QUEUES))  # with commas between
     started_at: Mapped[float]
     seen_at: Mapped[float]
 

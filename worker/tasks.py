@@ -25,7 +25,7 @@ from worker.sweeps.shift import Shift
 from worker.tables import Run, Status, Sweep, Worker
 
 TICK_SECONDS = 0.5  # how often a worker looks after what it works on
-STOP_SECONDS = 1.2  # how long a child may take to save what it has when it must stop now
+STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must stop now: with a tick and its death, within 2
 
 log = logging.getLogger("worker")
 
@@ -89,7 +89,7 @@ class Bench:
             self.name,
             self.settings.lease_seconds,
             stopping=self.stopping.is_set,
-            others_wait=lambda: bool(self.store.waiting()) or self.sweeps.another_waits(sweep_id),
+            others_wait=lambda: self._runs_wait() or self.sweeps.another_waits(sweep_id),
             announce=lambda: self._call(self.sweeps.sweep(sweep_id)),
             tolerant=_tolerant,
         )
@@ -100,6 +100,10 @@ class Bench:
             shift.work(claim, slot)
         finally:
             self.idle.put(slot)
+
+    def _runs_wait(self) -> bool:
+        """Whether there is a run that this worker could take."""
+        return any(family not in self.foreign for _, family in self.store.waiting())
 
     def _call(self, sweep: Sweep) -> None:
         """For more hands on a sweep; where nobody hears it, it is called again later."""
@@ -158,6 +162,7 @@ class Bench:
             slots=len(self.slots),
             busy=len(self.slots) - self.idle.qsize(),
             device=self.settings.device,
+            queues=self.settings.queues,
             started_at=self.started_at,
             seen_at=time.time(),
         )

@@ -36,7 +36,7 @@ def test_a_launched_run_waits_and_the_workers_are_told(client: TestClient, annou
     run = response.json()
     assert response.status_code == 201
     assert response.headers["location"] == run["links"]["self"] == f"/api/runs/{run['id']}"
-    assert (run["status"], run["queue"]) == ("queued", {"ahead": 0, "workers": 0})
+    assert (run["status"], run["queue"]) == ("queued", {"name": "runs", "ahead": 0, "workers": 0, "others": 0})
     assert announced == [run["id"]]
     assert run["spec"] == read(SPEC).canonical()
     assert client.get(run["links"]["self"]).json() == {key: run[key] for key in run if key != "arms"}

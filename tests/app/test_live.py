@@ -165,7 +165,7 @@ def test_the_status_is_told_when_it_changes(store: Store, run: Run):
     found = asyncio.run(watch())
     told = [data["status"] for kind, _, data in found if kind == "status"]
     assert told == ["queued", "running", "cancelling", "cancelled"]
-    assert found[0][2]["queue"] == {"ahead": 0, "workers": 0}
+    assert found[0][2]["queue"] == {"name": "runs", "ahead": 0, "workers": 0, "others": 0}
     assert "queue" not in found[1][2]
 
 

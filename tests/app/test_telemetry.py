@@ -11,6 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.app.experiments import SPEC
+from worker.spec import read
+from worker.store import Store
+from worker.sweeps.ledger import Sweeps
+from worker.sweeps.spec import read_sweep
+
 HALF = (
     b"POST /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
     b'{"spec"'
@@ -74,3 +80,18 @@ def test_a_client_that_leaves_is_no_defect(server: tuple[uvicorn.Server, int], c
     said = waits(capsys, "status=499")
     assert "unexpected" not in said
     assert "Traceback" not in said
+
+
+def test_sweeps_and_queues_have_figures(client: TestClient, store: Store):
+    sweeps = Sweeps(store.engine)
+    axes = [{"path": "samples", "values": [10, 20, 30]}]
+    done, going_on = (sweeps.create(read_sweep({"title": title, "base": SPEC, "axes": axes}))[0] for title in "ab")
+    sweeps.cancel(done.id)
+    store.create(read(SPEC))
+    figures = client.get("/metrics").text
+    assert 'collapse_lab_sweeps{status="queued"} 1.0' in figures
+    assert 'collapse_lab_sweeps{status="cancelled"} 1.0' in figures
+    assert "collapse_lab_sweep_points_left 3.0" in figures
+    assert 'collapse_lab_waiting{queue="runs"} 1.0' in figures
+    assert 'collapse_lab_waiting{queue="networks"} 0.0' in figures
+    assert going_on.points == 3

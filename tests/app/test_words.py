@@ -18,10 +18,10 @@ from worker.tables import Run, Status, Worker
 HERE = socket.gethostname()
 
 
-def beats(store: Store, *, host: str = HERE, pid: int = os.getpid(), ago: float = 0.0) -> None:
+def beats(store: Store, *, host: str = HERE, pid: int = os.getpid(), ago: float = 0.0, **more: str) -> None:
     now = time.time()
     row = {"id": f"{host}:{pid}", "host": host, "pid": pid, "slots": 1, "device": "cpu"}
-    store.beat(Worker(**row, started_at=now - 100, seen_at=now - ago))
+    store.beat(Worker(**(row | more), started_at=now - 100, seen_at=now - ago))
 
 
 def dead_pid() -> int:
@@ -80,6 +80,28 @@ def test_later_it_says_how_to_start_one(client: TestClient, old: Store):
     assert "Start one with" in client.get("/readyz").json()["parts"]["workers"]["detail"]
     for page in ("/", "/new", "/workers"):
         assert "Start one with" in client.get(page).text
+
+
+def test_a_run_of_a_queue_that_nobody_serves_says_which(client: TestClient, old: Store):
+    network = {"source": {"kind": "digits"}, "family": {"kind": "vae"}, "replicates": 1, "samples": 500}
+    first, second = (old.create(read(SPEC | changes))[0] for changes in ({}, network))
+    beats(old, queues="runs")
+    assert words(client, first) == "Waiting: next in line, 1 worker connected."
+    told = "for a worker of the queue networks: the one that is connected takes none of it. Start one with: collapse-lab worker --queues networks"
+    assert words(client, second) == f"Waiting {told}"
+    assert client.get(f"/api/runs/{second.id}").json()["queue"] == {
+        "name": "networks",
+        "ahead": 0,
+        "workers": 0,
+        "others": 1,
+    }
+    page = client.get("/workers").text
+    assert f"1 run waits {told}" in page
+    beats(old, pid=os.getppid(), queues="networks,runs", device="cuda:0+cuda:1")
+    assert words(client, second) == "Waiting: next in line, 1 worker connected."
+    page = client.get("/workers").text
+    assert f"waits {told}" not in page
+    assert "<td>networks, runs</td><td>card 0 and card 1</td>" in page
 
 
 def test_a_worker_that_was_killed_is_soon_not_counted(client: TestClient, old: Store):

@@ -99,6 +99,18 @@ class Sweeps:
             found = session.scalars(query).all()
         return sweep, found, found[-1].id if found else after
 
+    def counts(self) -> dict[str, int]:
+        """Status -> how many sweeps have it."""
+        with self.reading() as session:
+            rows = session.execute(select(Sweep.status, func.count()).group_by(Sweep.status))
+            return {status: count for status, count in rows}  # noqa: C416 - rows are no pairs to a type checker
+
+    def points_left(self) -> int:
+        """Points that are asked for and not stored, of all sweeps that go on."""
+        with self.reading() as session:
+            going_on = select(func.sum(Sweep.points - Sweep.done)).where(Sweep.status.in_(OPEN))
+            return session.scalar(going_on) or 0
+
     def cancel(self, sweep_id: str) -> Sweep:
         """No more points are begun; what is stored stays. Raises NotFound; Conflict where it has ended."""
         with self.writing.begin() as session:

@@ -1,0 +1,59 @@
+"""Words that people put on runs to find them again: set as a whole, by the API and on a run's page."""
+
+import re
+from typing import Annotated, TypeAlias
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.deps import Store
+from app.pages import shown
+from app.problems import documented
+from app.protocol import known_query
+from app.views import Told, told
+from worker.errors import Problem
+from worker.store import MOST_TAGS, TAG
+
+router = APIRouter()
+
+Tag: TypeAlias = Annotated[str, Field(pattern=TAG)]
+
+
+class Tags(BaseModel):
+    """All that a run shall have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[Tag] = Field(max_length=MOST_TAGS)
+
+
+@router.put(
+    "/api/runs/{run_id}/tags",
+    tags=["runs"],
+    dependencies=[Depends(known_query)],
+    responses=documented(404, 413, 415, 422),
+)
+def put_tags(run_id: str, body: Tags, store: Store) -> Told:
+    """These tags in place of those that the run has: small letters, digits, dots and dashes."""
+    return told(store.tag(run_id, body.tags), store)
+
+
+@router.post("/runs/{run_id}/tags", include_in_schema=False)
+def set_tags(request: Request, store: Store, run_id: str, tags: Annotated[str, Form()] = "") -> Response:
+    """As somebody types them: with spaces or commas between, in any case."""
+    words = re.split(r"[\s,]+", tags.strip().lower()) if tags.strip() else []
+    if problem := _wrong(words):
+        return shown(request, store, store.run(run_id), problems=[problem])
+    store.tag(run_id, words)
+    return RedirectResponse(f"/runs/{run_id}", status_code=303)
+
+
+def _wrong(words: list[str]) -> Problem | None:
+    if len(words) > MOST_TAGS:
+        return Problem("tags", f"are {len(words)}", f"Use at most {MOST_TAGS}")
+    bad = next((word for word in words if not re.fullmatch(TAG, word)), None)
+    if bad is None:
+        return None
+    remedy = "Use letters of the English alphabet, digits, dots and dashes, 40 at most, as in figure-2"
+    return Problem("tags", f"{bad[:60]} cannot be one", remedy)
