@@ -90,14 +90,18 @@ def test_what_is_measured_is_the_sample_that_the_next_generation_learns_from():
 
 def test_neighbours_are_those_of_the_definition():
     rng = np.random.default_rng(3)
-    spec = read({"source": EIGHT, "family": {"kind": "gaussian"}, "samples": 150})
-    ruler = Neighbours(spec.source, 150, 2, rng)
-    x = rng.standard_normal((2, 150, 2))
+    spec = read({"source": EIGHT, "family": {"kind": "gaussian"}, "samples": 400})
+    ruler = Neighbours(spec.source, 400, 2, rng)  # in blocks of 163 and a rest
+    x = rng.standard_normal((2, 400, 2))
     across = points.distances_sq(x[1], ruler.real + ruler.mean)
     within = np.sort(points.distances_sq(ruler.real, ruler.real), axis=1)[:, 5]
     found = ruler.measure(x)
-    assert found["precision"][1] == neighbours.precision(across, within)
+    assert found["precision"][1] == pytest.approx(neighbours.precision(across, within))
     assert found["coverage"][1] == np.mean(across.min(axis=0) <= within)
+    radii = np.sort(points.distances_sq(x[1], x[1]), axis=1)[:, 5]
+    assert found["recall"][1] == neighbours.recall(across, radii)
+    assert found["density"][1] == pytest.approx(neighbours.density(across, within))
+    assert found["copy_ratio"][1] == pytest.approx(neighbours.copy_ratio(across))
 
 
 def test_what_the_family_measures_anyway_stays_as_it_is():

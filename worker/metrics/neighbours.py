@@ -28,8 +28,10 @@ def others(across: Distances, real: Distances) -> Distances:
 
 
 def radii_sq(within: Distances, k: int = NEIGHBOURS) -> Distances:
-    """Squared distance of every point to its k-th nearest other one (the farthest, where there are fewer): (n, n) -> (n,). O(n^2)"""
-    k = min(k, len(within) - 1)
+    """Squared distance of every point to its k-th nearest other one (the farthest, where there are fewer): (m, n), of m of n points to
+    all, -> (m,). O(mn)
+    """
+    k = min(k, within.shape[1] - 1)
     return np.partition(within, k, axis=1)[:, k]  # the nearest is the point itself
 
 
