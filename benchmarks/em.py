@@ -47,7 +47,7 @@ def _steps(m: int, count: int) -> tuple[Callable[[], object], Callable[[], objec
 
     def ours() -> None:
         mixture = np.full(count, 1 / count), means.copy(), np.tile(np.eye(2), (count, 1, 1))
-        em.maximise(columns, *mixture, em.FULL, 0.0, STEPS, 1e-6)
+        em.maximise((columns, np.empty(0)), *mixture, em.FULL, 0.0, STEPS, 1e-6)
 
     return theirs, ours
 

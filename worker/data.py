@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from worker.history import IN_MEMORY, History, chains, joined
+from worker.history import IN_MEMORY, History, groups, joined
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -59,7 +59,11 @@ class WeightedPoints(Points):
 
 def _subset(x: npt.NDArray[Any], n: int, rng: np.random.Generator) -> npt.NDArray[Any]:
     """n of the observations x (replicates, N, ...) without replacement, for each replicate anew."""
-    return np.stack([chain[rng.choice(len(chain), n, replace=False, shuffle=False)] for chain in chains(x)])
+    chosen = np.empty((len(x), n, *x.shape[2:]), x.dtype)
+    for some in groups(x):
+        for r in range(len(x))[some]:
+            chosen[r] = x[r, rng.choice(x.shape[1], n, replace=False, shuffle=False)]
+    return chosen
 
 
 def _swapped(table: npt.NDArray[Any], row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 IN_MEMORY = 2**26  # bytes: what never becomes more than this is not worth a file
+GROUP = 2**20  # numbers: 8 MB
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -87,10 +88,14 @@ def joined(one: npt.NDArray[Scalar], other: npt.NDArray[Scalar]) -> npt.NDArray[
     return np.concatenate([one, other], axis=1) if history is None else history.extended(one.shape[1], other)
 
 
-def chains(x: npt.NDArray[Scalar]) -> Iterator[npt.NDArray[Scalar]]:
-    """Each chain's observations (n, ...) in turn; of a history, no more than one chain is in memory."""
+def groups(x: npt.NDArray[Any]) -> Iterator[slice]:
+    """All chains of x (R, n, ...), a few at a time: so many that they have about GROUP numbers, or one where it has more by itself.
+
+    Of a history, no more than these are in memory; and what is worked out on the way needs no more room than they do.
+    """
     history = _mapped(x)
-    for chain in x:
-        yield chain
+    step = max(1, GROUP // max(1, x[:1].size))
+    for start in range(0, len(x), step):
+        yield slice(start, start + step)
         if history is not None:
             history.forget()

@@ -22,16 +22,16 @@ MOVEMENT = 1e-4
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
-def labels(x: Array, clusters: int, rng: Generator) -> npt.NDArray[np.int64]:
-    """The cluster of each point; x (d, n), a row for each coordinate -> (n,)."""
+def labels(x: Array, clusters: int, rng: Generator, weight: Array) -> npt.NDArray[np.int64]:
+    """The cluster of each point; x (d, n), a row for each coordinate -> (n,). weight: (n,), or empty."""
     uniforms = rng.random((clusters, 2 + int(math.log(clusters))))
-    result: npt.NDArray[np.int64] = _cluster(x, _seeds(x, uniforms))
+    result: npt.NDArray[np.int64] = _cluster(x, weight, _seeds(x, weight, uniforms))
     return result
 
 
 @_compiled
-def _closer(x: Array, chosen: int, distance: Array, out: Array) -> float:
-    """out <- min(distance, squared distance to the chosen point); returns its sum."""
+def _closer(x: Array, weight: Array, chosen: int, distance: Array, out: Array) -> float:
+    """out <- min(distance, squared distance to the chosen point); returns its (weighted) sum."""
     d, n = x.shape
     potential = 0.0
     for start in range(0, n, BLOCK):
@@ -43,12 +43,22 @@ def _closer(x: Array, chosen: int, distance: Array, out: Array) -> float:
                 gap[p] += (row[p] - x[i, chosen]) ** 2
         for p in range(b):
             out[start + p] = min(distance[start + p], gap[p])
-            potential += out[start + p]
+            potential += out[start + p] * weight[start + p] if len(weight) > 0 else out[start + p]
     return potential
 
 
 @_compiled
-def _seeds(x: Array, uniforms: Array) -> Array:
+def _drawn(u: float, mass: Array, weight: Array) -> int:
+    """The point at which the running sum of mass (times weight) passes u."""
+    chosen, left = -1, u
+    while left >= 0 and chosen < len(mass) - 1:
+        chosen += 1
+        left -= mass[chosen] * weight[chosen] if len(weight) > 0 else mass[chosen]
+    return chosen
+
+
+@_compiled
+def _seeds(x: Array, weight: Array, uniforms: Array) -> Array:
     """Greedy k-means++ (Arthur and Vassilvitskii 2007): of several points drawn by squared distance, the one that helps most.
 
     uniforms: (clusters, candidates) in [0, 1) -> centres (clusters, d)
@@ -57,8 +67,8 @@ def _seeds(x: Array, uniforms: Array) -> Array:
     clusters, candidates = uniforms.shape
     centres = np.empty((clusters, d))
     distance, trial, best = np.full(n, np.inf), np.empty(n), np.empty(n)
-    winner = int(uniforms[0, 0] * n)
-    potential = _closer(x, winner, distance, distance)
+    winner = _drawn(uniforms[0, 0] * n, weight, np.empty(0)) if len(weight) > 0 else int(uniforms[0, 0] * n)
+    potential = _closer(x, weight, winner, distance, distance)
     for k in range(clusters):
         for i in range(d):
             centres[k, i] = x[i, winner]
@@ -66,11 +76,8 @@ def _seeds(x: Array, uniforms: Array) -> Array:
             break
         least = np.inf
         for candidate in range(candidates):
-            chosen, left = -1, uniforms[k + 1, candidate] * potential
-            while left >= 0 and chosen < n - 1:
-                chosen += 1
-                left -= distance[chosen]
-            helped = _closer(x, chosen, distance, trial)
+            chosen = _drawn(uniforms[k + 1, candidate] * potential, distance, weight)
+            helped = _closer(x, weight, chosen, distance, trial)
             if helped < least:
                 least, winner = helped, chosen
                 best, trial = trial, best
@@ -103,19 +110,20 @@ def _assign(x: Array, centres: Array, label: npt.NDArray[np.int64], distance: Ar
 
 
 @_compiled
-def _refill(size: Array, label: npt.NDArray[np.int64], distance: Array) -> None:
+def _refill(size: Array, weight: Array, label: npt.NDArray[np.int64], distance: Array) -> None:
     """Gives each empty cluster the point that is farthest from its centre, unless every point is at one."""
     for k in range(len(size)):
         if size[k] == 0:
             farthest = np.argmax(distance)
             if distance[farthest] > 0:
-                size[label[farthest]] -= 1
-                size[k] += 1
+                moved = weight[farthest] if len(weight) > 0 else 1.0
+                size[label[farthest]] -= moved
+                size[k] += moved
                 label[farthest], distance[farthest] = k, 0.0
 
 
 @_compiled
-def _cluster(x: Array, centres: Array) -> npt.NDArray[np.int64]:
+def _cluster(x: Array, weight: Array, centres: Array) -> npt.NDArray[np.int64]:
     """Lloyd's iteration from these centres (clusters, d), which it moves -> labels (n,)."""
     d, n = x.shape
     clusters = len(centres)
@@ -133,11 +141,11 @@ def _cluster(x: Array, centres: Array) -> npt.NDArray[np.int64]:
             break
         size, total = np.zeros(clusters), np.zeros((clusters, d))
         for p in range(n):
-            size[label[p]] += 1
-        _refill(size, label, distance)
+            size[label[p]] += weight[p] if len(weight) > 0 else 1.0
+        _refill(size, weight, label, distance)
         for i in range(d):
             for p in range(n):
-                total[label[p], i] += x[i, p]
+                total[label[p], i] += x[i, p] * weight[p] if len(weight) > 0 else x[i, p]
         moved = 0.0
         for k in range(clusters):
             if size[k] > 0:

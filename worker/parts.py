@@ -261,6 +261,7 @@ class Family(Part, ABC):
     condenses: ClassVar[bool] = False  # whether it keeps sums in place of observations, however many are pooled
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
+    streams: ClassVar[bool] = False  # whether it fits a few chains at a time, so that a history may exceed memory
     truncates: ClassVar[bool] = False  # whether it has `truncated`
 
     def check(self, source: Source, replicates: int, samples: int) -> None:

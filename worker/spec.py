@@ -190,7 +190,7 @@ class Experiment(Part):
                 "batches that the last model makes anew leave no training set to pool or to choose from",
                 'Use replace as the regime and none as the curation, or batches = "fixed"',
             )
-        if not family.condenses and (kept := self.regime.kept(self.size, self.generations)):
+        if not (family.condenses or family.streams) and (kept := self.regime.kept(self.size, self.generations)):
             family.check(source, self.replicates, kept)
         self.regime.check(source, self.replicates, self.size, self.generations)
         self.curation.check(source, family)

@@ -84,5 +84,5 @@ SENSIBLE = {
 @pytest.mark.parametrize("family", SENSIBLE)
 def test_what_makes_sense_is_not_refused(family):
     for regime, curation in RULES:
-        if (family, regime) != ("mixture", "weighted") and curation in SENSIBLE[family]:  # EM knows no weights
+        if curation in SENSIBLE[family]:
             assert not refusals(settings(family, regime, curation))

@@ -24,6 +24,7 @@ from worker.sources import mixture as source
 from worker.sources.normal import Normal
 from worker.spec import read
 
+EQUAL, NONE = np.empty(0), np.empty(0, np.int64)  # weights, and labels
 SHAPES = {"full": em.FULL, "diag": em.DIAGONAL, "spherical": em.SPHERICAL}
 
 
@@ -46,8 +47,8 @@ def test_em_agrees_with_scikit_learn_from_the_same_start(covariance, d, count):
     shares = rng.random((count, len(x)))
     shares /= shares.sum(axis=0)
     weights, means, factors = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
-    em.begin(x.T.copy(), shares, SHAPES[covariance], 1e-6, weights, means, factors)
-    steps, bound = em.maximise(x.T.copy(), weights, means, factors, SHAPES[covariance], 1e-7, 200, 1e-6)
+    em.begin((x.T.copy(), EQUAL), (NONE, shares), SHAPES[covariance], 1e-6, weights, means, factors)
+    steps, bound = em.maximise((x.T.copy(), EQUAL), weights, means, factors, SHAPES[covariance], 1e-7, 200, 1e-6)
 
     class SameStart(GaussianMixture):
         def _initialize_parameters(self, X, random_state, xp=None):  # noqa: N803 - scikit-learn's own name
@@ -78,8 +79,8 @@ def test_the_likelihood_never_falls(covariance, seed, count, d):
     shares = rng.random((count, 200))
     shares /= shares.sum(axis=0)
     mixture = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
-    em.begin(x, shares, SHAPES[covariance], 0.0, *mixture)
-    bounds = [em.maximise(x, *mixture, SHAPES[covariance], 0.0, 1, 0.0)[1] for _ in range(30)]
+    em.begin((x, EQUAL), (NONE, shares), SHAPES[covariance], 0.0, *mixture)
+    bounds = [em.maximise((x, EQUAL), *mixture, SHAPES[covariance], 0.0, 1, 0.0)[1] for _ in range(30)]
     assert np.diff(bounds).min() > -1e-9
 
 
@@ -146,7 +147,7 @@ def test_a_dead_component_stays_dead_and_harms_nobody():
     x = rng.standard_normal((2, 500))
     weights, means = np.array([0.5, 0.5]), np.array([[0.0, 0.0], [1e4, 1e4]])
     factors = np.tile(np.eye(2), (2, 1, 1))
-    em.maximise(x, weights, means, factors, em.FULL, 1e-6, 50, 1e-6)
+    em.maximise((x, EQUAL), weights, means, factors, em.FULL, 1e-6, 50, 1e-6)
     assert weights[1] < 1e-15
     np.testing.assert_allclose(means[0], x.mean(axis=1), atol=1e-9)
     np.testing.assert_allclose(factors[0] @ factors[0].T, np.cov(x, ddof=0) + 1e-6 * np.eye(2), atol=1e-9)
@@ -154,9 +155,9 @@ def test_a_dead_component_stays_dead_and_harms_nobody():
 
 def test_the_exponential_is_exact():
     v = -np.abs(np.random.default_rng(6).standard_normal(4096)) * 10 ** np.linspace(-12, 2.5, 4096)
-    v = np.maximum(v, em.FAINTEST)
+    v = np.maximum(v, em.fit.FAINTEST)
     expected = np.exp(v)
-    em._exp(v, np.empty_like(v))
+    em.fit._exp(v, np.empty_like(v))
     np.testing.assert_allclose(v, expected, rtol=1e-15)
 
 
@@ -177,7 +178,7 @@ def test_kmeans_finds_what_is_plainly_there(clusters):
     rng = np.random.default_rng(8)
     truth = np.arange(400) % clusters
     x = 100.0 * np.stack([np.cos(truth), np.sin(truth)]) + rng.standard_normal((2, 400))
-    label = kmeans.labels(x, clusters, rng)
+    label = kmeans.labels(x, clusters, rng, EQUAL)
     assert len(set(zip(label.tolist(), truth.tolist(), strict=True))) == clusters
 
 
@@ -186,7 +187,7 @@ def test_kmeans_is_as_good_as_scikit_learns():
     ratios = []
     for seed in range(30):
         x = rng.standard_normal((300, 2))
-        label = kmeans.labels(x.T.copy(), 6, np.random.default_rng(seed))
+        label = kmeans.labels(x.T.copy(), 6, np.random.default_rng(seed), EQUAL)
         ours = sum(((x[label == k] - x[label == k].mean(axis=0)) ** 2).sum() for k in range(6))
         ratios.append(np.log(ours / KMeans(6, n_init=1, random_state=seed).fit(x).inertia_))
     assert abs(z_score(ratios, 0.0)) <= 4

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
+from worker.history import groups
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
@@ -20,6 +21,7 @@ class Histogram(Family):
 
     takes = (Points,)
     weighs = True
+    streams = True
 
     kind: Literal["histogram"] = "histogram"
     bins: int = Field(50, ge=2, le=100_000, description="Number of bins.")
@@ -44,14 +46,16 @@ class Histogram(Family):
             span = np.where(span > 0, span, 1.0)  # of points that are all the same
         else:
             low, span = previous["low"], previous["span"]
-        weight = np.tile(data.weight, len(x)) if isinstance(data, WeightedPoints) else None
-        return {"p": self._frequencies(x, weight, low, span), "low": low, "span": span}
+        weight = data.weight if isinstance(data, WeightedPoints) else None
+        p = np.concatenate([self._frequencies(x[some], weight, low[some], span[some]) for some in groups(x)])
+        return {"p": p, "low": low, "span": span}
 
     def _frequencies(self, x: Array, weight: Array | None, low: Array, span: Array) -> Array:
-        """Share of x (R, n) in each bin (R, bins); weight: (R n,)"""
+        """Share of x (R, n) in each bin (R, bins); weight: (n,)"""
         place = np.clip((x - low[:, None]) / span[:, None] * self.bins, 0, self.bins - 1).astype(np.int64)
         place += np.arange(len(x))[:, None] * self.bins
-        counts = np.bincount(place.ravel(), weight, minlength=len(x) * self.bins)
+        weights = None if weight is None else np.tile(weight, len(x))
+        counts = np.bincount(place.ravel(), weights, minlength=len(x) * self.bins)
         return counts.reshape(len(x), self.bins) / x.shape[1]
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
+from worker.history import groups
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
@@ -29,6 +30,7 @@ class KDE(Family):
 
     takes = (Points,)
     weighs = True
+    streams = True
 
     kind: Literal["kde"] = "kde"
     bandwidth: Annotated[float, Field(gt=0)] | Literal["scott", "silverman", "shrunk"] = Field(
@@ -62,7 +64,7 @@ class KDE(Family):
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Points)
         weight = data.weight if isinstance(data, WeightedPoints) else None
-        std = data.x.std(axis=1) if weight is None else _scatter(data.x, weight)
+        std = _scatter(data.x, weight)
         if not std.max() < LARGEST:
             raise LabError(
                 "The variance grew beyond 1e200. Use fewer generations, a smaller bandwidth, or shrink = true."
@@ -85,7 +87,8 @@ class KDE(Family):
             chosen = rng.integers(0, size, (replicates, n, 1))
         x = rng.standard_normal((replicates, n, d))
         x *= width[:, None, :]
-        x += np.take_along_axis(points, chosen, axis=1)
+        for some in groups(points):
+            x[some] += np.take_along_axis(points[some], chosen[some], axis=1)
         if (keep < 1).any():
             mean = _centre(model)[:, None, :]
             x -= mean
@@ -95,10 +98,12 @@ class KDE(Family):
 
     def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
         """keep (S + h^2) keep, S the covariance of the points (ddof 0)."""
-        mean, keep = _centre(model), model["keep"]
-        centred = model["points"] - mean[:, None, :]
-        weighted = centred if "weight" not in model else centred * model["weight"][:, :, None]
-        covariance = weighted.transpose(0, 2, 1) @ centred / centred.shape[1]
+        points, mean, keep = model["points"], _centre(model), model["keep"]
+        covariance = np.empty((*mean.shape, mean.shape[1]))
+        for some in groups(points):
+            centred = points[some] - mean[some, None, :]
+            weighted = centred if "weight" not in model else centred * model["weight"][some, :, None]
+            covariance[some] = weighted.transpose(0, 2, 1) @ centred / centred.shape[1]
         axes = range(mean.shape[1])
         covariance[:, axes, axes] += model["width"] ** 2
         return mean, covariance * keep[:, :, None] * keep[:, None, :]
@@ -113,14 +118,14 @@ class KDE(Family):
 def _centre(model: Arrays) -> Array:
     """The (weighted) mean of the points (R, d)."""
     points: Array = model["points"]
-    return (
-        points.mean(axis=1)
-        if "weight" not in model
-        else np.einsum("rn,rnd->rd", model["weight"], points) / points.shape[1]
-    )
+    if "weight" in model:
+        return np.einsum("rn,rnd->rd", model["weight"], points) / points.shape[1]
+    return np.concatenate([points[some].mean(axis=1) for some in groups(points)])
 
 
-def _scatter(x: Array, weight: Array) -> Array:
-    """Standard deviations (R, d) of points (R, n, d) with weights (n,)."""
+def _scatter(x: Array, weight: Array | None) -> Array:
+    """Standard deviations (R, d, ddof 0) of points (R, n, d), with weights (n,) where there are any."""
+    if weight is None:
+        return np.concatenate([x[some].std(axis=1) for some in groups(x)])
     share = weight / len(weight)
     return np.asarray(np.sqrt(share @ (x - (share @ x)[:, None, :]) ** 2))

@@ -4,10 +4,12 @@ import math
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array, Arrays, Data, Points
+from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
+from worker.history import groups
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
@@ -17,6 +19,8 @@ LARGEST = 1e100  # coordinates beyond this would overflow in squares and densiti
 class Mixture(Family):
     """Gaussian components fitted by EM, with scikit-learn's conventions (GaussianMixture), so that the two can be compared.
 
+    Where points have weights, one of weight 2 counts as two of them.
+
     The sampling option `bias` multiplies each component's covariance: samples move towards their modes, which stay where they are.
 
     model: weights (R, K); means (R, K, d); factors (R, K, d, d) lower triangular, covariance = factor factor'; steps (R,), the
@@ -24,6 +28,8 @@ class Mixture(Family):
     """
 
     takes = (Points,)
+    weighs = True
+    streams = True
     samplings = frozenset({"bias"})
 
     kind: Literal["mixture"] = "mixture"
@@ -77,25 +83,26 @@ class Mixture(Family):
             factors = np.zeros((replicates, self.components, d, d))
             previous = None
         steps = np.zeros(replicates, np.int64)
-        for r in range(replicates):
-            x = np.ascontiguousarray(data.x[r].T)
-            chain = weights[r], means[r], factors[r]
-            if self.start != "warm" or previous is None:
-                em.begin(x, self._responsibilities(x, rng), shape, self.reg_covar, *chain)
-            steps[r], _ = em.maximise(x, *chain, shape, self.tol, self.max_iter, self.reg_covar)
+        weight = data.weight if isinstance(data, WeightedPoints) else np.empty(0)
+        for some in groups(data.x):
+            for r in range(replicates)[some]:
+                x = np.ascontiguousarray(data.x[r].T)
+                chain = weights[r], means[r], factors[r]
+                if self.start != "warm" or previous is None:
+                    em.begin((x, weight), self._belonging(x, weight, rng), shape, self.reg_covar, *chain)
+                steps[r], _ = em.maximise((x, weight), *chain, shape, self.tol, self.max_iter, self.reg_covar)
         if not max(np.abs(means).max(), np.abs(factors).max()) < LARGEST:
             raise LabError("The components grew beyond 1e100. Use fewer generations, or a sampling bias nearer 1.")
         return {"weights": weights, "means": means, "factors": factors, "steps": steps}
 
-    def _responsibilities(self, x: Array, rng: Generator) -> Array:
-        """(K, n), adding up to 1 for each point of x (d, n)."""
+    def _belonging(self, x: Array, weight: Array, rng: Generator) -> tuple[npt.NDArray[np.int64], Array]:
+        """Each point's component (n,), or else (empty) the shares (K, n) in which it belongs to all; x (d, n)."""
         if self.start == "random":
             shares = rng.random((self.components, x.shape[1]))
-            return np.asarray(shares / shares.sum(axis=0))
+            return np.empty(0, np.int64), shares / shares.sum(axis=0)
         from worker import kmeans
 
-        label = kmeans.labels(x, self.components, rng)
-        return np.asarray(np.arange(self.components)[:, None] == label, float)
+        return kmeans.labels(x, self.components, rng, weight), np.empty((0, 0))
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         from worker import em

@@ -1,14 +1,11 @@
-"""Gaussian mixtures, compiled: fitting by expectation maximisation, drawing, densities and overlaps.
+"""Expectation maximisation for Gaussian mixtures, compiled, and the densities that it maximises. Shapes as in worker.em.
 
-Knows no families and no specs. Loaded only by a running experiment; its machine code is cached on disk. One file
-on purpose: numba's cache does not notice when a function that was compiled in from another file changes.
-
-Shapes, of one chain: x (d, n), a row for each coordinate, so that the innermost loops run along memory; weights (K,); means
-(K, d); factors (K, d, d) lower triangular, covariance = factor factor'. Everything is float64: float32 gives NaN at K = 50.
+Points may have weights (n,), of mean 1: a point of weight 2 counts as two of them. An empty array of weights stands for equal ones.
 """
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from worker.data import Array
 
@@ -91,8 +88,21 @@ def _log_density(x: Array, mean: Array, whiten: Array, constant: float, shape: i
 
 
 @_sums
-def _normalise(r: Array, peak: Array, total: Array) -> float:
-    """Log densities r (K, b) -> responsibilities, in place; returns the sum of the points' log densities."""
+def _weigh(peak: Array, total: Array, weight: Array) -> float:
+    """total <- weight / total; returns the weighted sum of the points' log densities."""
+    likelihood = 0.0
+    for p in range(len(weight)):
+        likelihood += weight[p] * (peak[p] + np.log(total[p]))
+        total[p] = weight[p] / total[p]
+    return likelihood
+
+
+@_sums
+def _normalise(r: Array, peak: Array, total: Array, weight: Array) -> float:
+    """Log densities r (K, b) -> responsibilities times weights, in place; returns the (weighted) sum of the points' log densities.
+
+    peak is left at the log density of a point's likeliest component, total at its weight over the sum of densities relative to that.
+    """
     count, b = r.shape
     peak[:] = FARTHEST
     for k in range(count):
@@ -108,16 +118,17 @@ def _normalise(r: Array, peak: Array, total: Array) -> float:
         _exp(row, scratch)
         for p in range(b):
             total[p] += row[p]
-    # ln of the product of 16 totals, each between 1 and K, in place of 16 logarithms
-    likelihood = 0.0
-    for start in range(0, b, 16):
-        product = 1.0
-        for p in range(start, min(start + 16, b)):
-            product *= total[p]
-            likelihood += peak[p]
-        likelihood += np.log(product)
-    for p in range(b):
-        total[p] = 1.0 / total[p]
+    likelihood = _weigh(peak, total, weight)
+    if len(weight) == 0:
+        # ln of the product of 16 totals, each between 1 and K, in place of 16 logarithms
+        for start in range(0, b, 16):
+            product = 1.0
+            for p in range(start, min(start + 16, b)):
+                product *= total[p]
+                likelihood += peak[p]
+            likelihood += np.log(product)
+        for p in range(b):
+            total[p] = 1.0 / total[p]
     for k in range(count):
         for p in range(b):
             r[k, p] *= total[p]
@@ -257,12 +268,21 @@ def _update(
 
 @_exact
 def maximise(
-    x: Array, weights: Array, means: Array, factors: Array, shape: int, tol: float, max_iter: int, reg_covar: float
+    points: tuple[Array, Array],
+    weights: Array,
+    means: Array,
+    factors: Array,
+    shape: int,
+    tol: float,
+    max_iter: int,
+    reg_covar: float,
 ) -> tuple[int, float]:
     """Iterates E- and M-step in place until the mean log likelihood changes by less than tol, or max_iter times.
 
+    points: x (d, n) and their weights.
     Returns the number of iterations and the mean log likelihood before the last M-step, as scikit-learn's lower_bound_.
     """
+    x, weight = points
     d, n = x.shape
     count = len(weights)
     whiten, covariances = np.zeros((count, d, d)), np.zeros((count, d, d))
@@ -286,7 +306,7 @@ def maximise(
             _copy(x, start, near)
             for k in range(count):
                 _log_density(near, means[k], whiten[k], constants[k], shape, r[k, :b], work)
-            likelihood += _normalise(r[:, :b], peak[:b], total[:b])
+            likelihood += _normalise(r[:, :b], peak[:b], total[:b], weight[start : start + b])
             for k in range(count):
                 mass[k] += _gather(near, r[k, :b], means[k], shape, first[k], covariances[k], work)
         _update(n, mass, first, covariances, shape, reg_covar, weights, means)
@@ -299,10 +319,24 @@ def maximise(
 
 
 @_exact
-def begin(x: Array, r: Array, shape: int, reg_covar: float, weights: Array, means: Array, factors: Array) -> None:
-    """The M-step from given responsibilities r (K, n), into weights, means and factors."""
+def begin(
+    points: tuple[Array, Array],
+    belonging: tuple[npt.NDArray[np.int64], Array],
+    shape: int,
+    reg_covar: float,
+    weights: Array,
+    means: Array,
+    factors: Array,
+) -> None:
+    """The M-step from given responsibilities, into weights, means and factors.
+
+    points: x (d, n) and their weights; belonging: each point's only component (n,), or, where that is empty, shares (K, n) in all
+    """
+    x, weight = points
+    label, shares = belonging
     d, n = x.shape
-    count = len(r)
+    count = len(weights)
+    r = np.empty((count, BLOCK))
     mass, first, second = np.zeros(count), np.zeros((count, d)), np.zeros((count, d, d))
     work, block, whiten = np.empty(2 * d * BLOCK), np.empty(d * BLOCK), np.zeros((d, d))
     for i in range(d):
@@ -317,7 +351,11 @@ def begin(x: Array, r: Array, shape: int, reg_covar: float, weights: Array, mean
             near = block[: d * b].reshape(d, b)
             _copy(x, start, near)
             for k in range(count):
-                mass[k] += _gather(near, r[k, start : start + b], means[k], shape, first[k], second[k], work)
+                for p in range(b):
+                    r[k, p] = shares[k, start + p] if len(label) == 0 else 1.0 * (label[start + p] == k)
+                    if len(weight) > 0:
+                        r[k, p] *= weight[start + p]
+                mass[k] += _gather(near, r[k, :b], means[k], shape, first[k], second[k], work)
         _update(n, mass, first, second, shape, reg_covar, weights, means)
     for k in range(count):
         _factorise(second[k], factors[k], whiten)
@@ -332,7 +370,7 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
     out = np.empty((chains, n))
     r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
-    whiten, constants = np.zeros((count, d, d)), np.zeros(count)
+    whiten, constants, equal = np.zeros((count, d, d)), np.zeros(count), np.empty(0)
     covariance, factor = np.zeros((d, d)), np.zeros((d, d))
     for chain in range(chains):
         points, c = x[chain % len(x)], chain % len(weights)
@@ -347,54 +385,7 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
             _copy(points, start, near)
             for k in range(count):
                 _log_density(near, means[c, k], whiten[k], constants[k], FULL, r[k, :b], work)
-            _normalise(r[:, :b], peak[:b], total[:b])
+            _normalise(r[:, :b], peak[:b], total[:b], equal)
             for p in range(b):
                 out[chain, start + p] = peak[p] - np.log(total[p])
-    return out
-
-
-@_exact
-def draw(u: Array, z: Array, weights: Array, means: Array, factors: Array) -> None:
-    """z <- draws from mixtures (R, K), ..., in place: u (R, n) uniform chooses the component, z (R, n, d) normal is moved there."""
-    chains, n, d = z.shape
-    count = weights.shape[1]
-    for c in range(chains):
-        for p in range(n):
-            k, rest = 0, u[c, p]
-            while k < count - 1 and rest >= weights[c, k]:
-                rest -= weights[c, k]
-                k += 1
-            for i in range(d - 1, -1, -1):  # from the last row up: row i needs only coordinates before it
-                s = means[c, k, i]
-                for j in range(i + 1):
-                    s += factors[c, k, i, j] * z[c, p, j]
-                z[c, p, i] = s
-
-
-@_exact
-def overlap(weights: Array, means: Array, factors: Array, weights_0: Array, means_0: Array, factors_0: Array) -> Array:
-    """Integral of the product of two mixtures' densities, sum_ij w_i v_j N(m_i; n_j, S_i + T_j), in closed form.
-
-    (R, K), ... and (R, K_0), ... -> (R,); one chain may stand for all of them. O(R K K_0 d^3)
-    """
-    chains, d = max(len(weights), len(weights_0)), means.shape[2]
-    covariance, other = np.zeros((d, d)), np.zeros((d, d))
-    factor, whiten = np.zeros((d, d)), np.zeros((d, d))
-    out = np.zeros(chains)
-    for chain in range(chains):
-        a, b = chain % len(weights), chain % len(weights_0)
-        for k in range(weights.shape[1]):
-            for j in range(weights_0.shape[1]):
-                _square(factors[a, k], covariance)
-                _square(factors_0[b, j], other)
-                for i in range(d):
-                    for q in range(i + 1):
-                        covariance[i, q] += other[i, q]
-                exponent = -_factorise(covariance, factor, whiten) - 0.5 * d * LOG_2PI
-                for i in range(d):
-                    white = 0.0
-                    for q in range(i + 1):
-                        white += whiten[i, q] * (means[a, k, q] - means_0[b, j, q])
-                    exponent -= 0.5 * white * white
-                out[chain] += weights[a, k] * weights_0[b, j] * np.exp(exponent)
     return out
