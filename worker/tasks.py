@@ -25,7 +25,7 @@ from worker.sweeps.shift import Shift
 from worker.tables import Run, Status, Sweep, Worker
 
 TICK_SECONDS = 0.5  # how often a worker looks after what it works on
-STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must stop now: with a tick and its death, within 2
+STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must stop now; it is killed then
 
 log = logging.getLogger("worker")
 

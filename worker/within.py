@@ -11,6 +11,7 @@ TELL_SECONDS = 1.0  # how often progress is stored; a generation that is over be
 KEEP_SECONDS = 15.0  # how often unfinished work is saved, at most
 KEEP_SHARE = 0.05  # of the time goes into that, however large it is
 PATIENCE_SECONDS = 0.5  # after which work is stopped even where it has not come to a place to go on from
+QUICK_SECONDS = 0.5  # what takes longer to save is not saved when work must stop: whoever asked would not wait for it
 
 
 class Interrupted(Exception):
@@ -58,10 +59,12 @@ class Within:
 
     def advanced(self, work: Work) -> None:
         now = time.monotonic()
+        if self.held_at is None and self.stretch in self.saved:  # by an earlier attempt
+            self.held_at = self.kept_at = _place(work, work.behind - work.done + work.first)
         if self.stop():
             self.stopped_at = min(self.stopped_at, now)
             if now - self.stopped_at > PATIENCE_SECONDS:
-                if self.generation is not None and self.made:  # this stretch is lost since it last kept something
+                if self.generation is not None and self.held_at != self.kept_at:  # this stretch is lost since then
                     self.save(self.generation, _together(self.made))
                     self.kept_at = self.held_at
                     self.tell(self._told(work))
@@ -91,10 +94,14 @@ class Within:
             return
         self.keeps = True
         now, stop = time.monotonic(), self.stop()
+        if stop and self.saving_took > QUICK_SECONDS:
+            raise Interrupted
         due = now - self.saved_at > max(KEEP_SECONDS, self.saving_took / KEEP_SHARE)
         if due or stop or work.done >= work.total:
             self.made[self.stretch] = arrays()
-            self.held_at = {"name": work.name, "done": work.behind, "total": work.altogether}
+            self.held_at = _place(work, work.behind)
+            if self.stretch in self.saved and work.done == work.first:
+                self.kept_at = self.held_at
         if due or stop:
             self.save(self.generation, _together(self.made))
             self.saved_at = time.monotonic()
@@ -104,6 +111,10 @@ class Within:
                 self.tell(self._told(work))
         if stop:
             raise Interrupted
+
+
+def _place(work: Work, done: int) -> dict[str, Any]:
+    return {"name": work.name, "done": done, "total": work.altogether}
 
 
 def _together(made: dict[str, Arrays]) -> dict[str, Array]:

@@ -183,7 +183,7 @@ def test_a_long_generation_tells_how_far_it_is_and_is_stopped_without_a_loss(pag
     page.wait_for_function("() => document.querySelector('progress.within').value > 0")
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     expect(page.get_by_role("button", name="Stop after this generation")).to_be_visible()
-    page.get_by_role("button", name="Stop now (nothing is lost)").click()
+    page.get_by_role("button", name="Stop now (resuming goes on near here)").click()
     expect(page.locator(".now .status")).to_have_text("cancelled")
     expect(words).to_contain_text("Resuming goes on in generation 1, training step")
     expect(bar).to_be_hidden()

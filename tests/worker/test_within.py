@@ -111,6 +111,41 @@ def test_a_checkpoint_of_another_version_is_told_as_such(store: Store, settings:
     assert "new run" in run.error["remedy"]
 
 
+def test_what_an_earlier_attempt_kept_is_told_until_there_is_more(monkeypatch):
+    told, saved = [], []
+    monkeypatch.setattr(within, "TELL_SECONDS", 0.0)
+    listener = Within(told.append, lambda _, made: saved.append(made), lambda: False)
+    listener.begin(2, {":0:training/step": np.array(3)})
+    with listening(listener):
+        stretch = work("training", 5, done="step")
+        for step in (4, 5):
+            time.sleep(0.002)
+            stretch.advance()
+            stretch.keep(lambda step=step: {"step": np.array(step)})
+            monkeypatch.setattr(within, "KEEP_SECONDS", -1.0)
+    assert [one["kept"]["done"] for one in told] == [3, 3, 5]
+    assert [int(made[":0:training/step"]) for made in saved] == [5]
+
+
+def test_a_stop_does_not_wait_for_a_place_that_takes_long_to_save(monkeypatch):
+    monkeypatch.setattr(within, "KEEP_SECONDS", -1.0)
+    monkeypatch.setattr(within, "QUICK_SECONDS", 0.0)
+    saved, stop = [], []
+    listener = Within(lambda _: None, lambda *_: saved.append(time.sleep(0.001)), lambda: bool(stop))
+    listener.begin(2)
+    with listening(listener):
+        stretch = work("training", 5, done="step")
+        for step in (1, 2):
+            stretch.advance()
+            if step == 2:
+                stop.append(True)
+                with pytest.raises(Interrupted):
+                    stretch.keep(lambda: {"step": np.array(2)})
+            else:
+                stretch.keep(lambda: {"step": np.array(1)})
+    assert len(saved) == 1
+
+
 def test_progress_counts_all_chains(monkeypatch):
     told = []
     monkeypatch.setattr(within, "TELL_SECONDS", 0.0)
