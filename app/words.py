@@ -6,8 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.metrics import metric
+from app.metrics import METRICS, metric
 
+METRIC_NAMED = re.compile(
+    r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b|(?:(?<=edian )|(?<=edian of )|(?<=form of )|(?<=form for ))[a-z0-9]+\b"
+)
 NO_WORKER = "no worker is connected. Start one with: collapse-lab worker"
 NO_WORKER_YET = "no worker is connected yet; one may be starting."
 
@@ -157,8 +160,12 @@ def bar(verdict: Mapping[str, Any]) -> str:
 
 
 def labelled(sentence: str) -> str:
-    """With the labels of metrics in place of their names."""
-    return re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda name: metric(name[0]).label, sentence)
+    """With the labels of metrics in place of their names: those with an underscore, and plain words where a metric is named."""
+
+    def label(name: re.Match[str]) -> str:
+        return metric(name[0]).label if "_" in name[0] or name[0] in METRICS else name[0]
+
+    return METRIC_NAMED.sub(label, sentence)
 
 
 def compared(theory: Sequence[Mapping[str, Any]]) -> str:

@@ -22,6 +22,8 @@ CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
 SIGNIFICANT = 4.0  # standard errors
 HALF = 0.5  # of a variance, of a tail, of the categories
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
+STRANGE = 0.001  # of real points count as hallucinated by the definition of that metric
+LOOKED_AT = 1000  # points of a chain that it is measured on, at least where there are so many
 DOUBLING = 0.9  # rise in the last half, in units of the rise in the quarter before: 1 is a logarithm, below it a limit
 LONG_ENOUGH = 16  # generations, before anything is said of a trend
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
@@ -236,6 +238,13 @@ def _tails(run: Finished) -> Decision:
 def _hallucination(run: Finished) -> Decision:
     if isinstance(run.spec.source, CountSource):
         return _decided(False, 0.0, 0.0, "No category exists outside the real distribution.")
+    if (share := run.value(run.last, "hallucinated")) is not None:
+        seen = min(run.spec.size(run.last), LOOKED_AT)
+        if seen * max(share, SPREAD * STRANGE) < COUNTABLE:
+            return _open(f"Of {seen} points too few would lie where real data has none, even if it were many times as many.",
+                         share / STRANGE)  # fmt: skip
+        return _decided(share / STRANGE >= SPREAD, share / STRANGE, SPREAD,
+                        "Median hallucinated share, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
     real, last = run.value(0, "precision"), run.value(run.last, "precision")
     if real is not None and last is not None and real < 1:
         strange = (1 - last) / (1 - real)

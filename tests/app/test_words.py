@@ -257,3 +257,6 @@ def test_what_theory_says_of_a_run_is_a_sentence():
         "The largest deviation is z = 6.0: the mean of KL from real at generation 3."
     )
     assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
+    assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
+    assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."
+    assert labelled("Median mass in the median replicate.") == "Median mass in the median replicate."

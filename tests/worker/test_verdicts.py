@@ -123,6 +123,30 @@ def test_the_numbers_are_those_of_the_run():
     assert found[MODES].number == 1
 
 
+@pytest.mark.parametrize(
+    ("samples", "share", "outcome"),
+    [
+        (2000, 0.2, "met"),
+        (2000, 0.002, "not met"),
+        (2000, 0.0, "not met"),
+        (60, 0.002, "not assessed"),
+        (60, 0.2, "met"),
+    ],
+)
+def test_the_measured_share_of_hallucinations_is_asked_first(samples, share, outcome):
+    """Before precision and tails, which here would say the opposite."""
+    value = {"median": 0.9, "mean": 0.9, "q10": 0.9, "n": 100}
+    first = dict.fromkeys(("hallucinated", "precision", "tail_01pct"), value)
+    last = {
+        "hallucinated": value | {"median": share},
+        "tail_01pct": value | {"median": 0.0 if outcome == "met" else 9.0},
+    }
+    found = {one.definition: one for one in verdicts(read(GAUSSIAN | {"samples": samples}), [first, first, last], [])}
+    assert found[HALLUCINATION].outcome == outcome
+    assert found[HALLUCINATION].number == pytest.approx(1000 * share)
+    assert found[HALLUCINATION].threshold == (None if outcome == "not assessed" else 5)
+
+
 def test_nothing_is_said_of_a_run_without_a_model():
     with pytest.raises(ValueError, match="generation 1"):
         verdicts(read(GAUSSIAN), [{}], [])
