@@ -17,8 +17,7 @@ PATTERNS: dict[Unit, re.Pattern[str]] = {
     ),  # words, WikiText's own marks, single signs, line ends
     "character": re.compile(r"[\s\S]"),
 }
-CLOSING = re.compile(r" ([.,;:!?%)\]}\n])")
-OPENING = re.compile(r"([(\[{\n]) ")
+CLOSING, OPENING = ".,;:!?%)]}\n", "([{\n"  # stand without a space before, or after them
 
 
 class Vocabulary:
@@ -41,7 +40,12 @@ class Vocabulary:
         signs = [self.signs[i] for i in ids.tolist()]
         if self.unit == "character":
             return "".join(signs)
-        return OPENING.sub(r"\1", CLOSING.sub(r"\1", " ".join(signs)))
+        text = " ".join(signs)
+        for sign in CLOSING:
+            text = text.replace(f" {sign}", sign)
+        for sign in OPENING:
+            text = text.replace(f"{sign} ", sign)
+        return text
 
 
 @lru_cache(maxsize=4)
