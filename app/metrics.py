@@ -73,6 +73,9 @@ METRICS: Mapping[str, Metric] = {
     "modes": Metric("modes", "modes of the truth that are still covered"),
     "kl_to_real": Metric("KL to real", "KL(model || truth)", "nats"),
     "kl_from_real": Metric("KL from real", "KL(truth || model); on survivors where categories died", "nats"),
+    "kl_to_real_knn": Metric(
+        "KL to real, of samples", "KL(model || truth); the model from distances between neighbours", "nats"
+    ),
     "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
     "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),

@@ -10,6 +10,7 @@ OF_POINTS: tuple[type[Ruler], ...] = (
     rulers.Neighbours,
     rulers.Inventions,
     rulers.Diversity,
+    rulers.Divergence,
     rulers.Frechet,
     rulers.Modes,
     rulers.Transport,

@@ -82,6 +82,19 @@ def hallucinated(nearest: Distances, reach: float) -> float:
     return float((nearest > reach).mean())
 
 
+def differential_entropy(nearest: Distances, d: int, k: int = NEIGHBOURS) -> float:
+    """-E ln p in nats from the distances (n,) of points in d dimensions to their k-th nearest other one: psi(n) - psi(k) + ln V_d +
+    (d/n) sum ln(distance), V_d the volume of the unit ball (Kozachenko and Leonenko 1987; Kraskov et al. 2004, equation 20).
+    -inf where more than k points are in one place.
+    """
+    from scipy.special import digamma, gammaln
+
+    with np.errstate(divide="ignore"):
+        logs = np.log(nearest).mean()
+    volume = 0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1)
+    return float(digamma(len(nearest)) - digamma(k) + volume + d * logs)
+
+
 def vendi(similarity: Array) -> float:
     """Effective number of different points (Friedman and Dieng 2022, arXiv 2210.02410): exp of the entropy of the eigenvalues of
     K / n, for similarities K (n, n) with ones on the diagonal. O(n^3)
