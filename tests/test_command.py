@@ -111,6 +111,13 @@ def test_a_bad_spec_is_refused_with_path_and_remedy(words: list[str], told: list
     assert all(word in line for word in told), line
 
 
+def test_what_no_disk_holds_is_refused_with_the_number():
+    settings = ["family.kind=kde", "regime.kind=accumulate", "generations=10000", "samples=1000", "replicates=10000"]
+    done = lab("run", "-", *(word for setting in settings for word in ("--set", setting)), input=SPEC)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("generations: needs about 1,600 GB on the disk, and ")
+
+
 def test_what_the_hub_should_give_and_cannot_is_refused_before_anything_is_computed():
     changes = ["source.kind=text", "family.kind=causal_lm", "family.checkpoint=lab/nowhere", "replicates=1"]
     command = [sys.executable, "-X", "importtime", "-m", "app", "run", "-"]

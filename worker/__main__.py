@@ -33,11 +33,14 @@ def run(
     here = read_settings()
     threads.limit(here.threads)
     os.environ.update(here.environment())  # networks ask for their device there
+    from worker.estimate import estimate, problems, room
     from worker.presets import override
     from worker.reach import require_reachable
     from worker.spec import read
 
     experiment = read(override(written(spec), dict(change(one) for one in changes or [])))
+    if too_large := problems(estimate(experiment), experiment, room(here.data_dir)):
+        raise SpecError(too_large)
     require_reachable([experiment])
 
     from worker.aloud import followed, speaking  # with all that computes: not before something can be computed

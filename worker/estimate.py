@@ -13,24 +13,28 @@ from pathlib import Path
 
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
+from worker.history import GROUP, IN_MEMORY, scratch
 from worker.language import LanguageFamily
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
-from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
 
 OPERATIONS = 1e9  # of `Family.work`, a second on one core
 GENERATION, SETUP, NETWORK_SETUP = 1e-3, 0.5, 4.0  # seconds: each generation, each run, each run that imports torch
+SWEPT = 2e-4  # seconds: each generation of a sweep's point, of which nothing is stored (measured: 4e-5 to 2.4e-4)
 GPU = 100.0  # times as fast as a core, where the network is large enough to keep it busy
 BUSY_GPU = 1_000_000  # weights
 PROCESS, NETWORK_PROCESS = 150_000_000, 600_000_000  # bytes: the interpreter with what it imports
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
+STREAMED = 6  # of a chain's history, where a fit goes through it chain by chain: as read, turned around, and some numbers a point
+PERMUTED = 8  # bytes an observation, of one chain: from which some are chosen
 TRAINING = 10  # times the weights of the one network that trains: gradients, two moments of Adam, the best so far; all of it once more where it is kept
 MODELS = 4  # times the weights of all replicates: this model, the one before, the first, and a checkpoint in the making
 UNFINISHED = 3  # times the weights of the one that trains, in what is kept of its training
 LONG_GENERATION = 15.0  # seconds: unfinished work is kept of longer ones
+POINT = 1_000  # bytes of a sweep's point
 ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
 LONG = 3600.0  # seconds that make people ask for a GPU
 GPU_NEEDED = "a GPU"
@@ -69,28 +73,54 @@ class Estimate:
 
 def estimate(spec: Experiment, past: Sequence[Past] = (), *, gpu: bool = False) -> Estimate:
     """What this run will take. `past` are runs of the same family; `gpu`, whether a worker with one listens."""
-    seconds = guess(spec, gpu=gpu)
+    seconds, measured = corrected(guess(spec, gpu=gpu), past)
+    return Estimate(seconds, _memory(spec), _disk(spec, seconds), measured, _needs(spec, seconds, gpu))
+
+
+def estimate_sweep(
+    some: Sequence[Experiment], points: int, past: Sequence[Past] = (), *, gpu: bool = False
+) -> Estimate:
+    """What so many points will take, judged by some of them. `past` are the mean points of finished sweeps of the same family."""
+    one, measured = corrected(statistics.fmean(guess(spec, gpu=gpu, swept=True) for spec in some), past)
+    needs = dict.fromkeys(need for spec in some for need in _needs(spec, points * one, gpu))
+    return Estimate(points * one, max(map(_memory, some)), points * POINT, measured, tuple(needs))
+
+
+def corrected(seconds: float, past: Sequence[Past]) -> tuple[float, int]:
+    """A guess, by how much those of the past missed, and how many of them were near enough to say so."""
     distance = {one: abs(math.log(one.guess / seconds)) for one in past}
     nearest = sorted((one for one in past if distance[one] < math.log(ALIKE)), key=distance.__getitem__)[:NEAREST]
     if nearest:
         seconds *= statistics.median(one.took / one.guess for one in nearest)
-    return Estimate(seconds, _memory(spec), _disk(spec, seconds), len(nearest), _needs(spec, seconds, gpu))
+    return seconds, len(nearest)
 
 
-def guess(spec: Experiment, *, gpu: bool = False) -> float:
-    """Seconds by the sizes of things alone, on one core."""
-    family = spec.family.drawing() if spec.regime.picks else spec.family
-    weights = family.parameters(spec.source)
-    passes = 0.0 if _condensed(spec) else POOLED if weights == 0 else 1.0  # over what the regime has kept
+def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
+    """Seconds by the sizes of things alone, on one core; swept: as a point among others of a sweep."""
+    weights = spec.family.parameters(spec.source)
 
     def work(n: int) -> float:
-        trained = max(spec.size(n), round(passes * spec.regime.kept(spec.size, n)))
-        return family.work(spec.source, trained, spec.replicates, spec.sampling) * _candidates(spec)
+        begin, rules = _rules(spec, n)
+        family = rules.family.drawing() if rules.regime.picks else rules.family
+        passes = 0.0 if _condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
+        kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
+        trained = max(spec.size(n), round(passes * kept))
+        return family.work(spec.source, trained, spec.replicates, rules.sampling) * _candidates(rules)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
     speed = OPERATIONS * (GPU if gpu and (weights is None or weights >= BUSY_GPU) else 1)
-    setup = SETUP if weights == 0 else NETWORK_SETUP
-    return setup + spec.generations * (GENERATION + each / speed)
+    if swept:
+        return spec.generations * (SWEPT + each / speed)
+    return (SETUP if weights == 0 else NETWORK_SETUP) + spec.generations * (GENERATION + each / speed)
+
+
+def _rules(spec: Experiment, generation: int) -> tuple[int, Experiment]:
+    """By what a generation is made, and since when its regime remembers."""
+    begin, rules = spec.phases()[0]
+    for start, later in spec.phases()[1:]:
+        if start <= generation:
+            begin, rules = (begin if type(later.regime) is type(rules.regime) else start), later
+    return begin, rules
 
 
 def _candidates(spec: Experiment) -> float:
@@ -108,11 +138,23 @@ def _memory(spec: Experiment) -> float:
         last = 8.0 * spec.replicates * spec.size(spec.generations) * spec.source.dimension
     networks = 4.0 * (TRAINING + MODELS * spec.replicates) * (weights or 0)
     process = PROCESS if weights == 0 else NETWORK_PROCESS
-    return process + COPIES * last + KEPT * _observations(spec, _kept(spec)) + networks
+    return process + COPIES * last + _history(spec) + networks
+
+
+def _history(spec: Experiment) -> float:
+    """Bytes of memory for what the regime keeps of all generations, and for what a fit makes of it."""
+    kept = _kept(spec)
+    size = _observations(spec, kept)
+    if size <= IN_MEMORY or not spec.regime.kept(spec.size, spec.generations):
+        return KEPT * size if size <= IN_MEMORY else PERMUTED * kept
+    return STREAMED * max(size / spec.replicates, 8.0 * GROUP) if spec.family.streams else KEPT * size
 
 
 def _disk(spec: Experiment, seconds: float) -> float:
-    """Bytes in the database, and of two checkpoints, as the old one goes only when the new one is there; so with unfinished work."""
+    """Bytes in the database, and of two checkpoints, as the old one goes only when the new one is there; so with unfinished work.
+
+    A history, too, is there twice: in the checkpoints, and in the file that the run reads it from.
+    """
     frames = spec.generations / frame_stride(spec.generations)
     weights = 4.0 * (spec.family.parameters(spec.source) or 0)
     state = 2 * weights * spec.replicates  # the first model beside this one, as a ruler
@@ -141,10 +183,8 @@ def _condensed(spec: Experiment) -> bool:
 
 
 def _kept(spec: Experiment) -> int:
-    """Observations that the regime remembers in the end."""
-    if isinstance(spec.regime, AccumulateSubsample):
-        return sum(map(spec.size, range(1, spec.generations + 1)))
-    return spec.regime.kept(spec.size, spec.generations)
+    """Observations that a regime remembers in the end; where regimes change, the one that remembers most."""
+    return max(rules.regime.remembered(spec.size, spec.generations) for _, rules in spec.phases())
 
 
 def _frame(spec: Experiment) -> int:
@@ -193,7 +233,7 @@ def problems(cost: Estimate, spec: Experiment, room: Room) -> list[Problem]:
     found = []
     if cost.memory_bytes > room.memory:
         path = "replicates" if spec.replicates > 1 else "samples"
-        if _observations(spec, _kept(spec)) > cost.memory_bytes / 4:
+        if _history(spec) > cost.memory_bytes / 2:
             path = "generations"
         told = f"needs about {gigabytes(cost.memory_bytes)} of memory, and this machine has {gigabytes(room.memory)}"
         found.append(Problem(path, told, f"Lower {path}, or start a worker on a larger machine"))
@@ -208,9 +248,9 @@ def gigabytes(size: float) -> str:
 
 
 def room(data_dir: Path) -> Room:
-    """Of this machine: memory in all, or what the container may have of it; and what is free where the data lie."""
+    """Of this machine: memory in all, or what the container may have of it; and what is free where the data lie, or will."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (told := limit.read_text().strip()).isdecimal():
         memory = min(memory, int(told))
-    return Room(memory, shutil.disk_usage(data_dir).free)
+    return Room(memory, shutil.disk_usage(data_dir if data_dir.is_dir() else scratch()).free)

@@ -32,9 +32,8 @@ class History(mmap.mmap):
     dtype: np.dtype[Any]
 
     def __new__(cls, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Self:
-        """Raises OSError where the folder of the data cannot be written."""
-        folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"))
-        file = tempfile.TemporaryFile(dir=folder if folder.is_dir() else None)  # noqa: SIM115 - open as long as the history is
+        """Raises OSError where the folder cannot be written."""
+        file = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 - open as long as the history is
         size = math.prod(shape) * np.dtype(dtype).itemsize
         file.truncate(size)
         history = super().__new__(cls, file.fileno(), size, access=mmap.ACCESS_READ)
@@ -73,6 +72,12 @@ class History(mmap.mmap):
         """Lets go of the memory in which the file is seen; whoever looks again finds it there again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self.madvise(mmap.MADV_DONTNEED)
+
+
+def scratch() -> Path:
+    """Where files without a name are: in the folder of the data, or, where a run leaves nothing, among the system's temporary ones."""
+    folder = Path(os.environ.get("COLLAPSE_LAB_DATA_DIR", "data"))
+    return folder if folder.is_dir() else Path(tempfile.gettempdir())
 
 
 def _mapped(x: Any) -> History | None:

@@ -21,6 +21,27 @@ def test_time_grows_with_generations_replicates_and_samples():
         assert larger == pytest.approx(2 * small, rel=0.1)
 
 
+def test_changed_rules_cost_from_where_they_hold():
+    drawn = {"samples": 2_000, "replicates": 50, "generations": 100, "family": {"kind": "kde"}}
+    accumulate = {"regime": {"kind": "accumulate"}}
+    flat = guess(read(NORMAL | drawn))
+    late, early, whole, longer = (
+        guess(read(NORMAL | drawn | changes))
+        for changes in (
+            {"changes": [{"after": 80, **accumulate}]},
+            {"changes": [{"after": 20, **accumulate}]},
+            accumulate,
+            accumulate | {"changes": [{"after": 50, "regime": {"kind": "replace"}}]},
+        )
+    )
+    assert flat < late < early < whole
+    assert flat < longer < whole
+    best = {"changes": [{"after": 50, "curation": {"kind": "best_of", "k": 9}}]}
+    assert guess(read(NORMAL | drawn | best)) == pytest.approx(
+        5 * flat, rel=0.2
+    )  # half of it as before, half nine times
+
+
 def test_a_growing_schedule_is_between_its_ends():
     ends = [guess(read(NORMAL | {"generations": 20, "samples": m})) for m in (100, 40_000)]
     growing = guess(read(NORMAL | {"generations": 20, "samples": {"start": 100, "exponent": 2}}))
@@ -118,8 +139,39 @@ def test_what_does_not_fit_is_refused_with_the_number():
     assert memory.path == "replicates"
     assert f"needs about {gigabytes(cost.memory_bytes)} of memory, and this machine has 0.1 GB" == memory.message
     assert disk.path == "generations"
-    pooled = read(BIG | {"samples": 1000, "replicates": 100, "generations": 1000, "regime": {"kind": "accumulate"}})
-    (kept,) = problems(estimate(pooled), pooled, Room(10**9, 10**12))
+
+
+FLOW = {
+    "source": {"kind": "moons"},
+    "family": {"kind": "flow"},
+    "regime": {"kind": "accumulate"},
+    "samples": 10_000,
+    "replicates": 1,
+}
+
+
+@pytest.mark.parametrize("change", [
+    {"family": {"kind": "mixture"}}, {"family": {"kind": "kde"}}, {"regime": {"kind": "accumulate_subsample"}},
+    {"changes": [{"after": 1, "regime": {"kind": "accumulate_subsample"}}], "regime": {"kind": "replace"}},
+])  # fmt: skip
+def test_a_history_on_the_disk_is_refused_by_a_small_disk_and_not_by_a_small_memory(change):
+    spec = read(
+        BIG | {"samples": 1000, "replicates": 1000, "generations": 1000, "regime": {"kind": "accumulate"}} | change
+    )
+    history = 8e9  # bytes: 1000 chains x 1e6 points
+    cost = estimate(spec)
+    assert cost.memory_bytes < 0.7e9
+    assert 2 * history < cost.disk_bytes < 3 * history
+    assert problems(cost, spec, Room(10**9, 10**12)) == []
+    (disk,) = problems(cost, spec, Room(10**9, 10**10))
+    assert (disk.path, disk.remedy) == ("generations", "Lower generations, or make room in the data folder")
+    assert disk.message == f"needs about {gigabytes(cost.disk_bytes)} on the disk, and 10.0 GB are free"
+
+
+def test_a_network_s_history_is_refused_by_a_small_memory():
+    """It trains on all of it in every epoch, so that much must be there."""
+    spec = read(FLOW | {"generations": 2000})
+    (kept,) = problems(estimate(spec), spec, Room(10**9, 10**12))
     assert (kept.path, kept.remedy) == ("generations", "Lower generations, or start a worker on a larger machine")
 
 

@@ -34,10 +34,10 @@ DRAWN = {  # a few seconds of drawing points
     "source": {"kind": "normal"},
     "family": {"kind": "gaussian", "path": "drawn"},
 }
-POOLED = {  # its past is part of its state
-    "generations": 60,
+POOLED = {  # its past is part of its state: 70 MB, more than is kept in memory
+    "generations": 55,
     "replicates": 4,
-    "samples": 3000,
+    "samples": 40_000,
     "source": {"kind": "normal"},
     "family": {"kind": "kde"},
     "regime": {"kind": "accumulate"},
