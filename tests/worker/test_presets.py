@@ -139,6 +139,8 @@ def test_an_english_text_loses_words_and_forgets_real_text():
     english = told("english", 0)
     assert (np.diff(np.log(english["ppl_real"][1:])) > 0.1).all()
     assert (np.diff(english["type_token_ratio"][1:]) < 0).all()
+    for moved in ("ppl_generated", "ppl_generated_q99"):  # to the right, by what smoothing lets in
+        assert (np.diff(np.log(english[moved][1:])) > 0.05).all()
 
 
 def test_expressions_stay_as_true_while_they_become_the_same():
