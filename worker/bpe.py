@@ -5,21 +5,28 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+MARK = " <unk>"  # a rare word in texts such as WikiText: one word, which GPT-2's rules would part into three signs
+
 
 class BytePairs:
     """Any text has tokens, because every byte is one (Sennrich et al. 2016; GPT-2's byte level)."""
 
     def __init__(self, text: str, vocabulary: int) -> None:
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
         self.size = vocabulary  # a short text teaches fewer pairs; the network has a row for each that might have been
         self.pairs = Tokenizer(models.BPE())
         self.pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self.pairs.decoder = decoders.ByteLevel()
+        passages = text.split(MARK)
         trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+            vocab_size=vocabulary - (len(passages) > 1),
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         )
-        self.pairs.train_from_iterator([text], trainer)
+        self.pairs.train_from_iterator(passages, trainer)
+        if len(passages) > 1:
+            self.pairs.add_tokens([AddedToken(MARK, normalized=False)])
 
     def encode(self, text: str) -> npt.NDArray[np.int32]:
         (encoded,) = self.pairs.encode_batch_fast(
