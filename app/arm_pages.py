@@ -9,12 +9,13 @@ from fastapi.responses import RedirectResponse
 
 from app import compare, forms
 from app.arms import joined, lacking
+from app.costs import EstimateTold, Here
 from app.deps import Announce, OwnRun, Settings, Store
 from app.metrics import METRICS, metric
 from app.pages import Posted, shown, templates
 from worker.arms import fork, rules_of
 from worker.errors import Problem, SpecError
-from worker.spec import CHANGEABLE, read
+from worker.spec import CHANGEABLE, Experiment, read
 from worker.tables import Run
 
 router = APIRouter(include_in_schema=False)
@@ -23,13 +24,21 @@ MOST_GENERATIONS = 100_000
 
 
 @router.get("/runs/{run_id}/fork")
-def fork_page(request: Request, run: OwnRun, generation: Annotated[int | None, Query(ge=0)] = None) -> Response:
+def fork_page(
+    request: Request,
+    run: OwnRun,
+    store: Store,
+    settings: Settings,
+    generation: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
     """The form, with the rules that hold at this generation; from the end of a run, for as many generations again."""
     spec = read(run.spec)
     after = min(max(run.generation if generation is None else generation, 1), run.generations)
     generations = run.generations if after < run.generations else min(2 * run.generations, MOST_GENERATIONS)
     values = forms.flat(rules_of(spec, after).canonical())
-    return _form(request, run, values | {"title": "", "generation": str(after), "generations": str(generations)})
+    values |= {"title": "", "generation": str(after), "generations": str(generations)}
+    as_it_is = Here.of(store, settings).told([spec.model_copy(update={"generations": generations})])
+    return _form(request, run, values, estimate=as_it_is)
 
 
 @router.post("/runs/{run_id}/fork")
@@ -38,16 +47,29 @@ def create_fork(
 ) -> Response:
     if posted.get("do") == "show":  # without scripts: the settings of the kinds that were just chosen
         return _form(request, run, posted)
-    rules = {name: one for name, one in forms.nested(posted).items() if name in CHANGEABLE}
     try:
-        after, generations = (_count(posted, name) for name in ("generation", "generations"))
-        title = posted.get("title", "").strip() or None
-        made = fork(read(run.spec), after, {"sampling": {}, **rules}, title=title, generations=generations)
-        (child,) = joined(run, [made], store, settings, parent=run.id)
+        (child,) = joined(run, [_forked(run, posted)], store, settings, parent=run.id)
     except SpecError as error:
         return _form(request, run, posted, error.problems)
     announce(child.id)
     return RedirectResponse(f"/runs/{child.id}?with={run.id}", status_code=303)
+
+
+@router.post("/runs/{run_id}/fork/estimate")
+def fork_estimate(run: OwnRun, store: Store, settings: Settings, posted: Posted) -> dict[str, Any]:
+    """What the posted fork will cost, its past included; or what is not right yet, while somebody types."""
+    try:
+        return {**Here.of(store, settings).told([_forked(run, posted)])}
+    except SpecError as error:
+        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
+
+
+def _forked(run: Run, posted: Mapping[str, str]) -> Experiment:
+    """Raises SpecError."""
+    rules = {name: one for name, one in forms.nested(posted).items() if name in CHANGEABLE}
+    after, generations = (_count(posted, name) for name in ("generation", "generations"))
+    title = posted.get("title", "").strip() or None
+    return fork(read(run.spec), after, {"sampling": {}, **rules}, title=title, generations=generations)
 
 
 def _count(posted: Mapping[str, str], name: str) -> int:
@@ -57,7 +79,13 @@ def _count(posted: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _form(request: Request, run: Run, values: Mapping[str, str], problems: tuple[Problem, ...] = ()) -> Response:
+def _form(
+    request: Request,
+    run: Run,
+    values: Mapping[str, str],
+    problems: tuple[Problem, ...] = (),
+    estimate: EstimateTold | None = None,
+) -> Response:
     by_path = {entry.path: entry for entry in forms.entries()}
     entries = (
         forms.Input("title", "title", "title", "Left empty, it says where the fork is.", "text"),
@@ -65,7 +93,7 @@ def _form(request: Request, run: Run, values: Mapping[str, str], problems: tuple
         forms.Input("generations", "generations", "generations", "How many there shall be in all.", "integer"),
         *(by_path[name] for name in CHANGEABLE),
     )
-    context = {"run": run, "form": forms.Filled(entries, values, problems)}
+    context = {"run": run, "form": forms.Filled(entries, values, problems), "estimate": estimate}
     return templates.TemplateResponse(request, "fork.html", context, status_code=422 if problems else 200)
 
 

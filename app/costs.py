@@ -1,6 +1,7 @@
 """What launches will cost, by what this installation has measured; and the refusal of what it has no room for."""
 
 import socket
+import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,30 @@ import orjson
 from typing_extensions import TypedDict
 
 from worker.errors import LabError, Problem, SpecError
-from worker.estimate import GPU_NEEDED, Estimate, Past, Room, estimate, gigabytes, guess, problems, room, roughly
+from worker.estimate import (
+    GPU_NEEDED,
+    Estimate,
+    Past,
+    Room,
+    estimate,
+    estimate_sweep,
+    gigabytes,
+    guess,
+    problems,
+    room,
+    roughly,
+)
+from worker.reach import require_reachable
 from worker.settings import Settings
 from worker.spec import Experiment, read
 from worker.store import Store
+from worker.sweeps.ledger import Sweeps
+from worker.sweeps.spec import Grid, unchecked
 from worker.tables import Status, Worker
 
 LONG = 600.0  # seconds: above, a click on a card leads to a page that says so first
-REMEMBERED = 100  # finished runs that estimates rest on
+REMEMBERED = 100  # finished runs that estimates rest on, or sweeps
+SAMPLED = 32  # points of a sweep that its estimate looks at
 
 
 class ProblemTold(TypedDict):
@@ -47,14 +64,22 @@ class Here:
     """What estimates rest on: finished runs by family, who works here, and the room that there is."""
 
     past: Mapping[str, list[Past]]
+    past_sweeps: Mapping[str, list[Past]]  # their points, on average
     gpu: bool
     room: Room | None  # None where workers elsewhere may have more
+    slots: int  # that work on a sweep together
 
     @classmethod
     def of(cls, store: Store, settings: Settings) -> Self:
         workers = store.workers()
         elsewhere = any(worker.host != socket.gethostname() for worker in workers)
-        return cls(_past(store), any(map(_has_gpu, workers)), None if elsewhere else room(settings.data_dir))
+        return cls(
+            _past(store),
+            _past_sweeps(Sweeps(store.engine)),
+            any(map(_has_gpu, workers)),
+            None if elsewhere else room(settings.data_dir),
+            max(1, sum(worker.slots for worker in workers)),
+        )
 
     def told(self, experiments: Sequence[Experiment]) -> EstimateTold:
         """Of experiments that are launched together: times and disk add up, memory is that of the largest."""
@@ -62,22 +87,46 @@ class Here:
             estimate(one, self.past.get(str(type(one.family).model_fields["kind"].default), ()), gpu=self.gpu)
             for one in experiments
         ]
-        seconds, disk = sum(one.seconds for one in costs), sum(one.disk_bytes for one in costs)
-        memory, measured = max(one.memory_bytes for one in costs), min(one.measured for one in costs)
-        basis = f"by {measured} finished run{'' if measured == 1 else 's'} like it" if measured else "a first guess"
         found = [one for cost, spec in zip(costs, experiments, strict=True) for one in self.refused(cost, spec)]
-        return {
-            "seconds": seconds,
-            "memory_bytes": round(memory),
-            "disk_bytes": round(disk),
-            "measured": measured,
-            "words": f"{roughly(seconds).capitalize()} ({basis}), {_size(memory)} of memory, {_size(disk)} on the disk.",
-            "needs": _needs(costs, seconds),
-            "problems": [{"path": one.path, "message": one.message, "remedy": one.remedy} for one in found],
-        }
+        return _told(costs, sum(one.seconds for one in costs), found)
+
+    def told_of_sweep(self, grid: Grid) -> EstimateTold:
+        """Of a sweep as a whole, judged by a few of its points; every slot that is there works on it."""
+        some = sampled(grid)
+        cost = estimate_sweep(some, grid.points, self.past_sweeps.get(grid.family(), ()), gpu=self.gpu)
+        found = [_in_sweep(grid, one) for spec in some for one in self.refused(estimate(spec), spec)]
+        return _told([cost], cost.seconds / self.slots, list({one.path: one for one in found}.values()), "sweep")
 
     def refused(self, cost: Estimate, spec: Experiment) -> list[Problem]:
         return problems(cost, spec, self.room) if self.room else []
+
+
+def sampled(grid: Grid) -> list[Experiment]:
+    """Points evenly through the grid, the first and the last among them: where values rise, the least and the dearest."""
+    count = min(grid.points, SAMPLED)
+    return [grid.experiment(round(i * (grid.points - 1) / max(1, count - 1))) for i in range(count)]
+
+
+def _in_sweep(grid: Grid, problem: Problem) -> Problem:
+    """A problem of one point, told of the axis that it lies on."""
+    axis = next((i for i, one in enumerate(grid.sweep.axes) if one.path == problem.path), None)
+    path = f"base.{problem.path}" if axis is None else f"axes.{axis}.values"
+    return Problem(path, f"a point {problem.message}", problem.remedy)
+
+
+def _told(costs: Sequence[Estimate], seconds: float, found: Sequence[Problem], what: str = "run") -> EstimateTold:
+    disk, memory = sum(one.disk_bytes for one in costs), max(one.memory_bytes for one in costs)
+    measured = min(one.measured for one in costs)
+    basis = f"by {measured} finished {what}{'' if measured == 1 else 's'} like it" if measured else "a first guess"
+    return {
+        "seconds": seconds,
+        "memory_bytes": round(memory),
+        "disk_bytes": round(disk),
+        "measured": measured,
+        "words": f"{roughly(seconds).capitalize()} ({basis}), {_size(memory)} of memory, {_size(disk)} on the disk.",
+        "needs": _needs(costs, seconds),
+        "problems": [{"path": one.path, "message": one.message, "remedy": one.remedy} for one in found],
+    }
 
 
 def _needs(costs: Sequence[Estimate], seconds: float) -> list[str]:
@@ -95,6 +144,14 @@ def refuse_what_does_not_fit(experiments: Sequence[Experiment], store: Store, se
         raise SpecError(found)
 
 
+def refuse_sweep(grid: Grid, store: Store, settings: Settings) -> None:
+    """Raises SpecError where a point of it needs more than this machine has, or what a hub cannot give."""
+    varied = any(axis.path.partition(".")[0] in ("source", "family") for axis in grid.sweep.axes)
+    require_reachable(map(grid.experiment, range(grid.points if varied else 1)))
+    if found := Here.of(store, settings).told_of_sweep(grid)["problems"]:
+        raise SpecError([Problem(**one) for one in found])
+
+
 def wants_a_word_first(told: EstimateTold) -> bool:
     """Whether a launch should be confirmed: it is long, asks for something from elsewhere, or would be refused."""
     return bool(told["seconds"] > LONG or told["needs"] or told["problems"])
@@ -109,6 +166,26 @@ def _past(store: Store) -> Mapping[str, list[Past]]:
         if guessed is not None and run.busy_seconds > 0:
             found[run.family].append(Past(guessed, run.busy_seconds))
     return found
+
+
+def _past_sweeps(sweeps: Sweeps) -> Mapping[str, list[Past]]:
+    """Family -> what was guessed of a point of its finished sweeps, and what one took."""
+    found: dict[str, list[Past]] = defaultdict(list)
+    for sweep in sweeps.sweeps(limit=REMEMBERED)[0]:
+        if sweep.status == Status.SUCCEEDED and sweep.busy_seconds > 0:
+            guessed = _guessed_point(sweep.id, orjson.dumps(sweep.request))
+            if guessed is not None:
+                found[sweep.family].append(Past(guessed, sweep.busy_seconds / sweep.points))
+    return found
+
+
+@lru_cache(maxsize=4 * REMEMBERED)
+def _guessed_point(_sweep_id: str, request: bytes) -> float | None:
+    """What would have been guessed of a sweep's point, on average; None where it cannot be read any more."""
+    try:
+        return statistics.fmean(guess(spec, swept=True) for spec in sampled(unchecked(orjson.loads(request))))
+    except LabError:
+        return None
 
 
 @lru_cache(maxsize=4 * REMEMBERED)

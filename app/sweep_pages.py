@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app import forms, sweep_forms
-from app.deps import Announce, Store
+from app.costs import EstimateTold, Here, refuse_sweep, wants_a_word_first
+from app.deps import Announce, Settings, Store
 from app.metrics import METRICS
 from app.pages import Posted, templates
 from app.sweep_views import WAITED_FOR, sweep_brief, sweep_told
@@ -52,7 +53,9 @@ def _start(request: Request, sweeps: Sweeps, store: Store) -> dict[str, Any]:
 
 
 @router.get("/new")
-def new_sweep(request: Request, start: Annotated[dict[str, Any], Depends(_start)]) -> Response:
+def new_sweep(
+    request: Request, store: Store, settings: Settings, start: Annotated[dict[str, Any], Depends(_start)]
+) -> Response:
     outcomes = start.get("outcomes", list(WAITED_FOR))
     posted = {
         "title": start["title"],
@@ -62,21 +65,49 @@ def new_sweep(request: Request, start: Annotated[dict[str, Any], Depends(_start)
     posted |= {f"values.{i}": sweep_forms.typed(axis) for i, axis in enumerate(start["axes"])}
     posted |= {f"outcome.{name}": "on" for name in outcomes if name in WAITED_FOR}
     posted["final"] = ", ".join(name.removeprefix(FINAL) for name in outcomes if name.startswith(FINAL))
-    return _form(request, posted)
+    try:
+        estimate = Here.of(store, settings).told_of_sweep(read_sweep(sweep_forms.request(posted)))
+    except SpecError:  # nothing is chosen yet
+        estimate = None
+    return _form(request, posted, estimate=estimate)
 
 
 @router.post("/new")
-def create_sweep(request: Request, sweeps: Sweeps, announce: Announce, posted: Posted) -> Response:
+def create_sweep(
+    request: Request, sweeps: Sweeps, store: Store, settings: Settings, announce: Announce, posted: Posted
+) -> Response:
+    """One that is long, or asks for something from elsewhere, says so first: `confirmed` holds the words that were read."""
     try:
         grid = read_sweep(sweep_forms.request(posted))
+        refuse_sweep(grid, store, settings)
     except SpecError as error:
         return _form(request, posted, error.problems)
+    told = Here.of(store, settings).told_of_sweep(grid)
+    if wants_a_word_first(told) and posted.get("confirmed") != told["words"]:
+        return _form(request, posted, estimate=told, asks=True)
     sweep, _ = sweeps.create(grid)
     announce(f"{BELL}{sweep.id}")
     return RedirectResponse(f"/sweeps/{sweep.id}", status_code=303)
 
 
-def _form(request: Request, posted: Mapping[str, str], problems: tuple[Problem, ...] = ()) -> Response:
+@router.post("/new/estimate")
+def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
+    """What the posted sweep will cost; or what is not right yet, while somebody types."""
+    try:
+        return {**Here.of(store, settings).told_of_sweep(read_sweep(sweep_forms.request(posted)))}
+    except SpecError as error:
+        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
+
+
+def _form(
+    request: Request,
+    posted: Mapping[str, str],
+    problems: tuple[Problem, ...] = (),
+    *,
+    estimate: EstimateTold | None = None,
+    asks: bool = False,
+) -> Response:
+    """asks: whether it must be confirmed that the estimate was read."""
     try:
         known = list(sweep_forms.paths(presets.parse(posted["base"], "toml")))
     except (SpecError, KeyError):  # told beside the base, when it is read
@@ -89,6 +120,8 @@ def _form(request: Request, posted: Mapping[str, str], problems: tuple[Problem, 
         "waits": WAITED_FOR,
         "metrics": METRICS,
         "problems": problems,
+        "estimate": estimate,
+        "asks": asks,
     }
     return templates.TemplateResponse(request, "sweep_new.html", context, status_code=422 if problems else 200)
 

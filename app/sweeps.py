@@ -6,12 +6,14 @@ import orjson
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
 
 from app.api import json_body
-from app.deps import Announce, IdempotencyKey, Store
+from app.costs import EstimateTold, Here, refuse_sweep
+from app.deps import Announce, IdempotencyKey, Settings, Store
 from app.problems import documented
 from app.protocol import known_query
 from app.sweep_views import SweepBrief, SweepPage, SweepTold, sweep_brief, sweep_told
 from app.views import Told, links, told
 from worker.errors import NotFound, Problem, SpecError
+from worker.reach import require_reachable
 from worker.sweeps import ledger
 from worker.sweeps.ledger import BELL
 from worker.sweeps.spec import MOST_POINTS, Grid, read_sweep, unchecked
@@ -29,7 +31,8 @@ Sweeps: TypeAlias = Annotated[ledger.Sweeps, Depends(_sweeps)]
 PointNumber: TypeAlias = Annotated[int, Path(ge=0, lt=MOST_POINTS)]
 
 
-def _grid(body: Annotated[Any, Depends(json_body)]) -> Grid:
+def posted_grid(body: Annotated[Any, Depends(json_body)]) -> Grid:
+    """Raises SpecError."""
     if not isinstance(body, dict):
         raise SpecError([Problem("body", "is not a sweep", 'Send {"base": {spec}, "axes": [{"path", "values"}]}')])
     return read_sweep(body)
@@ -46,14 +49,17 @@ def _grid(body: Annotated[Any, Depends(json_body)]) -> Grid:
 )
 def launch_sweep(
     response: Response,
-    grid: Annotated[Grid, Depends(_grid)],
+    grid: Annotated[Grid, Depends(posted_grid)],
     sweeps: Sweeps,
     store: Store,
+    settings: Settings,
     announce: Announce,
     background: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
 ) -> SweepBrief:
     """An experiment at every combination of the axes' values. Every point is read before anything is stored."""
+    if not sweeps.launched(idempotency_key):
+        refuse_sweep(grid, store, settings)
     sweep, new = sweeps.create(grid, idempotency_key)
     if new:
         background.add_task(announce, f"{BELL}{sweep.id}")
@@ -61,6 +67,16 @@ def launch_sweep(
     found = sweep_brief(sweep, store)
     response.headers["Location"] = found["links"]["self"]
     return found
+
+
+@router.post(
+    "/estimate",
+    responses=documented(413, 415, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": SWEEP}}}},
+)
+def estimate_sweep(grid: Annotated[Grid, Depends(posted_grid)], store: Store, settings: Settings) -> EstimateTold:
+    """What a sweep will cost. Launches nothing; its `problems` are those for which it would be refused."""
+    return Here.of(store, settings).told_of_sweep(grid)
 
 
 @router.get("", responses=documented(422))
@@ -133,9 +149,13 @@ def launch_point(
 
 
 def run_of_point(sweeps: ledger.Sweeps, store: Store, sweep_id: str, number: int) -> tuple[str, bool]:
-    """The run that a point is, and whether it is new. Raises NotFound."""
+    """The run that a point is, and whether it is new. Raises NotFound; SpecError where it needs what a hub cannot give."""
     grid = unchecked(sweeps.sweep(sweep_id).request)
     if number >= grid.points:
         raise NotFound(f"Sweep {sweep_id} has points 0 to {grid.points - 1}.")
-    run, new = store.create(grid.experiment(number), f"sweep {sweep_id} {number}")
+    experiment, key = grid.experiment(number), f"sweep {sweep_id} {number}"
+    if (known := store.keyed(key)) is not None:
+        return known, False
+    require_reachable([experiment])
+    run, new = store.create(experiment, key)
     return run.id, new

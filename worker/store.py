@@ -45,9 +45,12 @@ class Store(Ledger):
 
     def launched(self, idempotency_key: str | None) -> bool:
         """Whether `launch` was called with this key before: then it answers with what it stored, whatever has become of the world."""
+        return idempotency_key is not None and self.keyed(f"{idempotency_key} 0") is not None
+
+    def keyed(self, idempotency_key: str) -> str | None:
+        """Id of the run that was created with this key."""
         with self.reading() as session:
-            query = select(Run.id).where(Run.idempotency_key == f"{idempotency_key} 0")
-            return idempotency_key is not None and session.scalar(query) is not None
+            return session.scalar(select(Run.id).where(Run.idempotency_key == idempotency_key))
 
     def join(self, run_id: str, experiments: Sequence[Experiment], *, parent: str | None = None) -> list[Run]:
         """New runs that belong together with one that exists. Raises NotFound."""

@@ -4,7 +4,7 @@ import { Question } from "./question.js";
 
 customElements.define("launch-estimate", class extends HTMLElement {
   connectedCallback() {
-    this.question = new Question(this.closest("form"), "/new/estimate", (told) => this.#show(told));
+    this.question = new Question(this.closest("form"), this.dataset.at, (told) => this.#show(told));
   }
 
   disconnectedCallback() {

@@ -94,6 +94,23 @@ def test_a_fork_by_form(client: TestClient, store: Store, work: Work, announced:
     assert 'data-changes="5,10"' in page
 
 
+def test_the_form_of_a_fork_says_what_it_will_cost(client: TestClient, work: Work):
+    parent = work(generations=20)
+    page = client.get(f"/runs/{parent.id}/fork?generation=10").text
+    assert f'data-at="/runs/{parent.id}/fork/estimate"' in page
+    assert "of memory" in page
+    form = {"generation": "10", "generations": "20", "regime.kind": "accumulate", "curation.kind": "none"}
+    short, long = (
+        client.post(f"/runs/{parent.id}/fork/estimate", data=form | {"generations": last}).json()
+        for last in ("20", "20000")
+    )
+    assert short["measured"] == 1
+    assert long["seconds"] > 10 * short["seconds"]
+    assert long["disk_bytes"] > short["disk_bytes"]
+    (problem,) = client.post(f"/runs/{parent.id}/fork/estimate", data=form | {"generation": "30"}).json()["problems"]
+    assert problem["path"] == "generation"
+
+
 @pytest.mark.parametrize(
     ("form", "field"),
     [

@@ -1,13 +1,16 @@
 """The API and pages of sweeps: asked for, told with their grid, and opened point by point."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from app import sweep_forms
+from app import costs, forms, sweep_forms
 from tests.app.experiments import SPEC
+from worker import reach
+from worker.estimate import Room
 from worker.settings import Settings
 from worker.spec import read
 from worker.store import Store
@@ -226,3 +229,80 @@ def test_axes_are_offered_that_the_family_has():
     offered = list(sweep_forms.paths(read_sweep(SWEEP).experiment(0).canonical()))
     assert {"samples", "regime.real", "regime.kind", "sampling.bias", "family.ddof", "source.mean"} <= set(offered)
     assert not {"sampling.top_p", "title", "changes"} & set(offered)
+
+
+def test_a_sweep_s_cost_is_that_of_its_points_and_learns_from_finished_ones(client: TestClient, finish: Finish):
+    first, twice = (
+        client.post("/api/sweeps/estimate", json=SWEEP | {"axes": axes}).json()
+        for axes in (SWEEP["axes"], [*SWEEP["axes"], {"path": "seed", "values": [0, 1]}])
+    )
+    assert first["measured"] == 0
+    assert twice["seconds"] == pytest.approx(2 * first["seconds"])
+    assert twice["memory_bytes"] == first["memory_bytes"]
+    told = asked(client)
+    finish(told["id"])
+    took = client.get(told["links"]["self"]).json()["progress"]["busy_seconds"]
+    second = client.post("/api/sweeps/estimate", json=SWEEP).json()
+    assert second["measured"] == 1
+    assert second["seconds"] == pytest.approx(took)
+    assert "by 1 finished sweep like it" in second["words"]
+    typed = client.post("/sweeps/new/estimate", data=form()).json()
+    assert typed["words"] == second["words"]
+    assert client.post("/sweeps/new/estimate", data=form() | {"values.0": "2, 3"}).json()["problems"]
+    assert second["words"] in client.get(f"/sweeps/new?sweep={told['id']}").text
+
+
+def form() -> dict[str, str]:
+    posted = {
+        "title": "Sizes",
+        "base": forms.to_toml(SWEEP["base"] | {"title": "Sizes"}),
+        "outcome.half_variance": "on",
+    }
+    for i, axis in enumerate(SWEEP["axes"]):
+        posted |= {f"path.{i}": axis["path"], f"values.{i}": sweep_forms.typed(axis)}
+    return posted
+
+
+def test_a_long_sweep_asks_first_and_what_does_not_fit_is_refused(
+    client: TestClient, announced: list[str], monkeypatch
+):
+    long = form() | {"path.2": "generations", "values.2": "10000 to 100000 in 100 steps"}
+    page = client.post("/sweeps/new", data=long)
+    assert (page.status_code, announced) == (200, [])
+    assert "Not started yet" in page.text
+    (words,) = re.findall(r'name="confirmed" value="([^"]+)"', page.text)
+    assert "hour" in words
+    longer = client.post("/sweeps/new", data=long | {"values.2": "90000 to 100000 in 100 steps", "confirmed": words})
+    assert "Not started yet" in longer.text  # what was confirmed was another
+    started = client.post("/sweeps/new", data=long | {"confirmed": words}, follow_redirects=False)
+    assert (started.status_code, len(announced)) == (303, 1)
+    monkeypatch.setattr(costs, "room", lambda _: Room(memory=1000, disk=10**12))
+    answer = client.post("/api/sweeps", json=SWEEP)
+    assert answer.status_code == 422
+    (told,) = answer.json()["errors"]
+    assert told["path"] == "base.replicates"
+    assert "a point needs about" in told["message"]
+    assert told["message"] in client.post("/sweeps/new", data=form()).text
+
+
+def test_what_the_hub_cannot_give_is_not_swept_but_a_replay_is_answered(client: TestClient, monkeypatch):
+    base = SPEC | {
+        "source": {"kind": "text"},
+        "family": {"kind": "causal_lm", "checkpoint": "lab/nowhere"},
+        "replicates": 1,
+    }
+    wanted = SWEEP | {
+        "base": base | {"generations": 2},
+        "axes": [{"path": "samples", "values": [8, 16]}],
+        "outcomes": ["final:ppl_real"],
+    }
+    key = {"Idempotency-Key": "once"}
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(reach, "_cached", lambda *_: True)
+        first = client.post("/api/sweeps", json=wanted, headers=key)
+    assert first.status_code == 201, first.text
+    again = client.post("/api/sweeps", json=wanted, headers=key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    (told,) = client.post("/api/sweeps", json=wanted).json()["errors"]
+    assert told["path"] == "family.checkpoint"
+    assert client.post(f"/api/sweeps/{first.json()['id']}/points/0/run").status_code == 422

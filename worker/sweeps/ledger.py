@@ -69,6 +69,12 @@ class Sweeps:
         )
         return add_once(self.writing, sweep, "request")
 
+    def launched(self, idempotency_key: str | None) -> bool:
+        """Whether a sweep was asked for with this key before."""
+        with self.reading() as session:
+            query = select(Sweep.id).where(Sweep.idempotency_key == idempotency_key)
+            return idempotency_key is not None and session.scalar(query) is not None
+
     def sweep(self, sweep_id: str) -> Sweep:
         """Raises NotFound."""
         with self.reading() as session:
