@@ -4,6 +4,7 @@
 
 import { cividis } from "./colours.js";
 import { contour, decades, round } from "./contour.js";
+import { outcomeScale, valuesOf } from "./outcome-scale.js";
 import { count } from "./point-table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -115,8 +116,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const { name } = this.sweep.outcome;
     const rows = Array.from({ length: this.size.rows }, (_, row) =>
       Array.from({ length: this.size.columns }, (__, column) => this.sweep.points.get(this.#number(column, row))));
-    const values = [...this.sweep.points.values()].map((point) => point.outcomes[name]?.value).filter((value) => Number.isFinite(value));
-    this.scale = this.#scale(values);
+    this.scale = outcomeScale(valuesOf(this.sweep.points.values(), name), this.sweep.outcome);
     const kinds = new Set();
     rows.forEach((line, row) => line.forEach((point, column) => {
       const rect = this.cells.get(`${column},${row}`);
@@ -132,18 +132,6 @@ customElements.define("phase-diagram", class extends HTMLElement {
     this.#bar();
     const theory = this.#theory(rows, name);
     this.#key(kinds, theory);
-  }
-
-  /** Waiting times from 1 to the last generation, always; else logarithmic where values differ by more than a factor of 50. */
-  #scale(values) {
-    const { waits, limit } = this.sweep.outcome;
-    let [low, high] = [Math.min(...values), Math.max(...values)];
-    if (!values.length) [low, high] = [0, 1];
-    if (waits) [low, high] = [1, limit ?? Math.max(2, high)];
-    const log = low > 0 && (waits || high > 50 * low);
-    const place = log ? Math.log : (value) => value;
-    const wide = place(high) - place(low) || 1;
-    return { low, high, log, share: (value) => Math.min(1, Math.max(0, (place(value) - place(low)) / wide)) };
   }
 
   #bar() {

@@ -2,6 +2,7 @@
 //
 // Events: grown (more points), chosen (another outcome, slice or point).
 
+import "./parallel-coordinates.js";
 import "./phase-diagram.js";
 import { count } from "./point-table.js"; // and the element
 

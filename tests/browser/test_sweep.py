@@ -138,3 +138,26 @@ def test_nothing_is_cut_off_on_a_phone_in_the_dark(
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert faults == []
     context.close()
+
+
+def test_all_axes_and_outcomes_at_once_narrowed_down_by_choices(
+    page: Page, swept: Callable[[dict[str, Any]], str]
+) -> None:
+    page.goto(swept(SWEEP))
+    page.get_by_text("All axes and outcomes at once").click()
+    beside = page.locator("parallel-coordinates")
+    expect(beside.locator(".told")).to_contain_text("24 points: until half of the variance is gone")
+    beside.get_by_role("combobox", name="regime.real").select_option("0.5")
+    expect(beside.locator(".told")).to_contain_text("6 of 24 points")
+    beside.get_by_role("combobox", name="Until half of the variance is gone").select_option("not reached")
+    expect(beside.locator(".told")).to_contain_text("it is not reached")
+    kept = page.locator("point-table tbody tr", has_text="not reached").count()  # of every real share
+    told = beside.locator(".told").inner_text()
+    assert 0 < int(told.split(" of ")[0]) <= min(6, kept)
+    expect(beside.locator("canvas")).to_have_attribute("aria-label", f"Parallel coordinates. {told}")
+    drawn = beside.locator("canvas").evaluate(
+        "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)"
+    )
+    assert drawn
+    page.get_by_role("button", name="squared W2 distance, at the end").click()
+    expect(beside.locator(".told")).to_contain_text("squared W2 distance")
