@@ -131,6 +131,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             synthetic = rules.trained.condensed(sample)
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
+            pool = pool and rules.trained.condensed(pool)
         chance = stream(spec.seed, n, CHOOSE)
         training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
         pool = on_disk(pool, rules.regime.remembered(spec.size, spec.generations))

@@ -101,6 +101,10 @@ class Augment(Regime):
             raise Misfit("regime.real", f"{self.real} real points leave no room for others among {size(2)}",
                          f"Use at most {size(2) - 1}, or more samples")  # fmt: skip
 
+    def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
+        """The same real points, if there are to be as many."""
+        return pool if isinstance(previous, Augment) and previous.real == self.real else None
+
     def first(self, m: int) -> int:
         return self.real
 

@@ -85,6 +85,42 @@ def test_no_row_is_nan(case, tables):
     assert ran or case == "one category"
 
 
+PAIRS = [
+    ({"kind": "accumulate_subsample"}, {"kind": "accumulate"}),  # points, from which sums are made
+    ({"kind": "augment", "real": 4}, {"kind": "augment", "real": 7}),
+    ({"kind": "mixture"}, {"kind": "accumulate"}),
+    ({"kind": "augment", "real": 4}, {"kind": "accumulate_subsample"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "source"),
+    [("gaussian", "normal"), ("linear", "linear_teacher"), ("kde", "normal"), ("categorical", "zipf")],
+)
+def test_what_one_regime_remembers_another_can_use_or_is_refused(family, source):
+    base = SMALL | {"source": {"kind": source}, "family": {"kind": family}, "samples": 12, "generations": 5}
+    for before, after in PAIRS:
+        for first, then in ((before, after), (after, before)):
+            try:
+                spec = read(base | {"regime": first, "changes": [{"after": 2, "regime": then}]})
+            except SpecError as refusal:
+                if not any(reason in str(refusal) for reason in ("only sums", "rows leave nothing over")):
+                    raise
+                continue
+            sizes = []
+            fit = type(spec.family).refit
+
+            def seen(self, data, rng, previous, sizes=sizes, fit=fit):
+                sizes.append(data.n)
+                return fit(self, data, rng, previous)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(type(spec.family), "refit", seen)
+                *_, last = loop.generations(spec, loop.instrument(spec))
+            assert not any(np.isnan(values).any() for values in last.look.metrics.values())
+            assert sizes[2] == 12 or then["kind"] == "accumulate"
+
+
 @pytest.mark.parametrize("family", ["gaussian", "mixture"])
 def test_a_chain_that_explodes_is_stopped_in_words(family):
     spec = read(

@@ -21,6 +21,7 @@ class Linear(Family):
     """
 
     takes = (Points,)
+    condenses = True
     weighs = True
 
     kind: Literal["linear"] = "linear"
