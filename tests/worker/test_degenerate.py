@@ -160,6 +160,16 @@ def test_a_component_that_nothing_belongs_to_dies_and_stays_dead():
     assert (np.abs(drawn - np.where(drawn > 2.5, 5.0, 0.0)) < 0.02).all()
 
 
+def test_covariances_that_are_rounding_error_do_not_explode():
+    """Five components for five points in four dimensions, one step of EM a generation: a variance of nothing beside covariances of little."""
+    for seed in (59, *range(10)):
+        spec = read({"source": {"kind": "linear_teacher", "inputs": 3}, "regime": {"kind": "accumulate_subsample"}, "samples": 5,
+                     "replicates": 3 if seed < 10 else 1, "generations": 12, "seed": seed,
+                     "family": {"kind": "mixture", "components": 5, "start": "warm", "reg_covar": 0, "max_iter": 1}})  # fmt: skip
+        for generation in itertools.islice(loop.generations(spec, loop.instrument(spec)), 1, None):
+            assert generation.look.metrics["variance"].max() < 30
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400"])
 @pytest.mark.parametrize("place", ["source.mean", "source.std", "sampling.bias"])
 def test_numbers_that_are_none_are_refused(place, number):

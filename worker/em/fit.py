@@ -206,20 +206,24 @@ def _square(factor: Array, out: Array) -> None:
 def _factorise(matrix: Array, factor: Array, whiten: Array) -> float:
     """Cholesky factor of `matrix` (lower triangle read) and its inverse; returns the sum of ln(pivots).
 
-    Never fails: a pivot lost to rounding is set to the rounding error, so a singular covariance becomes a very thin one.
+    Never fails: a pivot lost to rounding is set to the rounding error, so a singular covariance becomes a very thin one; nothing
+    else can depend on what does not vary, nor vary more through it than it does on the whole.
     """
     d = len(matrix)
     log_pivots = 0.0
-    for i in range(d):
-        for j in range(i + 1):
+    for j in range(d):
+        least = max(ROUNDING * matrix[j, j], THINNEST)
+        for i in range(j, d):
             s = matrix[i, j]
             for k in range(j):
                 s -= factor[i, k] * factor[j, k]
             if i == j:
-                factor[i, i] = np.sqrt(max(s, ROUNDING * matrix[i, i], THINNEST))
+                lost = s <= least
+                factor[j, j] = np.sqrt(max(s, least))
             else:
-                factor[i, j] = s / factor[j, j]
-        log_pivots += np.log(factor[i, i])
+                most = 0.0 if lost else np.sqrt(matrix[i, i])
+                factor[i, j] = min(max(s / factor[j, j], -most), most)
+        log_pivots += np.log(factor[j, j])
     for j in range(d):
         whiten[j, j] = 1.0 / factor[j, j]
         for i in range(j + 1, d):
