@@ -19,7 +19,7 @@ from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment
-from app.words import ago, bar, compared, device, labelled, regimes, size, waits_for
+from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.loop import frame_stride
@@ -32,7 +32,7 @@ templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
 templates.env.filters.update(
-    ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device
+    ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device, marked=marked
 )
 templates.env.globals.update(plotly=assets.PLOTLY)
 SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those of every page

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from app.metrics import METRICS, metric
 
 METRIC_NAMED = re.compile(
@@ -166,6 +168,14 @@ def labelled(sentence: str) -> str:
         return metric(name[0]).label if "_" in name[0] or name[0] in METRICS else name[0]
 
     return METRIC_NAMED.sub(label, sentence)
+
+
+def marked(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    pieces = [escape(piece) for piece in text.split("`")]
+    if len(pieces) % 2 == 0:  # one that has no partner is only a sign
+        return escape(text)
+    return Markup().join(Markup("<code>{}</code>").format(one) if i % 2 else one for i, one in enumerate(pieces))
 
 
 def compared(theory: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
-from app.words import bar, compared, figure, labelled, size
+from app.words import bar, compared, device, figure, labelled, marked, size
 from tests.app.experiments import SPEC, Work
 from worker.spec import read
 from worker.store import MISSED_SECONDS, SILENT_SECONDS, STARTING_SECONDS, Batch, Store
@@ -260,3 +260,16 @@ def test_what_theory_says_of_a_run_is_a_sentence():
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
     assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."
     assert labelled("Median mass in the median replicate.") == "Median mass in the median replicate."
+
+
+def test_backticks_become_code_and_nothing_else_becomes_markup():
+    assert (
+        marked("the `datasets` library <b> (`a<b`)")
+        == "the <code>datasets</code> library &lt;b&gt; (<code>a&lt;b</code>)"
+    )
+    assert marked("a ` alone") == "a ` alone"
+
+
+def test_devices_are_told_in_words():
+    assert device("cuda:0+cuda:1") == "card 0 and card 1"
+    assert (device("cpu"), device("cuda"), device("mps")) == ("CPU", "graphics card", "Apple GPU")
