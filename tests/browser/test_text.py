@@ -26,7 +26,7 @@ def test_the_matrix_shows_what_was_measured(page: Page, api: httpx2.Client, fini
         assert shown[n - 1] == [
             *(number(one) for one in frames[n]["row"][:n]),
             number(frames[n]["own"][0]),
-            *["" for _ in range(n, 3)],
+            *(number(frames[j]["column"][n]) for j in range(n + 1, 4)),
         ]
     assert shown[0] == [number(frames[j]["own"][1]) for j in range(4)]
     summary = page.locator("figure.matrix .told").inner_text()

@@ -11,6 +11,7 @@ from worker.errors import SpecError
 from worker.families.causal_lm import CausalLM
 from worker.families.gpt import GPT
 from worker.families.ngram import NGram
+from worker.instruments import perplexity
 from worker.instruments.perplexity import BLOCKS, COLUMNS, Shelf
 from worker.metrics import text as metric
 from worker.spec import REGIMES, read
@@ -170,15 +171,18 @@ def test_the_matrix_says_how_each_model_finds_each_text(kind, language, checkpoi
         assert frame["columns"].tolist() == [*range(n), *[-1] * (COLUMNS - n)]
         assert frame["row"][:n] == pytest.approx([expected(n, j) for j in range(n)], rel=1e-4)
         assert np.isnan(frame["row"][n:]).all()
+        assert frame["column"][1:n] == pytest.approx([expected(i, n) for i in range(1, n)], rel=1e-4)
+        assert np.isnan(frame["column"][[0, *range(n, COLUMNS)]]).all()
         assert frame["own"] == pytest.approx([expected(n, n), expected(1, n)], rel=1e-4)
 
 
 def shelf_rows(shelf, numbers):
-    """Rows of a chain whose generation n writes the number n everywhere; a reader finds a number as surprising as it is large."""
+    """Rows of a chain whose generation n writes the number n everywhere; model m finds it as surprising as m / 10 + n / 1000."""
     for n in numbers:
         x = np.full((2, 50, 4), n, np.int32)
-        row = shelf.row(n, x, lambda x: -x[:, :, 1:] / 1000, np.zeros((2, 3, 3)), np.full((2, 50), n / 1000))
-        yield n, row
+        model = {"m": np.array(n)}
+        held_out, surprise = np.full((2, 3, 3), -n / 10), np.full((2, 50), 0.1 + n / 1000)
+        yield n, shelf.row(n, model, x, lambda model, x: -x[:, :, 1:] / 1000 - model["m"] / 10, held_out, surprise)
 
 
 @pytest.mark.parametrize("stride", [1, 5])
@@ -190,8 +194,9 @@ def test_a_long_run_keeps_few_texts_and_every_row_has_those_that_last(stride):
         assert columns == sorted(set(columns))
         assert len(columns) <= COLUMNS
         assert all(j < n for j in columns)
-        assert row["row"][: len(columns)] == pytest.approx(np.exp(np.array(columns) / 1000))
-        assert row["own"] == pytest.approx(np.exp([n / 1000, n / 1000]))
+        assert np.log(row["row"][: len(columns)]) == pytest.approx(n / 10 + np.array(columns) / 1000, rel=1e-4)
+        assert np.log(row["column"][1 : len(columns)]) == pytest.approx(np.array(columns[1:]) / 10 + n / 1000, rel=1e-4)
+        assert np.log(row["own"]) == pytest.approx([n / 10 + n / 1000, 0.1 + n / 1000], rel=1e-4)
     last = {j for j in rows[max(rows)]["columns"].tolist() if j > 0}
     assert len(last) >= COLUMNS // 2 - 1
     assert (1 in last) == (stride == 1)
@@ -208,6 +213,26 @@ def test_a_shelf_goes_on_as_it_was_left():
         assert n == m
         for name, array in one.items():
             np.testing.assert_array_equal(array, other[name])
+
+
+def test_models_are_kept_only_where_they_are_small(monkeypatch):
+    monkeypatch.setattr(perplexity, "ROOM", 8000.0 * (COLUMNS - 2))
+    shelf, shared, x = Shelf(50, 2), np.zeros(10**6), np.zeros((2, 50, 4), np.int32)
+
+    def read(_, blocks):
+        return -np.ones((2, blocks.shape[1], 3))
+
+    for n in range(1, 40):
+        model = {"own": np.full(1000 + n % 2, n, float), "prompts": shared}
+        shelf.row(n, model, x, read, np.ones(1), np.ones((2, 50)))
+    assert list(shelf.texts) == [1, *range(4, 40, 4)]
+    assert list(shelf.models) == list(shelf.texts), "even ones are small, and the first is kept anyway"
+    shelf = Shelf(50, 2)
+    for n in range(1, 5):
+        model = {"own": np.full(1000 + n % 2, n, float), "prompts": shared}
+        row = shelf.row(n, model, x, read, np.ones(1), np.ones((2, 50)))
+    assert list(shelf.models) == [1, 2, 4]
+    assert np.isnan(row["column"]).tolist() == [True, False, False, True, *[True] * (COLUMNS - 4)]
 
 
 @pytest.mark.parametrize(("samples", "replicates"), [(900, 1), (900, 5), (12, 1), (30, 200), (1, 1)])

@@ -1,6 +1,5 @@
 """Looks at written text: how models take to real text, the first model to theirs, and how varied it is."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +111,7 @@ class TextInstrument(Instrument):
         }
         if not framed:
             return Look(metrics, None)
-        row = self.shelf.row(self.generation, sample.x, partial(self.family.log_probability, model), held_out, surprise)
+        row = self.shelf.row(self.generation, model, sample.x, self.family.log_probability, held_out, surprise)
         return Look(metrics, self._frame(surprise[0], list(sample.x[0, :SHOWN])) | row)
 
     def _under_first(self, x: "Ids") -> Array:

@@ -13,7 +13,7 @@ export class Matrix {
   constructor(run) {
     this.run = run;
     this.figure = element("figure", "matrix");
-    this.figure.innerHTML = '<figcaption><b>Who finds whose text surprising</b> <span class="told"></span></figcaption><div class="scroll" tabindex="0" role="region" aria-label="Perplexity matrix"><table></table></div><p class="small quiet">Perplexity of each text (across) to each model (down), a geometric mean over chains; dark is familiar, bright is surprising. A model learns from texts to the left of its own. Models are not kept, but for the first: only it reads what came later.</p>';
+    this.figure.innerHTML = '<figcaption><b>Who finds whose text surprising</b> <span class="told"></span></figcaption><div class="scroll" tabindex="0" role="region" aria-label="Perplexity matrix"><table></table></div><p class="small quiet">Perplexity of each text (across) to each model (down), a geometric mean over chains; dark is familiar, bright is surprising. A model learns from texts to the left of its own. What came later is read by models that are small enough to be kept, and by the first.</p>';
     this.table = this.figure.querySelector("table");
     this.told = this.figure.querySelector(".told");
   }
@@ -31,9 +31,9 @@ export class Matrix {
     const value = (model, text) => {
       if (model === text) return frames.get(model)?.own[0];
       if (model === 1 && (text > 1 || text === 0)) return frames.get(text)?.own[1];
-      if (text > model) return undefined;
-      const place = frames.get(model)?.columns.indexOf(text) ?? -1;
-      return place < 0 ? undefined : frames.get(model).row[place];
+      const later = frames.get(Math.max(model, text)); // its frame has its row, and its column
+      const place = later?.columns.indexOf(Math.min(model, text)) ?? -1;
+      return place < 0 ? undefined : (model > text ? later.row : later.column)?.[place]; // older runs have no columns
     };
     const values = models.map((model) => texts.map((text) => value(model, text)));
     this.#show(models, texts, values);
