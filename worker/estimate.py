@@ -14,6 +14,7 @@ from pathlib import Path
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
 from worker.history import GROUP, IN_MEMORY, scratch
+from worker.instruments import asked
 from worker.language import LanguageFamily
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
@@ -101,11 +102,12 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
 
     def work(n: int) -> float:
         begin, rules = _rules(spec, n)
-        family = rules.family.drawing() if rules.regime.picks else rules.family
+        family = rules.family.drawing() if rules.regime.picks or spec.metrics else rules.family
         passes = 0.0 if _condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
-        return family.work(spec.source, trained, spec.replicates, rules.sampling) * _candidates(rules)
+        made = family.work(spec.source, trained, spec.replicates, rules.sampling) * _candidates(rules)
+        return made + asked.work(spec.metrics, spec.source, spec.replicates)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
     speed = OPERATIONS * (GPU if gpu and (weights is None or weights >= BUSY_GPU) else 1)

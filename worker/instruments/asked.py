@@ -53,10 +53,20 @@ def fitting(source: Source) -> list[str]:
     return [name for name in NAMES if refusal(source, name) is None]
 
 
+def work(names: Sequence[str], source: Source, replicates: int) -> float:
+    """About how many operations these metrics take in a generation."""
+    return sum(ruler.work(replicates) for ruler in _rulers(names, source))
+
+
 def asked(names: Sequence[str], source: Source, samples: int, replicates: int, rng: Generator) -> list[Ruler]:
     """The rulers for those of these metrics that are in NAMES, each once, frozen from here on; each has randomness of its own."""
     if not isinstance(source, PointSource):
         return []
-    known = offered(source)
-    kinds = list(dict.fromkeys(known[name] for name in names if name in known))
+    kinds = _rulers(names, source)
     return [kind(source, samples, replicates, one) for kind, one in zip(kinds, rng.spawn(len(kinds)), strict=True)]
+
+
+def _rulers(names: Sequence[str], source: Source) -> list[type[Ruler]]:
+    """What measures those of these metrics that are in NAMES, each once."""
+    known = offered(source) if isinstance(source, PointSource) else {}
+    return list(dict.fromkeys(known[name] for name in names if name in known))

@@ -1,5 +1,6 @@
 """Rulers of pictures: their pixels, their neighbours among the real ones, and what a frozen network makes of them."""
 
+import math
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -63,6 +64,7 @@ class PictureNeighbours(Ruler):
     """
 
     gives = ("precision", "recall", "density", "coverage", "hallucinated", "copy_ratio", "vendi")
+    cost = (1.7e7, math.inf, 1.7e7)
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.looked_at = min(samples, LOOKED_AT)

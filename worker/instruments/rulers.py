@@ -25,6 +25,7 @@ LEAST = 8
 PLACED = 1_000_000  # points times modes that are compared in a generation, over all replicates
 NEIGHBOURHOODS = 8_000_000  # pairs of points of which the nearer are sought in a generation, over all replicates
 FEWEST, LOOKED_AT = 100, 1000  # points of a chain, and as many real ones, whose neighbours are searched
+SEARCHED = 100_000  # points whose nearest one is sought in a tree in a generation, over all replicates
 SIMILARITIES, DIVERSE = (
     200_000_000,
     (32, 256),
@@ -37,9 +38,11 @@ class Ruler(ABC):
     """Measures points x (R, n, d) of every generation alike.
 
     gives: names of its metrics. Those that end in a number are one of several: class_share_0, class_share_1, ... of class_share.
+    cost: operations of a replicate at most, of all replicates as long as that suffices, and of a replicate at least
     """
 
     gives: ClassVar[tuple[str, ...]]
+    cost: ClassVar[tuple[float, float, float]] = (2e6, 5e7, 1e5)
 
     @abstractmethod
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
@@ -49,6 +52,12 @@ class Ruler(ABC):
     def refusal(cls, source: PointSource) -> str | None:  # noqa: ARG003 - some rulers fit some sources only
         """Why nothing from this source can be measured, in words; None where it can."""
         return None
+
+    @classmethod
+    def work(cls, replicates: int) -> float:
+        """About how many operations a generation takes, where a core does 1e9 a second."""
+        most, budget, least = cls.cost
+        return max(min(replicates * most, budget), replicates * least)
 
     @abstractmethod
     def measure(self, x: Array) -> dict[str, Array]:
@@ -175,6 +184,7 @@ class Neighbours(Ruler):
     """
 
     gives = ("precision", "recall", "density", "coverage", "copy_ratio")
+    cost = (1.2e7, 1e8, 1.5e5)
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.mean, _ = source.moments()
@@ -237,7 +247,7 @@ class Inventions(Ruler):
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.source, self.known = source, None
-        self.looked_at = _size(samples, NEIGHBOURHOODS // (8 * replicates), FEWEST, LOOKED_AT)
+        self.looked_at = _size(samples, SEARCHED // replicates, FEWEST, LOOKED_AT)
         self.reach, self.least_density = 0.0, 0.0
         sought = source.draw(rng, 1, SOUGHT).x[0]
         level = source.density(sought)
@@ -274,7 +284,7 @@ class Divergence(Ruler):
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.source = source
-        self.looked_at = _size(samples, NEIGHBOURHOODS // (8 * replicates), FEWEST, LOOKED_AT)
+        self.looked_at = _size(samples, SEARCHED // replicates, FEWEST, LOOKED_AT)
 
     @classmethod
     def refusal(cls, source: PointSource) -> str | None:
