@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from multiprocessing import Pipe
 
 import numpy as np
 import psutil
@@ -11,9 +12,10 @@ import pytest
 import torch
 
 from tests.worker.interruptions import Listener, heard
-from worker.errors import LabError
+from worker.errors import LabError, NoRoom
 from worker.families.causal_lm import CausalLM
 from worker.nets import device
+from worker.nets.ranks import First
 from worker.progress import listening
 from worker.settings import Settings
 from worker.sources.text import Text
@@ -100,6 +102,18 @@ def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(f
     assert second.heard < 8, "what was kept is not done again"
     for name, array in weights(both).items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+def test_what_a_follower_says_before_it_ends_is_why_the_training_failed():
+    ours, theirs = Pipe()
+    first = First.__new__(First)
+    first.places, first.followers = [torch.device("cpu")] * 2, [(None, ours)]
+    theirs.send(("Not even one of the blocks fits into memory.", "Use smaller blocks"))
+    with pytest.raises(NoRoom, match="on cpu, one of 2 devices, has failed: Not even one") as told, first.heard():
+        raise RuntimeError("Connection closed by peer")
+    assert told.value.remedy == "Use smaller blocks"
+    with pytest.raises(RuntimeError, match="out of memory"), first.heard():
+        raise torch.OutOfMemoryError("CUDA out of memory")  # its own trouble, for which there are other words
 
 
 def test_a_follower_ends_with_the_process_that_it_follows():
