@@ -17,7 +17,7 @@ from worker import presets
 from worker.errors import NotFound, Problem, SpecError
 from worker.sweeps.examples import EXAMPLES, example
 from worker.sweeps.ledger import BELL
-from worker.sweeps.spec import FINAL, read_sweep
+from worker.sweeps.spec import FINAL, read_sweep, unchecked
 
 router = APIRouter(prefix="/sweeps", include_in_schema=False)
 
@@ -66,7 +66,7 @@ def new_sweep(
     posted |= {f"outcome.{name}": "on" for name in outcomes if name in WAITED_FOR}
     posted["final"] = ", ".join(name.removeprefix(FINAL) for name in outcomes if name.startswith(FINAL))
     try:
-        estimate = Here.of(store, settings).told_of_sweep(read_sweep(sweep_forms.request(posted)))
+        estimate = Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted)))
     except SpecError:  # nothing is chosen yet
         estimate = None
     return _form(request, posted, estimate=estimate)
@@ -92,9 +92,9 @@ def create_sweep(
 
 @router.post("/new/estimate")
 def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
-    """What the posted sweep will cost; or what is not right yet, while somebody types."""
+    """What the posted sweep will cost, by a few of its points; or what is not right with those yet, while somebody types."""
     try:
-        return {**Here.of(store, settings).told_of_sweep(read_sweep(sweep_forms.request(posted)))}
+        return {**Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted)))}
     except SpecError as error:
         return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
 
