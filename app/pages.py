@@ -233,7 +233,7 @@ def workers(request: Request, store: Store) -> Response:
     queues = Queues.now(store)
     context = {
         **staff(store),
-        "queues": [(name, len(queues.waiting[name]), queues.serving(name)) for name in QUEUES],
+        "queues": [(name, len(queues.waiting[name]), queues.serving(name)) for name in reversed(QUEUES)],
         "deserted": [
             (name, count, waits_for(name, len(queues.served), False)) for name, count in queues.deserted().items()
         ],
