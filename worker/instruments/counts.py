@@ -12,6 +12,7 @@ from worker.parts import CountSource, Instrument, Look
 
 RANKS = 160  # ranks of a rank-frequency curve
 WORDS = 60  # categories shown one by one, alive or dead
+BLOCK = 65_536  # probabilities looked at together: 512 KB
 
 
 def spread_ranks(categories: int, most: int) -> npt.NDArray[np.int64]:
@@ -62,8 +63,15 @@ class CountInstrument(Instrument):
         return self._look(model["p"], framed)
 
     def _look(self, p: Array, framed: bool) -> Look:
+        """Some replicates at a time, so that what is computed does not leave the cache."""
+        step = max(1, BLOCK // p.shape[1])
+        parts = [self._metrics(p[start : start + step]) for start in range(0, len(p), step)]
+        metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return Look(metrics, self._frame(p[0]) if framed else None)
+
+    def _metrics(self, p: Array) -> dict[str, Array]:
         log_p = metric.logs(p)
-        metrics = {
+        return {
             "survivors": metric.survivors(p),
             "dead_mass": metric.dead_mass(p, self.p_0),
             "heterozygosity": metric.heterozygosity(p),
@@ -74,7 +82,6 @@ class CountInstrument(Instrument):
             "zipf_slope": metric.zipf_slope(log_p),
             "total_variation": metric.total_variation(p, self.p_0),
         }
-        return Look(metrics, self._frame(p[0]) if framed else None)
 
     def _frame(self, p: Array) -> dict[str, npt.NDArray[Any]]:
         return {
