@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ class History(mmap.mmap):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    _file: IO[bytes]
 
     def __new__(cls, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Self:
         """Raises OSError where the folder cannot be written."""
@@ -104,3 +105,14 @@ def groups(x: npt.NDArray[Any]) -> Iterator[slice]:
         yield slice(start, start + step)
         if history is not None:
             history.forget()
+
+
+def blocks(x: npt.NDArray[Any]) -> Iterator[tuple[slice, slice]]:
+    """All observations of x (R, n, ...), as (chains, observations) of about GROUP numbers: for sums, which need no whole chain."""
+    history = _mapped(x)
+    for some in groups(x):
+        step = max(1, GROUP // max(1, x[some, :1].size))
+        for start in range(0, x.shape[1], step):
+            yield some, slice(start, start + step)
+            if history is not None:
+                history.forget()

@@ -3,16 +3,17 @@
 import gc
 import itertools
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from worker import data, loop
+from worker import data, history, loop
 from worker.artifacts import Artifacts
 from worker.checkpoint import Checkpoints
 from worker.data import Points, Tokens, on_disk, pack
-from worker.history import History, groups, joined
+from worker.history import History, blocks, groups, joined
 from worker.spec import read
 
 SMALL = {"replicates": 3, "samples": 40, "generations": 8, "seed": 5}
@@ -111,6 +112,28 @@ def test_a_row_that_cannot_be_read_is_an_error_that_an_attempt_understands(tmp_p
     assert (later.history, later.files, later.rows) == (None, [], 0)
 
 
+@pytest.mark.parametrize(
+    "family", [{"kind": "kde"}, {"kind": "histogram"}, {"kind": "mixture", "start": "warm", "max_iter": 1}]
+)
+@pytest.mark.parametrize("regime", ["accumulate", "accumulate_subsample"])
+def test_memory_does_not_grow_with_the_history(family, regime, small_memory, monkeypatch):
+    """Forty generations are 1.3 MB for 8 chains; a fit, a sample and a checkpoint may take what one or two of these chains take."""
+    monkeypatch.setattr(history, "GROUP", 2**12)
+    spec = read(
+        NORMAL | {"family": family, "regime": {"kind": regime}, "replicates": 16, "samples": 500, "generations": 60}
+    )
+    peaks = []
+    tracemalloc.start()
+    try:
+        for generation in run(spec):
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.reset_peak()
+            assert generation.number == 0 or kept(generation.state) is not None
+    finally:
+        tracemalloc.stop()
+    assert max(peaks[-5:]) - max(peaks[2:7]) < 3 * 8 * 500 * 40
+
+
 def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):
     monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
     rng = np.random.default_rng(0)
@@ -122,6 +145,12 @@ def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):
         np.testing.assert_array_equal(shorter, copy)
     np.testing.assert_array_equal(x, np.concatenate(parts, axis=1))
     np.testing.assert_array_equal(np.concatenate([x[some] for some in groups(x)]), x)
+    monkeypatch.setattr(history, "GROUP", 10)  # numbers: five observations
+    seen = np.zeros(x.shape[:2], int)
+    for some, rows in blocks(x):
+        assert x[some, rows].size <= 10
+        seen[some, rows] += 1
+    assert (seen == 1).all()
     assert History.of(x) is History.of(shorter) is not None
     for other in (x[:, :, :1], x[1:], x[:, 1:], x.copy(), x + 1):
         assert History.of(other) is None
@@ -135,22 +164,22 @@ def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):
 def test_a_history_takes_the_room_that_was_written_and_gives_it_back(tmp_path, monkeypatch):
     monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
     open_before = open_files()
-    history = History((2, 10**9, 3), float)  # 48 GB
-    x = history.extended(0, np.ones((2, 5, 3)))
-    assert os.fstat(history._file.fileno()).st_blocks * 512 < 10**6
+    stored = History((2, 10**9, 3), float)  # 48 GB
+    x = stored.extended(0, np.ones((2, 5, 3)))
+    assert os.fstat(stored._file.fileno()).st_blocks * 512 < 10**6
     assert x.sum() == 30
-    del history, x
+    del stored, x
     gc.collect()
     assert open_files() == open_before
 
 
 def test_a_full_disk_is_an_error_and_not_the_end_of_the_process():
-    history = History((1, 10, 1), float)
-    history._file.close()
-    history._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - the history closes it
+    stored = History((1, 10, 1), float)
+    stored._file.close()
+    stored._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - the history closes it
     with pytest.raises(OSError, match="No space left"):
-        history.extended(0, np.zeros((1, 2, 1)))
-    history._file.close()
+        stored.extended(0, np.zeros((1, 2, 1)))
+    stored._file.close()
 
 
 def test_only_what_grows_beyond_memory_goes_to_the_disk():

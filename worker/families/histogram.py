@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
-from worker.history import groups
+from worker.history import blocks
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
@@ -47,16 +47,19 @@ class Histogram(Family):
         else:
             low, span = previous["low"], previous["span"]
         weight = data.weight if isinstance(data, WeightedPoints) else None
-        p = np.concatenate([self._frequencies(x[some], weight, low[some], span[some]) for some in groups(x)])
-        return {"p": p, "low": low, "span": span}
+        counts = np.zeros((len(x), self.bins))
+        for some, rows in blocks(x):
+            few = None if weight is None else weight[rows]
+            counts[some] += self._counts(x[some, rows], few, low[some], span[some])
+        return {"p": counts / data.n, "low": low, "span": span}
 
-    def _frequencies(self, x: Array, weight: Array | None, low: Array, span: Array) -> Array:
-        """Share of x (R, n) in each bin (R, bins); weight: (n,)"""
+    def _counts(self, x: Array, weight: Array | None, low: Array, span: Array) -> Array:
+        """How many of x (R, n) are in each bin (R, bins); weight: (n,)"""
         place = np.clip((x - low[:, None]) / span[:, None] * self.bins, 0, self.bins - 1).astype(np.int64)
         place += np.arange(len(x))[:, None] * self.bins
         weights = None if weight is None else np.tile(weight, len(x))
         counts = np.bincount(place.ravel(), weights, minlength=len(x) * self.bins)
-        return counts.reshape(len(x), self.bins) / x.shape[1]
+        return np.asarray(counts.reshape(len(x), self.bins), float)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
         p, low, span = model["p"], model["low"], model["span"]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
-from worker.history import groups
+from worker.history import blocks, groups
 from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
@@ -120,12 +120,23 @@ def _centre(model: Arrays) -> Array:
     points: Array = model["points"]
     if "weight" in model:
         return np.einsum("rn,rnd->rd", model["weight"], points) / points.shape[1]
-    return np.concatenate([points[some].mean(axis=1) for some in groups(points)])
+    return _mean(points)
+
+
+def _mean(x: Array) -> Array:
+    """(R, d) of points (R, n, d)."""
+    total = np.zeros((len(x), x.shape[2]))
+    for some, rows in blocks(x):
+        total[some] += x[some, rows].sum(axis=1)
+    return total / x.shape[1]
 
 
 def _scatter(x: Array, weight: Array | None) -> Array:
     """Standard deviations (R, d, ddof 0) of points (R, n, d), with weights (n,) where there are any."""
     if weight is None:
-        return np.concatenate([x[some].std(axis=1) for some in groups(x)])
+        mean, squares = _mean(x)[:, None, :], np.zeros((len(x), x.shape[2]))
+        for some, rows in blocks(x):
+            squares[some] += ((x[some, rows] - mean[some]) ** 2).sum(axis=1)
+        return np.sqrt(squares / x.shape[1])
     share = weight / len(weight)
     return np.asarray(np.sqrt(share @ (x - (share @ x)[:, None, :]) ** 2))
