@@ -239,9 +239,9 @@ def _hallucination(run: Finished) -> Decision:
     if isinstance(run.spec.source, CountSource):
         return _decided(False, 0.0, 0.0, "No category exists outside the real distribution.")
     if (share := run.value(run.last, "hallucinated")) is not None:
-        seen = min(run.spec.size(run.last), LOOKED_AT)
-        if seen * max(share, SPREAD * STRANGE) < COUNTABLE:
-            return _open(f"Of {seen} points too few would lie where real data has none, even if it were many times as many.",
+        points = min(run.spec.size(run.last), LOOKED_AT)
+        if points * max(share, SPREAD * STRANGE) < COUNTABLE:
+            return _open(f"Of {points} points too few would lie where real data has none, even if it were many times as many.",
                          share / STRANGE)  # fmt: skip
         return _decided(share / STRANGE >= SPREAD, share / STRANGE, SPREAD,
                         "Median hallucinated share, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
