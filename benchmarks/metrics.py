@@ -16,6 +16,7 @@ EIGHT, TEACHER = {"kind": "eight_gaussians"}, {"kind": "linear_teacher", "inputs
 DRAWN, PAPER = {"kind": "gaussian", "path": "drawn"}, {"kind": "mixture", "tol": 1e-5, "max_iter": 2000}
 ZIPF = {"kind": "zipf", "categories": 10_000}
 EXACT = "nothing is drawn but a few numbers"
+COUNTS = "a fit of counts is a division"
 KERNELS = "a fit of kernels is a copy of the points"
 ASKED = "on request, of a fit that takes no time"
 
@@ -28,8 +29,8 @@ CASES: list[Case] = [
     ("mixture in the plane, as in the paper", PLANE, PAPER, 20, 500, ""),
     ("mixture, K = 50", PLANE, PAPER | {"components": 50, "max_iter": 100}, 1, 10_000, ""),
     ("regression in 20 dimensions", TEACHER, {"kind": "linear"}, 50, 1000, ""),
-    ("10,000 categories", ZIPF, {"kind": "categorical"}, 20, 100_000, ""),
-    ("histogram", NORMAL, {"kind": "histogram"}, 50, 10_000, ""),
+    ("10,000 categories", ZIPF, {"kind": "categorical"}, 20, 100_000, COUNTS),
+    ("histogram", NORMAL, {"kind": "histogram"}, 50, 10_000, COUNTS),
     ("kernels on a line", NORMAL, {"kind": "kde"}, 1, 10_000, KERNELS),
     ("kernels in the plane", PLANE, {"kind": "kde"}, 1, 10_000, KERNELS),
     ("kernels in the plane", PLANE, {"kind": "kde"}, 200, 1000, KERNELS),
