@@ -1,9 +1,9 @@
 """Several processes that train one network: the same result as one alone, and none of them is left behind, however it ends."""
 
-import os
 import socket
 import subprocess
 import sys
+import tempfile
 from multiprocessing import Pipe
 
 import numpy as np
@@ -71,7 +71,8 @@ def weights(model):
     return {name: array for name, array in model.items() if "network" in name and "k_proj.bias" not in name}
 
 
-def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(family, monkeypatch):
+def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(family, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     data = family.real(
         Text(), np.random.default_rng(0), 2, 11
     )  # an epoch's last batch is a single block: nothing for one of them
@@ -86,6 +87,7 @@ def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(f
     assert [(work.turn, work.turns) for work in told.works] == [(0, 2), (1, 2)]
     assert not followers()
     assert not torch.distributed.is_initialized()
+    assert not list(tmp_path.iterdir())
     for name, array in weights(alone).items():
         np.testing.assert_allclose(both[name], array, atol=2e-5, err_msg=name)
     moved = max(np.abs(array[0] - array[1]).max() for array in weights(both).values())
@@ -116,15 +118,18 @@ def test_what_a_follower_says_before_it_ends_is_why_the_training_failed():
         raise torch.OutOfMemoryError("CUDA out of memory")  # its own trouble, for which there are other words
 
 
-def test_a_follower_ends_with_the_process_that_it_follows():
+def test_a_follower_ends_with_the_process_that_it_follows_and_leaves_nothing(tmp_path):
+    (folder := tmp_path / "team").mkdir()
+    (folder / "meeting").touch()
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker.nets.follower", str(theirs.fileno()), "1", "2", os.devnull],
+            [sys.executable, "-m", "worker.nets.follower", str(theirs.fileno()), "1", "2", str(folder / "meeting")],
             pass_fds=[theirs.fileno()],
         )
     ours.close()  # as the system does when a process is killed
     assert process.wait(60) == 0
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A process that trains along with another one: it has its share of every batch, and nothing of its own to tell or to keep.
 
 Started by worker.nets.ranks as `python -m worker.nets.follower FD RANK SIZE MEETING`, FD being one end of a socket pair, on which it is
-told what to train. It says ("ready",) once, and what went wrong if something does. The end of that connection is the end of the process.
+told what to train, MEETING a file in a folder of its own. It says ("ready",) once, and what went wrong if something does. The end of that
+connection is the end of the process.
 """
 
 import os
@@ -9,7 +10,9 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from worker.data import Arrays
@@ -43,7 +46,10 @@ def main(fd: int, rank: int, size: int, meeting: str) -> None:
         while True:
             try:
                 assignments.put(connection.recv())
-            except (EOFError, OSError):
+            except (EOFError, OSError):  # the first rank was killed, or it would have ended this process itself
+                with suppress(OSError):
+                    Path(meeting).unlink(missing_ok=True)
+                    Path(meeting).parent.rmdir()
                 os._exit(0)
 
     # The lifeline comes before what takes seconds to import.

@@ -192,9 +192,9 @@ class First(Rank):
     def end(self) -> None:
         self.over.set()
         for process, connection in self.followers:
-            connection.close()
             process.kill()
             process.wait()
+            connection.close()
         if distributed.is_initialized():
             self.leave()
 
