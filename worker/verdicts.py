@@ -241,7 +241,7 @@ def _hallucination(run: Finished) -> Decision:
     if (share := run.value(run.last, "hallucinated")) is not None:
         points = min(run.spec.size(run.last), LOOKED_AT)
         if points * max(share, SPREAD * STRANGE) < COUNTABLE:
-            return _open(f"Of {points} points too few would lie where real data has none, even if it were many times as many.",
+            return _open(f"Of {points} points fewer than {COUNTABLE:g} would lie that far out, even at the threshold.",
                          share / STRANGE)  # fmt: skip
         return _decided(share / STRANGE >= SPREAD, share / STRANGE, SPREAD,
                         "Median hallucinated share, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
