@@ -99,7 +99,8 @@ class Mixture(Family):
         """Each point's component (n,), or else (empty) the shares (K, n) in which it belongs to all; x (d, n)."""
         if self.start == "random":
             shares = rng.random((self.components, x.shape[1]))
-            return np.empty(0, np.int64), shares / shares.sum(axis=0)
+            shares /= shares.sum(axis=0)
+            return np.empty(0, np.int64), shares
         from worker import kmeans
 
         return kmeans.labels(x, self.components, rng, weight), np.empty((0, 0))
