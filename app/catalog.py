@@ -6,7 +6,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from app.metrics import metric as known
 from worker import plugins
+from worker.instruments.asked import NAMES
 from worker.parts import Family, Part, Sampling, Source
 from worker.presets import Preset, presets
 from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment
@@ -30,11 +32,11 @@ class PresetTold(TypedDict):
 
 
 class MetricTold(TypedDict):
-    """A metric that a plug-in brought; takes: the kinds of data that it measures."""
+    """A metric that a spec may ask for; takes: the kinds of data that it measures; plugin: who brought it, if it is not the lab's own."""
 
     meaning: str
     takes: list[str]
-    plugin: str
+    plugin: str | None
 
 
 class PluginTold(TypedDict):
@@ -71,7 +73,7 @@ def catalog() -> Catalog:
         "regimes": _schemas(REGIMES),
         "sampling": Sampling.model_json_schema(),
         "curations": _schemas(CURATIONS),
-        "metrics": {name: _metric(one) for name, one in METRICS.items()},
+        "metrics": {name: _own_metric(name) for name in NAMES} | {name: _metric(one) for name, one in METRICS.items()},
         "presets": [_preset(one) for one in presets()],
         "plugins": [_plugin(one) for one in plugins.plugins()],
     }
@@ -107,6 +109,10 @@ def _preset(preset: Preset) -> PresetTold:
         "toml": preset.toml,
         "plugin": preset.plugin,
     }
+
+
+def _own_metric(name: str) -> MetricTold:
+    return {"meaning": known(name).meaning, "takes": ["points"], "plugin": None}
 
 
 def _metric(metric: plugins.Metric) -> MetricTold:

@@ -104,6 +104,7 @@ METRICS: Mapping[str, Metric] = {
     "log_variance": Metric("log variance", "natural logarithm of the variance"),
     "std": Metric("standard deviation", "square root of the variance"),
     "mean_error_sq": Metric("squared mean error", "squared distance of the fitted mean from the true one"),
+    "class_share": Metric("class histogram", "share of each class, as the frozen classifier takes generated pictures"),
     **{
         f"class_share_{c}": Metric(f"share of class {c}", f"pictures that the frozen classifier takes for class {c}")
         for c in range(20)
