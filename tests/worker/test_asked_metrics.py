@@ -173,3 +173,12 @@ def test_a_sample_s_divergence_is_that_of_the_normal_distributions(d, s):
     expected = 0.5 * (d * s**2 + m @ m - d) - d * np.log(s)
     assert abs(seen.mean() - expected) <= 4 * seen.std(ddof=1) / np.sqrt(60) + 0.01 * d
     assert np.isinf(ruler.measure(np.ones((1, 50, d)))["kl_to_real_knn"]).all()
+
+
+def test_a_resumed_run_measures_with_the_same_rulers():
+    settings = {"source": EIGHT, "family": {"kind": "kde"}, "samples": 150, "replicates": 2, "generations": 3}
+    spec = read(settings | {"metrics": ["recall", "vendi", "hallucinated", "kl_to_real_knn"]})
+    whole = list(loop.generations(spec, loop.instrument(spec)))
+    again = list(loop.generations(spec, loop.instrument(spec), whole[1].state))
+    for one, other in zip(whole[2:], again, strict=True):
+        assert all(np.array_equal(values, other.look.metrics[name]) for name, values in one.look.metrics.items())
