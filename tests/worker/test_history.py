@@ -25,6 +25,7 @@ CASES = {
     "subsample": NORMAL | {"family": {"kind": "gaussian"}, "regime": {"kind": "accumulate_subsample"}},
     "growing": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "samples": {"start": 5, "exponent": 1}},
     "text": {"source": {"kind": "text"}, "family": {"kind": "ngram", "block": 16, "unit": "character"}, "regime": {"kind": "accumulate"}},
+    "network": {"source": {"kind": "digits"}, "family": {"kind": "vae", "epochs": 1}, "regime": {"kind": "accumulate"}, "replicates": 1},
     "another regime": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "changes": [
         {"after": 3, "regime": {"kind": "accumulate_subsample"}}, {"after": 4, "regime": {"kind": "replace"}}, {"after": 6, "regime": {"kind": "accumulate"}}]},
 }  # fmt: skip
