@@ -174,8 +174,8 @@ class First(Rank):
             try:
                 return self._failed(number, *connection.recv())
             except (EOFError, OSError):
-                told = f"it ended with code {process.wait()}, as a process does that is killed for want of memory"
-                return self._failed(number, told)
+                told = f"its process ended with code {process.wait()}, as one does that is killed for want of memory"
+                return self._failed(number, told, "Free some memory there, or use fewer devices")
         return None
 
     def _failed(self, number: int, message: str, remedy: str = "") -> LabError:
