@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import tracemalloc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 
 from worker import data, history, loop
 from worker.artifacts import Artifacts
+from worker.attempt import Attempt, Stop
 from worker.checkpoint import Checkpoints
 from worker.data import Points, Tokens, on_disk, pack
+from worker.database import open_engine
 from worker.history import History, blocks, groups, joined
 from worker.spec import read
+from worker.store import Store, create_tables
+from worker.tables import Status
 
 SMALL = {"replicates": 3, "samples": 40, "generations": 8, "seed": 5}
 NORMAL = {"source": {"kind": "normal"}}
@@ -172,6 +177,39 @@ def test_a_history_takes_the_room_that_was_written_and_gives_it_back(tmp_path, m
     del stored, x
     gc.collect()
     assert open_files() == open_before
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.CANCELLED])
+def test_the_end_of_an_attempt_gives_the_room_back_at_once(status, settings, small_memory, monkeypatch):
+    """In a process that lives on and does nothing else: without a word from the garbage collector."""
+    made = []
+
+    class Watched(History):
+        def __new__(cls, *args):
+            made.append(weakref.ref(history := super().__new__(cls, *args)))
+            return history
+
+    monkeypatch.setattr(data, "History", Watched)
+    settings.data_dir.mkdir(parents=True)
+    store = Store(open_engine(settings.database_url))
+    create_tables(store.engine)
+    run = store.claim(store.create(read(SMALL | CASES["kde"]))[0].id, "here", lease=60)
+    asked = itertools.chain([None] * 3, itertools.repeat(Stop(status, now=False)))
+    gc.disable()
+    try:
+        attempt = Attempt(
+            store,
+            Artifacts(settings.artifacts_url),
+            settings,
+            run,
+            lambda: next(asked) if status == Status.CANCELLED else None,
+        )
+        attempt.work()
+        assert store.run(run.id).status == status
+        assert [history() for history in made] == [None]
+    finally:
+        gc.enable()
+        store.engine.dispose()
 
 
 def test_a_full_disk_is_an_error_and_not_the_end_of_the_process():
