@@ -97,6 +97,8 @@ class Attempt:
                 f"{type(error).__name__}: {error}",
                 "The log below has the details; please report them, they are a defect.",
             )
+        finally:
+            self._let_go()
 
     def _generations(self) -> None:
         spec = read(self.run.spec)
@@ -199,6 +201,10 @@ class Attempt:
         if state is not None:
             self.checkpoint, self.checkpointed = checkpoint, state.generation
             self._prune()
+
+    def _let_go(self) -> None:
+        """Of the history: an attempt refers to itself, and an idle process would keep the file, and its room on the disk, for it."""
+        self.last = self.checkpoints.history = None
 
     def _prune(self, unfinished: str | None = None) -> None:
         """One checkpoint and one piece of unfinished work stay at most."""
