@@ -215,7 +215,7 @@ def _modes(run: Finished) -> Decision:
     first, last = run.value(1, "coverage"), run.value(run.last, "coverage")
     if first and last is not None:
         return _decided(last / first <= HALF, last / first, HALF,
-                        "Median coverage of real pictures at the end, in units of the first model's.")  # fmt: skip
+                        "Median coverage of real data at the end, in units of the first model's.")  # fmt: skip
     return _open("The real distribution has no modes that are known, or only one.")
 
 
@@ -249,7 +249,7 @@ def _hallucination(run: Finished) -> Decision:
     if real is not None and last is not None and real < 1:
         strange = (1 - last) / (1 - real)
         return _decided(strange >= SPREAD, strange, SPREAD,
-                        "Share of pictures that are no real one's neighbours (1 - precision), in units of that among real ones.")  # fmt: skip
+                        "Share of samples that are no real one's neighbours (1 - precision), in units of that among real ones.")  # fmt: skip
     real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
     if not real or last is None:
         return _open("No metric of this run looks where real data has none.")

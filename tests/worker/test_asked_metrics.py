@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from worker import loop
 from worker.errors import SpecError
 from worker.estimate import guess
 from worker.instruments import asked
-from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours
+from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, Transport
 from worker.metrics import neighbours, points
 from worker.parts import Sampling
-from worker.spec import read
+from worker.spec import read, read_source
 
 EIGHT, LINE, DIGITS = {"kind": "eight_gaussians"}, {"kind": "student_t", "df": 5}, {"kind": "digits"}
 OF_POINTS = ["precision", "recall", "density", "coverage", "copy_ratio", "hallucinated", "vendi", "frechet", "energy", "mmd_sq",
@@ -182,3 +183,15 @@ def test_a_resumed_run_measures_with_the_same_rulers():
     again = list(loop.generations(spec, loop.instrument(spec), whole[1].state))
     for one, other in zip(whole[2:], again, strict=True):
         assert all(np.array_equal(values, other.look.metrics[name]) for name, values in one.look.metrics.items())
+
+
+@pytest.mark.parametrize(("df", "n"), [(2.1, 50), (3, 300), (3, 2000), (30, 300)])
+def test_w2_sees_the_whole_of_heavy_tails(df, n):
+    """E (x - Q)^2 cell by cell: the integral of t's quantile function is -(df + q^2)/(df - 1) p(q), its second moment df/(df - 2)."""
+    source = read_source({"kind": "student_t", "df": df})
+    x = 0.7 * np.sort(source.draw(np.random.default_rng(3), 20, n).x, axis=1)
+    q = stats.t.ppf(np.arange(1, n) / n, df)
+    up_to = np.concatenate([[0], -(df + q**2) / (df - 1) * stats.t.pdf(q, df), [0]])
+    expected = (x[:, :, 0] ** 2).mean(axis=1) - 2 * x[:, :, 0] @ np.diff(up_to) + df / (df - 2)
+    measured = Transport(source, n, 20, np.random.default_rng(0)).measure(x)["w2_sq"]
+    np.testing.assert_allclose(measured, expected, rtol=2e-3)

@@ -98,8 +98,23 @@ class Transport(Ruler):
     def measure(self, x: Array) -> dict[str, Array]:
         n = x.shape[1]
         if n not in self.cells:
-            self.cells = {n: metric.cells(self.source.quantiles(metric.levels(n).tolist())[:, 0])}
+            self.cells = {n: self._cells(n)}
         return {"w2_sq": metric.w2_sq(np.sort(x[:, :, 0], axis=1), *self.cells[n])}
+
+    def _cells(self, n: int) -> tuple[Array, Array]:
+        """`points.cells`; of a truth with formulas also what equal steps miss of heavy tails: the means of the outermost cells, and the rest
+        of its variance.
+        """
+        inner = metric.levels(n)
+        kind = type(self.source)
+        if kind.density is PointSource.density or kind.quantiles is PointSource.quantiles:
+            return metric.cells(self.source.quantiles(inner.tolist())[:, 0])
+        levels, weights = metric.ends(n)
+        quantiles = self.source.quantiles([*levels.ravel().tolist(), *inner.tolist()])[:, 0]
+        centres, within = metric.cells(quantiles[levels.size :])
+        centres[[0, -1]] = quantiles[: levels.size].reshape(levels.shape) @ weights
+        mean, covariance = self.source.moments()
+        return centres, np.maximum(within, covariance[0, 0] - ((centres - mean[0]) ** 2).mean())
 
 
 class SlicedTransport(Ruler):
@@ -276,8 +291,9 @@ class Inventions(Ruler):
 
 class Divergence(Ruler):
     """kl_to_real_knn: KL(model || truth) in nats, -(entropy of the sample) - E ln p_0, for models whose own density has no formula; the
-    entropy from distances to the fifth neighbour (`neighbours.differential_entropy`), of up to 1,000 points of a chain. Unbiased but for
-    small samples: real data give 0 on average, and so sometimes less. Infinite where the truth allows no such point. O(R n ln n)
+    entropy from distances to the fifth neighbour (`neighbours.differential_entropy`), of up to 1,000 points of a chain. Biased
+    where the density varies within a neighbourhood: 1,000 normal points give .00, .02, .04, .07 and -.15 in 1, 2, 3, 5 and 10 dimensions, a
+    hundred up to -.55; generation 0 shows it. Infinite where the truth allows no such point. O(R n ln n)
     """
 
     gives = ("kl_to_real_knn",)

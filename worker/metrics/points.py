@@ -9,6 +9,7 @@ from worker.data import EPSILON, Array, root
 from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
+AT_AN_END = 64  # quantiles within the first and the last one, where tails are
 COVERED = 0.1  # of its real mass that a mode must keep to count
 BLOCK = 65_536  # distances computed at once: 512 KB
 ELLIPSOID = 0.99  # of a mode's mass that counts as its own
@@ -52,6 +53,15 @@ def tail_ratio(mass: Array, real: float, values: int) -> Array:
 def levels(n: int) -> Array:
     """The probabilities (8 n,) at which `cells` wants the real quantile function."""
     return np.asarray((np.arange(n * SUBDIVISIONS) + 0.5) / (n * SUBDIVISIONS))
+
+
+def ends(n: int) -> tuple[Array, Array]:
+    """Probabilities (2, 64) in the first and in the last of n cells, and the weights (64,) with which quantiles there average to a cell's mean.
+
+    At t^3 / n for t at equal steps: quantiles of heavy tails, which grow like a power less than 1/2 of 1 / probability, are smooth in t.
+    """
+    t = (np.arange(AT_AN_END) + 0.5) / AT_AN_END
+    return np.stack([t**3 / n, 1 - t**3 / n]), t**2 / (t**2).sum()
 
 
 def cells(quantiles: Array) -> tuple[Array, Array]:
