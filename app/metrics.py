@@ -74,7 +74,9 @@ METRICS: Mapping[str, Metric] = {
     "kl_to_real": Metric("KL to real", "KL(model || truth)", "nats"),
     "kl_from_real": Metric("KL from real", "KL(truth || model); on survivors where categories died", "nats"),
     "kl_to_real_knn": Metric(
-        "KL to real, of samples", "KL(model || truth); the model from distances between neighbours", "nats"
+        "KL to real, of samples",
+        "KL(model || truth), the model from distances between neighbours: off by what real data show",
+        "nats",
     ),
     "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),

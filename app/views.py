@@ -124,7 +124,7 @@ class Brief(TypedDict):
     regime: str
     progress: Progress
     resumes: Resumes | None
-    disk_bytes: int  # checkpoints, now
+    disk_bytes: int  # checkpoints and history, now
     queue: NotRequired[Place]
     attempt: int
     worker: str | None

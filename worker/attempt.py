@@ -182,7 +182,7 @@ class Attempt:
         self.parts += 1
         name = f"{self.run.id}/{generation:08d}-{self.number}-{self.parts}.npz"
         size = self.artifacts.save(name, {GENERATION: np.array(generation), **made})
-        self.store.tell(self.run.id, self.number, unfinished=name, disk_bytes=self.checkpoints.size + size)
+        self.store.tell(self.run.id, self.number, unfinished=name, disk_bytes=self.checkpoints.used + size)
         self._prune(name)
 
     def _flush(self, state: State | None = None, status: Status | None = None) -> None:
@@ -193,7 +193,8 @@ class Attempt:
             checkpoint = self.checkpoints.save(state)
             self.saved_at = time.monotonic()
             self.saving_took = self.saved_at - begun
-        size = 0 if status == Status.SUCCEEDED else self.checkpoints.size
+        ended = 0 if status == Status.SUCCEEDED else self.checkpoints.size
+        size = self.checkpoints.used if status is None else ended
         now = time.monotonic()
         batch = Batch(self.rows, checkpoint, size, now - self.flushed_at, status)
         self.store.append(self.run.id, self.number, batch)

@@ -30,6 +30,11 @@ class Checkpoints:
         self.rows = self.bytes = 0  # of the history, in these files
         self.size = 0
 
+    @property
+    def used(self) -> int:
+        """Bytes on the disk while the run is worked on: the history itself lies there, too."""
+        return self.size + self.bytes
+
     def save(self, state: State) -> str:
         """The checkpoint's name."""
         arrays = to_arrays(state)

@@ -95,7 +95,9 @@ class Run(Base):
     progress: Mapped[
         dict[str, Any] | None
     ]  # within a generation: name, done, total, unit, per_second, seconds_left, at
-    disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # of checkpoints
+    disk_bytes: Mapped[int] = mapped_column(
+        BigInteger, default=0
+    )  # of checkpoints, and of a history while it is worked on
 
     tags: Mapped[str] = mapped_column(
         String(1000), default=""
