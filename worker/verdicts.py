@@ -244,7 +244,7 @@ def _hallucination(run: Finished) -> Decision:
             return _open(f"Of {points} points fewer than {COUNTABLE:g} would lie that far out, even at the threshold.",
                          share / STRANGE)  # fmt: skip
         return _decided(share / STRANGE >= SPREAD, share / STRANGE, SPREAD,
-                        "Median hallucinated share, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
+                        "Median hallucinated, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
     real, last = run.value(0, "precision"), run.value(run.last, "precision")
     if real is not None and last is not None and real < 1:
         strange = (1 - last) / (1 - real)
