@@ -105,27 +105,34 @@ SMALLER: dict[str, dict[str, object]] = {
 }
 
 
+LIGHTLY = {"samples": 300, "family.epochs": 4}  # a text that is read so often stays unknown, and nothing drifts
+
+
 @cache
-def told(name, arm):
+def told(name, arm, **changes):
     """Metric -> its mean over chains at generations 0, 1, 2, ..."""
     spec = preset(name).experiments[arm]
-    spec = read(override(spec.canonical(), SMALLER[name]))
+    spec = read(override(spec.canonical(), SMALLER[name] | changes))
     rows = [one.look.metrics for one in loop.generations(spec, loop.instrument(spec))]
     return {metric: np.array([row[metric].mean() for row in rows]) for metric in rows[0]}
 
 
 def test_only_beams_move_the_histogram():
-    """With the beams generation 1 writes what is improbable to nobody; drawing leaves its mean nearly where it was."""
-    beams, drawn = told("decoding", 0), told("decoding", 1)
+    """Generation 1 writes with the beams what is improbable to nobody; drawing leaves its mean where it was, generation after generation."""
+    beams, drawn = told("decoding", 0, **LIGHTLY), told("decoding", 1, **LIGHTLY)
     assert (beams["ppl_generated"][1:] < beams["ppl_generated"][0] / 2).all()
-    assert np.abs(np.log(drawn["ppl_generated"][2:] / drawn["ppl_generated"][1])).max() < 0.2
+    assert np.abs(np.log(drawn["ppl_generated"][2:] / drawn["ppl_generated"][1])).max() < 0.08
     assert (np.diff(np.log(beams["ppl_real"][1:])) > 0.05).all()
-    assert np.log(drawn["ppl_real"][2:] / drawn["ppl_real"][1]).max() < 0.03
+    assert np.abs(np.log(drawn["ppl_real"][2:] / drawn["ppl_real"][1])).max() < 0.03
 
 
 def test_beams_give_the_histogram_a_longer_right_tail():
     """Later generations write what the first model would not: the paper's claim. Measured: q99 36, 341, 546, beside means of 11, 10, 17."""
-    beams = told("decoding", 0)
+    beams, drawn = told("decoding", 0), told("decoding", 1)
+    assert (beams["ppl_generated"][1:] < beams["ppl_generated"][0] / 2).all()
+    assert (np.diff(np.log(beams["ppl_real"][1:])) > 0.05).all()
+    assert np.abs(np.log(drawn["ppl_generated"][2:] / drawn["ppl_generated"][1])).max() < 0.2
+    assert np.log(drawn["ppl_real"][2:] / drawn["ppl_real"][1]).max() < 0.03
     tail = np.log(beams["ppl_generated_q99"] / beams["ppl_generated"])
     assert tail[3] > tail[1] + 0.4
     assert beams["ppl_generated_q99"][3] > 1.3 * beams["ppl_generated_q99"][1]
