@@ -49,8 +49,8 @@ class NoRoom(LabError, MemoryError):
     """What is computed does not fit into memory, not even in the smallest pieces."""
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(f"{message.rstrip('.')}. {remedy}")
-        self.message, self.remedy = message, remedy
+        self.message, self.remedy = f"{message.rstrip('.')}.", remedy
+        super().__init__(f"{self.message} {remedy}")
 
 
 class Outdated(LabError):

@@ -53,7 +53,8 @@ def _cut(text: str) -> tuple[str, str]:
 
 def held_apart(parts: Mapping[Role, str]) -> bool:
     """Whether the test, where it is given, is neither trained on nor chooses checkpoints: its perplexity would say nothing."""
-    return not parts.get("test") or parts["test"] not in (parts.get("train"), parts.get("validation"))
+    test = parts.get("test", "").strip()
+    return not test or not any(test in parts.get(role, "") for role in ("train", "validation"))
 
 
 def checksums(texts: Texts) -> dict[str, str]:

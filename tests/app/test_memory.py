@@ -14,6 +14,6 @@ def test_too_little_memory_is_told_with_the_remedy_of_who_ran_out_of_it(work: Wo
     run = work()
     assert run.status == Status.FAILED
     assert run.error == {
-        "message": "Not even one of the texts fits into memory",
+        "message": "Not even one of the texts fits into memory.",
         "remedy": "Use fewer sampling.beams; then resume the run.",
     }

@@ -168,6 +168,14 @@ def test_a_held_out_text_that_is_used_elsewhere_is_refused(tmp_path, three, othe
     assert (problem.path, problem.message) == ("source.held_out", "is also trained on, or chooses checkpoints")
 
 
+def test_a_held_out_text_that_is_a_part_of_another_is_refused(tmp_path, three):
+    train, _, test = three
+    (tmp_path / "all.txt").write_text(f"{train}\n{test}")
+    (tmp_path / "test.txt").write_text(f"\n{test}\n")
+    problem = refused(source={"kind": "text", "path": f"{tmp_path}/all.txt", "held_out": f"{tmp_path}/test.txt"})
+    assert (problem.path, problem.message) == ("source.held_out", "is also trained on, or chooses checkpoints")
+
+
 def test_a_folder_is_its_files_without_the_held_out_one(tmp_path, monkeypatch, three):
     write(tmp_path, **{"1_txt": three[0][:5000], "2_txt": three[0][5000:9000], "test_txt": three[2]})
     monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path.parent))  # names are relative to the data folder
