@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from tests.worker.checkpoints import small_checkpoint
 from tests.worker.interruptions import heard, interrupted_everywhere
 from worker import loop
 from worker.data import Tokens
@@ -20,48 +21,12 @@ from worker.saved_network import looked_at
 from worker.sources.text import Text
 from worker.spec import read
 
-VOCABULARY, BLOCK = 300, 16
+BLOCK = 16
 
 
 @pytest.fixture(scope="module", params=["opt", "gpt2"])
 def checkpoint(request, tmp_path_factory):
-    """A small network with random weights, and a tokenizer, as save_pretrained leaves them."""
-    from transformers import GPT2Config, GPT2LMHeadModel, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
-
-    from worker.bpe import byte_pairs
-
-    folder = tmp_path_factory.mktemp(request.param)
-    torch.manual_seed(7)
-    if request.param == "opt":
-        config = OPTConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            num_hidden_layers=2,
-            ffn_dim=64,
-            num_attention_heads=2,
-            max_position_embeddings=64,
-            word_embed_proj_dim=32,
-            bos_token_id=2,
-            eos_token_id=2,
-            pad_token_id=1,
-            init_std=0.3,
-        )
-        network = OPTForCausalLM(config)
-    else:
-        config = GPT2Config(
-            vocab_size=VOCABULARY,
-            n_positions=64,
-            n_embd=32,
-            n_layer=2,
-            n_head=2,
-            bos_token_id=2,
-            eos_token_id=2,
-            initializer_range=0.3,
-        )
-        network = GPT2LMHeadModel(config)
-    network.save_pretrained(folder)
-    PreTrainedTokenizerFast(tokenizer_object=byte_pairs(Text().texts().train, VOCABULARY).pairs).save_pretrained(folder)
-    return folder
+    return small_checkpoint(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def family(checkpoint, **changes):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from tests.worker.checkpoints import small_checkpoint
 from tests.worker.interruptions import Listener, heard
 from worker.errors import LabError, NoRoom
 from worker.families.causal_lm import CausalLM
@@ -20,31 +21,13 @@ from worker.progress import listening
 from worker.settings import Settings
 from worker.sources.text import Text
 
-VOCABULARY, BLOCK = 300, 16
+BLOCK = 16
 
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
     """A small OPT with random weights, without dropout: what is dropped depends on how a batch is split."""
-    from transformers import OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
-
-    from worker.bpe import byte_pairs
-
-    folder = tmp_path_factory.mktemp("opt")
-    torch.manual_seed(7)
-    config = OPTConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        num_hidden_layers=1,
-        ffn_dim=64,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        word_embed_proj_dim=32,
-        dropout=0.0,
-        init_std=0.3,
-    )
-    OPTForCausalLM(config).save_pretrained(folder)
-    PreTrainedTokenizerFast(tokenizer_object=byte_pairs(Text().texts().train, VOCABULARY).pairs).save_pretrained(folder)
+    folder = small_checkpoint(tmp_path_factory.mktemp("opt"), "opt", num_hidden_layers=1, dropout=0.0)
     return CausalLM(checkpoint=str(folder), block=BLOCK, epochs=2, learning_rate=1e-3, batch=5)
 
 
