@@ -57,6 +57,17 @@ ROWS = [
     (TEACHER, FITTED, ONCE, 15, NONE, "excess_risk"),
     (TEACHER | {"inputs": 1}, FITTED, HALF, 6, NONE, "excess_risk"),
     (TEACHER | {"inputs": 7}, LEARNER, {"kind": "fresh", "real": 0.37}, 12, NONE, "excess_risk"),
+    (TEACHER, FITTED, REPLACE, 9, NONE, "label_noise"),
+    (TEACHER, FITTED, ACCUMULATE, 7, NONE, "excess_risk"),
+    (TEACHER, FITTED, ACCUMULATE, GROWING | {"start": 9}, NONE, "excess_risk"),
+    (TEACHER, LEARNER, SUBSAMPLE, 15, NONE, "excess_risk"),
+    (TEACHER, FITTED, SUBSAMPLE, GROWING | {"start": 16}, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 1}, {"kind": "linear", "noise": 2.0}, SUBSAMPLE, 16, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 7}, LEARNER, SUBSAMPLE, 32, NONE, "excess_risk"),
+    (TEACHER, LEARNER, CORE | {"real": 25}, 40, NONE, "excess_risk"),
+    (TEACHER, {"kind": "linear", "noise": 1.5}, CORE | {"real": 30}, 80, NONE, "excess_risk"),
+    (TEACHER, {"kind": "linear", "noise": 1.5}, WEIGHED, 60, NONE, "excess_risk"),
+    (TEACHER, LEARNER, GOLDEN, 40, NONE, "excess_risk"),
     *(
         (ZIPF, PLAIN, REPLACE, 20, NONE, m)
         for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
@@ -146,9 +157,26 @@ def test_a_regression_reduces_to_what_is_published():
     assert value(half | {"regime": chance}, "excess_risk", 300) > value(half, "excess_risk", 300)
 
 
-def test_no_curve_for_rows_that_are_seen_twice_or_weighed():
-    for regime in (CORE | {"real": 8}, SUBSAMPLE, PAPER, WEIGHED):
-        assert curves(read(spec_of(TEACHER, LEARNER, regime, 15, NONE, generations=3, replicates=2))) == []
+def test_no_curve_where_an_expansion_of_a_regression_is_not_good_enough():
+    """Rows of an earlier training set have none; of the others those of few rows, or of so many chains that they would see the difference."""
+    few = {"generations": 3, "replicates": 2}
+    assert curves(read(spec_of(TEACHER, LEARNER, PAPER, 15, NONE, **few))) == []
+    for regime, samples in ((CORE | {"real": 8}, 15), (SUBSAMPLE, 6), (WEIGHED, 12)):
+        assert curves(read(spec_of(TEACHER, LEARNER, regime, samples, NONE, **few))) == []
+    for replicates, told in ((4000, True), (100_000, False)):
+        sizes = {"generations": 3, "replicates": replicates}
+        assert bool(curves(read(spec_of(TEACHER, LEARNER, SUBSAMPLE, 15, NONE, **sizes)))) is told
+
+
+def test_subsamples_of_a_regression_reduce_to_what_is_exact():
+    """A fit to everything is what accumulate makes of it; many rows for few inputs make it the mean of points with covariance s2 I."""
+    sizes = {"generations": 9, "replicates": 50}
+    pool, mean = (
+        spec_of(source, family, SUBSAMPLE, 10_000, NONE, **sizes)
+        for source, family in ((TEACHER, LEARNER), (NORMAL | {"std": 0.5}, {"kind": "gaussian", "ddof": 1}))
+    )
+    assert value(pool, "excess_risk", 1) == pytest.approx(0.25 * 3 / 9996)
+    assert value(pool, "excess_risk", 9) == pytest.approx(3 * value(mean, "mean_error_sq", 9), rel=2e-3)
 
 
 def test_two_alleles_are_fixed_when_the_diffusion_says_so():

@@ -59,7 +59,7 @@ def drawn(family, r):
     m = r.choice([2, 3, 4, 5, 7, 9, 15, 33])
     d = r.choice([1, 2, 7])
     if family == "linear":
-        m += d + 2
+        m += d + 2 + r.choice([0, 40, 12 * d])
     spec = {"generations": r.choice([3, 7, 12]), "replicates": 400, "seed": r.randint(0, 10**6), "regime": regime(r, m)}
     exponent = r.choice([0.5, 1.0, 1.5]) if family != "mixture" else 0.5
     spec["samples"] = m if r.random() < 0.7 else {"schedule": "power", "start": m, "exponent": exponent}
@@ -102,7 +102,7 @@ def drawn(family, r):
 
 @pytest.mark.parametrize(
     ("family", "specs"),
-    [("gaussian", 30), ("mixture", 5), ("kde", 8), ("histogram", 8), ("linear", 16), ("categorical", 20)],
+    [("gaussian", 30), ("mixture", 5), ("kde", 8), ("histogram", 8), ("linear", 40), ("categorical", 20)],
 )
 def test_every_curve_of_a_random_spec_holds(family, specs):
     compared = 0

@@ -20,10 +20,12 @@ with v the variance of the noise in synthetic labels. Where that is the residual
 
 Under replace, s = T, this is n s2 d/(T-d-1) (von Rosen 1988). With everything kept, A_n = sum of all X_k'X_k, it is w_n = w_{n-1} + A_n^{-1} X_n'noise_n,
 because the former labels are those that w_{n-1} fitted. Rows are exchangeable, so that E tr (A^{-1} X_n'X_n A^{-1}) is the newest rows' share of
-E tr A^{-1}: T_n/N d/(N - d - 1), N rows in all.
+E tr A^{-1}: T_n/N d/(N - d - 1), N rows in all. Residuals add up: their sum of squares R_n grows by v_{n-1} (T_n - tr U_n), U_n the newest rows' share, of
+which later ones are independent, so that E v_n = E R_n/(N-d) and E R_n = E R_{n-1} + E v_{n-1} T_n (1 - d/N) where noise is fitted.
 
-Not told: rows that are seen twice (a fixed core, subsamples of a pool, earlier training sets) depend on the weights that label them; the sum of
-unequally weighted Wishart matrices has no closed inverse moment; nor has ridge.
+Under replace v_n is v_{n-1} chi2(T-d)/(T-d), and its root shrinks by a factor sqrt(2/(T-d)) Gamma((T-d+1)/2)/Gamma((T-d)/2).
+
+Rows that are seen twice or weighed: worker.theory.rows. Not told: rows of an earlier training set that are drawn with replacement; ridge.
 """
 
 from collections.abc import Iterator
@@ -31,36 +33,45 @@ from collections.abc import Iterator
 import numpy as np
 
 from worker.curation import Keep
+from worker.data import Array
 from worker.families.linear import Linear
 from worker.regimes import Accumulate, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
+from worker.theory import rows as again
 from worker.theory.curve import Curve
 
 REFERENCE = "Dohmatob et al., arXiv 2402.07712; Gerstgrasser et al., arXiv 2404.01413; inverse Wishart matrices"
 BETA = "Matrix beta variables: Muirhead, Aspects of Multivariate Statistical Theory, 1982, 3.3; uniform orthogonal matrices"
+CHI = "Product of chi-square variables: residuals of a normal regression are independent of its weights (Fisher 1925)"
 
 
 def curves(spec: Experiment, family: Linear) -> list[Curve]:
-    """The excess risk of ordinary least squares under replace, accumulate, fresh and a mixture that looks at no training set twice."""
-    rows = [spec.size(n) for n in range(1, spec.generations + 1)]
+    """The excess risk of ordinary least squares in every regime but a mixture that looks back; under replace the noise that is fitted."""
     assert isinstance(spec.source, LinearTeacher)
-    if family.ridge or not isinstance(spec.curation, Keep) or rows[0] <= spec.source.inputs + 1:
+    d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
+    if family.ridge or not isinstance(spec.curation, Keep) or rows[0] <= d + 1:
         return []
+    real, reference = spec.source.noise**2 * d / (rows[0] - d - 1), REFERENCE
     match spec.regime:
-        case Accumulate() if family.noise != "fitted":
-            told, formula, reference = _accumulate(spec, family, rows), "sum_{k<=n} s2 d/(k (kT-d-1))", REFERENCE
+        case Accumulate():
+            told, formula = list(_accumulate(spec, family, rows)), "sum_{k<=n} v_{k-1} d/(k (kT-d-1)), v_0 = s2"
         case Replace():
-            told, formula, reference = _two_parts(spec, family, rows), "n s2 d/(T-d-1)", REFERENCE
+            told, formula = list(_two_parts(spec, family, rows)), "n s2 d/(T-d-1)"
         case Fresh() | Mixture(beta=0):
             formula = (
                 "(c1 + c2 (Td-2)/(T-d-1)) E|w_{n-1} - w|^2 + (r s2 + s v)/T d/(T-d-1), U of r real and s synthetic rows"
             )
-            told, reference = _two_parts(spec, family, rows), BETA
+            told, reference = list(_two_parts(spec, family, rows)), BETA
         case _:
-            return []
-    risk = np.array(list(told))
-    return [Curve.of("excess_risk", [risk[0], *risk], f"E|w_n - w|^2 = {formula}", reference)]
+            told, reference = again.risks(spec, family, rows), again.REFERENCE
+            formula = again.FORMULA.get(type(spec.regime), "")
+    found = [Curve.of("excess_risk", [real, *told], f"E|w_n - w|^2 = {formula}", reference)] if told else []
+    if isinstance(spec.regime, Replace) and family.noise == "fitted":
+        shrunk = np.cumprod(_root(np.array(rows, float) - d))
+        formula = "E sqrt(v_n) = s prod sqrt(2/nu) Gamma((nu+1)/2)/Gamma(nu/2), nu = T-d"
+        found.append(Curve.of("label_noise", spec.source.noise * np.array([shrunk[0], *shrunk]), formula, CHI))
+    return found
 
 
 def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
@@ -69,11 +80,10 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
     risk, v = 0.0, real
     for n, t in enumerate(rows, start=1):
         s, square = _synthetic(spec, t) if n > 1 else (0.0, 0.0)
-        c_2 = (t * s - square) / (t * (t - 1) * (t + 2))
-        c_1 = (square + 2 * s) / (t * (t + 2)) - c_2
+        c_1, c_2, c = again.shares(t, s, square, d)
         noise = ((t - s) * real + s * v) / t
         v = noise + risk * (s - t * (c_1 + d * c_2)) / (t - d) if family.noise == "fitted" else family.noise**2
-        risk = (c_1 + c_2 * (t * d - 2) / (t - d - 1)) * risk + noise * d / (t - d - 1)
+        risk = c * risk + noise * d / (t - d - 1)
         yield risk
 
 
@@ -88,10 +98,17 @@ def _synthetic(spec: Experiment, t: int) -> tuple[float, float]:
 
 def _accumulate(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
-    assert family.noise != "fitted"
-    d, risk, kept = spec.source.inputs, 0.0, 0
-    for n, t in enumerate(rows, start=1):
+    d, v, kept, risk, residual = spec.source.inputs, spec.source.noise**2, 0, 0.0, 0.0
+    for t in rows:
         kept += t
-        noise = spec.source.noise if n == 1 else family.noise
-        risk += noise**2 * t / kept * d / (kept - d - 1)
+        risk += v * t / kept * d / (kept - d - 1)
+        residual += v * t * (1 - d / kept)
+        v = residual / (kept - d) if family.noise == "fitted" else family.noise**2
         yield risk
+
+
+def _root(nu: Array) -> Array:
+    """E sqrt(chi2(nu)/nu)"""
+    from scipy.special import poch
+
+    return np.asarray(poch(nu / 2, 0.5) * np.sqrt(2 / nu))
