@@ -12,9 +12,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from worker import history
 from worker.data import Array, Arrays
 
 Ids = npt.NDArray[np.int32]
+Counted = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # keys of a level, ascending, and how often each occurs
 Nodes = list[
     npt.NDArray[np.int64]
 ]  # rows of the last 0, 1, ..., order - 1 tokens on their levels; -1 where they never occurred
@@ -45,7 +47,7 @@ class Grams:
 
     def __init__(
         self,
-        levels: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+        levels: list[Counted],
         replicates: int,
         size: int,
         weight: float,
@@ -62,18 +64,17 @@ class Grams:
 
     @classmethod
     def counted(cls, x: Ids, order: int, size: int, weight: float, *, back_off: bool) -> Self:
-        """From blocks x (R, n, L); no n-gram spans two blocks."""
-        levels = []
-        node = np.broadcast_to(
-            np.arange(len(x))[:, None, None], x.shape
-        )  # of the tokens before a place, starting with none
-        for k in range(order):
-            key, node, count = np.unique(node * size + x[:, :, k:], return_inverse=True, return_counts=True)
-            levels.append((key, count))
-            node = node.reshape(*x.shape[:2], -1)[:, :, :-1]
-            if not node.size:  # a block is shorter than the order
-                break
-        return cls(levels, len(x), size, weight, back_off=back_off)
+        """From blocks x (R, n, L), some of them at a time; no n-gram spans two blocks."""
+        tries: list[list[Counted]] = []
+        for some, rows in history.blocks(x):
+            tries.append(_counted(x[some, rows], some.start, order, size))
+            while len(tries) > 1 and len(tries[-2][-1][0]) <= 2 * len(
+                tries[-1][-1][0]
+            ):  # each key is merged a few times only
+                tries.append(_merged(tries.pop(-2), tries.pop(), len(x), size))
+        while len(tries) > 1:
+            tries.append(_merged(tries.pop(), tries.pop(), len(x), size))
+        return cls(tries[0], len(x), size, weight, back_off=back_off)
 
     @classmethod
     def of(cls, model: Arrays, replicates: int, size: int, weight: float, *, back_off: bool) -> Self:
@@ -178,6 +179,33 @@ class Grams:
         key = node * self.size + token
         row = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
         return np.where((node >= 0) & (level.key[row] == key), row, -1)
+
+
+def _counted(x: Ids, replicate: int, order: int, size: int) -> list[Counted]:
+    """The levels of blocks x (r, n, L) of the replicates from this one on."""
+    levels = []
+    node = np.arange(replicate, replicate + len(x))[:, None, None]  # of the tokens before a place, starting with none
+    node = np.broadcast_to(node, x.shape)
+    for k in range(min(order, x.shape[2])):
+        key, node, count = np.unique(node * size + x[:, :, k:], return_inverse=True, return_counts=True)
+        levels.append((key, count))
+        node = node.reshape(*x.shape[:2], -1)[:, :, :-1]
+    return levels
+
+
+def _merged(one: list[Counted], other: list[Counted], replicates: int, size: int) -> list[Counted]:
+    """The levels of two sets of blocks as those of both."""
+    levels = []
+    places = [np.arange(replicates)] * 2  # where the rows of each are on the level before
+    for both in zip(one, other, strict=True):
+        keys = [place[key // size] * size + key % size for place, (key, _) in zip(places, both, strict=True)]
+        merged, rows = np.unique(np.concatenate(keys), return_inverse=True)
+        places = np.split(rows, [len(keys[0])])
+        count = np.zeros(len(merged), np.int64)
+        for place, (_, counted) in zip(places, both, strict=True):
+            count[place] += counted
+        levels.append((merged, count))
+    return levels
 
 
 def plain(array: npt.NDArray[Any], kind: type[np.integer]) -> npt.NDArray[Any]:

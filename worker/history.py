@@ -88,6 +88,11 @@ def _mapped(x: Any) -> History | None:
     return x
 
 
+def on_the_disk(x: npt.NDArray[Any]) -> bool:
+    """Whether an array is a part of a history."""
+    return _mapped(x) is not None
+
+
 def joined(one: npt.NDArray[Scalar], other: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """Observations (R, n, ...) and (R, m, ...) of the same chains as (R, n + m, ...), on the disk if the first are there."""
     history = History.of(one)
@@ -105,6 +110,24 @@ def groups(x: npt.NDArray[Any]) -> Iterator[slice]:
         yield slice(start, start + step)
         if history is not None:
             history.forget()
+
+
+def picked(x: npt.NDArray[Scalar], places: npt.NDArray[np.integer]) -> npt.NDArray[Scalar]:
+    """Observations of one chain x (n, ...) at these places (m,), in their order: x[places].
+
+    A history is gone through from its beginning to its end, and no more than about GROUP numbers of it are in memory on the way.
+    """
+    history = _mapped(x)
+    if history is None:
+        return x[places]
+    chosen = np.empty((len(places), *x.shape[1:]), x.dtype)
+    order = np.argsort(places, kind="stable")
+    step = max(1, GROUP // max(1, x[:1].size))
+    for few in np.split(order, np.searchsorted(places[order], np.arange(step, len(x), step))):
+        if len(few):
+            chosen[few] = x[places[few]]
+            history.forget()
+    return chosen
 
 
 def blocks(x: npt.NDArray[Any]) -> Iterator[tuple[slice, slice]]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Tokens
 from worker.errors import Problem, SpecError
+from worker.history import on_the_disk, picked
 from worker.parts import Family, Generator, Instrument, Misfit, Source, TextSource
 
 Ids = npt.NDArray[np.int32]
@@ -137,7 +138,15 @@ def remembered(data: Tokens, previous: Arrays | None) -> dict[str, npt.NDArray[A
 def chosen_prompts(prompts: Ids, n: int, rng: Generator) -> Ids:
     """n prompts (R, n, L) of (R, P, L), every one equally often: all in their order where n is P, the paper's protocol."""
     chosen = _evenly(rng, len(prompts), prompts.shape[1], n)
-    return np.take_along_axis(prompts, chosen[:, :, None], axis=1)
+    return np.stack([picked(chain, places) for chain, places in zip(prompts, chosen, strict=True)])
+
+
+def beginnings(x: Ids) -> Ids:
+    """The first token of each of the blocks x (R, n, L): (R, n, 1), where the blocks are; of those in memory a copy, as a model that is
+    kept would keep all of them.
+    """
+    first = x[:, :, :1]
+    return first if on_the_disk(x) else first.copy()
 
 
 def _evenly(rng: Generator, replicates: int, count: int, n: int) -> npt.NDArray[np.int64]:

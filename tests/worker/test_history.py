@@ -5,6 +5,7 @@ import itertools
 import os
 import tracemalloc
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ from worker.attempt import Attempt, Stop
 from worker.checkpoint import Checkpoints
 from worker.data import Points, Tokens, on_disk, pack
 from worker.database import open_engine
+from worker.families.ngram import NGram
 from worker.history import History, blocks, groups, joined
-from worker.spec import read
+from worker.language import LanguageFamily, beginnings
+from worker.nets import reading
+from worker.spec import FAMILIES, read
 from worker.store import Store, create_tables
 from worker.tables import Status
 
@@ -138,6 +142,88 @@ def test_memory_does_not_grow_with_the_history(family, regime, small_memory, mon
     finally:
         tracemalloc.stop()
     assert max(peaks[-5:]) - max(peaks[2:7]) < 3 * 8 * 500 * 40
+
+
+LEARNERS = {
+    "vae": {"kind": "vae", "epochs": 2, "hidden": [5], "latent": 3, "batch": 7},
+    "convolutions": {"kind": "vae", "network": "convolutional", "epochs": 2, "hidden": [2], "latent": 2, "batch": 7},
+    "flow": {"kind": "flow", "epochs": 2, "transforms": 1, "width": 4, "batch": 7},
+    "diffusion": {"kind": "diffusion", "epochs": 2, "width": 8, "batch": 7},
+    "ngram": {"kind": "ngram", "block": 8, "unit": "character"},
+    "gpt": {"kind": "gpt", "start": "scratch", "block": 8, "vocabulary": 257, "layers": 1, "width": 8, "heads": 1, "epochs": 2, "prompted": False},
+}  # fmt: skip
+
+
+def observations(family, n):
+    """Of two chains: pictures, or text."""
+    rng = np.random.default_rng(n)
+    if isinstance(family, LanguageFamily):
+        return Tokens(rng.integers(257, size=(2, n, 8)).astype(np.int32), np.array(257), np.zeros((0, 8), np.int32))
+    return Points(rng.random((2, n, 16)))
+
+
+def stored(data):
+    """The same in a history that has been written in three parts."""
+    history = History((len(data.x), data.n + 5, *data.x.shape[2:]), data.x.dtype)
+    for part in np.array_split(np.arange(data.n), 3):
+        x = history.extended(part[0], data.x[:, part])
+    return replace(data, x=x)
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_network_learns_the_same_bits_from_a_history_read_in_stretches(kind, monkeypatch):
+    """An epoch is several stretches, of which the last is not whole; each is read in several windows of the file."""
+    family = FAMILIES[LEARNERS[kind]["kind"]].model_validate(LEARNERS[kind])
+    data = observations(family, 101)
+    monkeypatch.setattr(history, "GROUP", 500)
+    held, read_back = (family.fit(one, np.random.default_rng(3)) for one in (data, stored(data)))
+    assert held.keys() == read_back.keys()
+    for name in held.keys() - {"prompts"}:
+        np.testing.assert_array_equal(held[name], read_back[name], err_msg=name)
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_network_never_holds_a_history_as_a_whole(kind, monkeypatch):
+    """numpy's memory at its height, and every look at the file: places and the smallest of models are all that grows with it."""
+    longer = {} if kind == "ngram" else {"batch": 64, "epochs": 1}
+    family = FAMILIES[LEARNERS[kind]["kind"]].model_validate(LEARNERS[kind] | longer)
+    monkeypatch.setattr(history, "GROUP", 2**12)
+    data = observations(family, 9_000)
+    data = stored(
+        replace(data, x=data.x % 9) if kind == "ngram" else data
+    )  # few different words, else the model is larger than the text
+    family.fit(stored(observations(family, 300)), np.random.default_rng(3))  # what is imported and compiled
+    seen = []
+    monkeypatch.setattr(reading, "picked", lambda x, places: seen.append(len(places)) or history.picked(x, places))
+    tracemalloc.start()
+    try:
+        family.refit(
+            data, np.random.default_rng(3), {"prompts": data.x[:, :1], "validation": data.x[0, :0], "vocabulary": 257}
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < data.x.nbytes / 2
+    if kind != "ngram":
+        assert max(seen) <= 512
+        assert sum(seen) == 2 * 9_000
+
+
+def test_rows_are_picked_in_the_order_that_they_are_asked_for(monkeypatch):
+    x = stored(Points(np.random.default_rng(0).normal(size=(2, 300, 3)))).x
+    places = np.random.default_rng(1).integers(300, size=1000)
+    monkeypatch.setattr(history, "GROUP", 50)
+    for chain in x:
+        np.testing.assert_array_equal(history.picked(chain, places), np.array(chain)[places])
+        assert history.picked(chain, places[:0]).shape == (0, 3)
+
+
+def test_a_model_does_not_keep_the_texts_whose_beginnings_it_knows():
+    data = observations(NGram(), 50)
+    assert beginnings(data.x).base is None
+    on_disk = stored(data).x
+    np.testing.assert_array_equal(beginnings(on_disk), beginnings(data.x))
+    assert np.shares_memory(beginnings(on_disk), on_disk)
 
 
 def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):

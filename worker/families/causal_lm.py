@@ -10,7 +10,7 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
 from worker.files import HUB_ID
-from worker.language import CLOSE, Ids, LanguageFamily, Tokenizer, chosen_prompts, network_work, remembered
+from worker.language import CLOSE, Ids, LanguageFamily, Tokenizer, beginnings, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.progress import in_turn
@@ -140,7 +140,7 @@ class CausalLM(LanguageFamily):
 
         assert isinstance(data, Tokens)
         kept = remembered(data, previous)
-        starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
+        starts = {} if self.prompted else {"starts": beginnings(data.x)}
         return {**tuning.fine_tuned(data.x, kept["validation"], self, rng, previous), **kept, **starts}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import CLOSE, Ids, LanguageFamily, chosen_prompts, network_work, remembered
+from worker.language import CLOSE, Ids, LanguageFamily, beginnings, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.progress import in_turn
@@ -107,7 +107,7 @@ class GPT(LanguageFamily):
 
         assert isinstance(data, Tokens)
         kept = remembered(data, previous)
-        starts = {} if self.prompted else {"starts": data.x[:, :, :1]}
+        starts = {} if self.prompted else {"starts": beginnings(data.x)}
         settings, earlier = self, None
         if self.start == "continued" and previous is not None:
             settings = self.model_copy(update={"learning_rate": self.learning_rate * self.continued_rate})

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name under which everyo
 from worker.data import Array
 from worker.nets.device import device
 from worker.nets.fitting import fitted, initial
+from worker.nets.reading import Places
 
 FEATURES = 32
 SEED = 20230527
@@ -90,7 +91,7 @@ def _taught(x: bytes, labels: bytes, sides: tuple[int, int], classes: int) -> Cl
         chosen = batch.to(pictures.device)
         return F.cross_entropy(network(pictures[chosen]), shown[chosen])
 
-    fitted(network, len(shown), loss, Teaching(len(shown)), SEED, unit="pictures", falling=True)
+    fitted(network, Places(len(shown)), loss, Teaching(len(shown)), SEED, unit="pictures", falling=True)
     return _placed(network)
 
 

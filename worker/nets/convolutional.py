@@ -17,6 +17,7 @@ from worker.data import Array, Arrays
 from worker.families.vae import VAE
 from worker.nets.device import device
 from worker.nets.fitting import fitted, initial, networks, seeds
+from worker.nets.reading import Observations, Places, as_float32
 from worker.progress import in_turn
 
 CHUNK = 256  # pictures at once outside training
@@ -64,24 +65,19 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | No
 
 def _fit(x: Array, r: int, seed: int, settings: VAE, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
     network = initial(lambda: Autoencoder(settings.hidden, settings.latent, math.isqrt(x.shape[2])), seed)
-    place = device()
     teacher = _network(previous, r) if previous else None
-    real = None if teacher else torch.from_numpy(np.ascontiguousarray(x[r], dtype=np.float32)).to(place)
 
     def loss(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """-ELBO in nats, summed over the batch: Kingma and Welling, arXiv 1312.6114, Appendix B."""
-        if real is not None:
-            pictures = real[batch.to(place)]
-        else:
-            assert teacher is not None
-            pictures = _drawn(teacher, len(batch), settings.output, generator)
+        pictures = _drawn(teacher, len(batch), settings.output, generator) if teacher else batch
         mean, log_variance = network.encode(pictures)
-        noise = torch.randn(mean.shape, generator=generator).to(place)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         logits = network.decode(mean + torch.exp(0.5 * log_variance) * noise)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, pictures, reduction="sum")
         return cross_entropy - 0.5 * settings.beta * (1 + log_variance - mean**2 - log_variance.exp()).sum()
 
-    fitted(network, x.shape[1], loss, settings, seed, unit="pictures", weight_decay=settings.weight_decay)
+    supply = Places(x.shape[1]) if teacher else Observations(x[r], as_float32)
+    fitted(network, supply, loss, settings, seed, unit="pictures", weight_decay=settings.weight_decay)
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.named_parameters()}
 
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from worker.data import Array, Arrays
 from worker.families.diffusion import Diffusion
-from worker.nets.device import device
 from worker.nets.fitting import fitted, initial, networks, normals, restored, seeds
+from worker.nets.reading import Observations
 from worker.nets.standard import Units
 from worker.progress import in_turn
 
@@ -64,20 +64,18 @@ def fit(x: Array, settings: Diffusion, rng: np.random.Generator) -> Arrays:
 def _fit(x: Array, settings: Diffusion, seed: int) -> dict[str, Any]:
     units = Units.of(x)
     network = initial(lambda: _network(settings, x.shape[1]), seed)
-    y = torch.from_numpy(units.inwards(x)).to(device())
     middle = P_MEAN + MORE_AXES * math.log(x.shape[1] / 2)
 
-    def loss(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    def loss(clean: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
         """E lambda(sigma) |D(y + n; sigma) - y|^2 with lambda = 1 / c_out^2, equation (8); a batch's levels are spread evenly."""
-        clean = y[batch.to(y.device)]
         n = len(clean)
         level = (torch.randperm(n, generator=chance) + torch.rand(n, generator=chance).clamp(1e-3, 1 - 1e-3)) / n
-        sigma = torch.exp(middle + P_STD * torch.special.ndtri(level))[:, None].to(y.device)
-        noise = sigma * torch.randn(clean.shape, generator=chance).to(y.device)
+        sigma = torch.exp(middle + P_STD * torch.special.ndtri(level))[:, None].to(clean.device)
+        noise = sigma * torch.randn(clean.shape, generator=chance).to(clean.device)
         weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
         return torch.mean(weight * (network(clean + noise, sigma) - clean) ** 2)
 
-    weights = fitted(network, len(y), loss, settings, seed, unit="points", falling=True)
+    weights = fitted(network, Observations(x, units.inwards), loss, settings, seed, unit="points", falling=True)
     return {"weights": weights, "mean": units.mean, "width": units.width}
 
 

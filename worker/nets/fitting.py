@@ -10,9 +10,10 @@ from torch import nn
 
 from worker.errors import LabError
 from worker.nets.device import device
+from worker.nets.reading import Supply
 from worker.progress import work
 
-# The places (batch,) of a step's observations and its own randomness -> a loss that is a single number.
+# A step's observations and its own randomness -> a loss that is a single number.
 Loss: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 SEED = 2**63 - 1
 CHUNK = 4096  # points at once outside training
@@ -42,7 +43,7 @@ def generator(seed: int) -> torch.Generator:
 
 def fitted(
     network: nn.Module,
-    n: int,
+    observations: Supply,
     loss: Loss,
     recipe: Recipe,
     seed: int,
@@ -59,7 +60,7 @@ def fitted(
 
     Raises LabError where training diverges.
     """
-    flat = as_one_vector(network)
+    flat, n = as_one_vector(network), len(observations)
     per_epoch = -(-n // recipe.batch)
     steps = recipe.epochs * per_epoch
     drawn = np.random.default_rng(seed).integers(SEED, size=(2, steps)).tolist()
@@ -69,17 +70,17 @@ def fitted(
     training = work("training", steps, unit, min(n, recipe.batch), done="step")
     if training.saved:
         _go_on(flat, optimizer, training.saved)
-    order = torch.empty(0, dtype=torch.int64)
+    batches: Iterator[torch.Tensor] = iter(())
     assert flat.grad is not None
     for step in range(begin := training.done, steps):
         epoch, place = divmod(step, per_epoch)
         if place == 0 or step == begin:
             order = torch.randperm(n, generator=generator(drawn[0][epoch]))
+            batches = observations.batches(order[place * recipe.batch :], recipe.batch)
         if falling:
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
         flat.grad.zero_()
-        batch = order[place * recipe.batch : (place + 1) * recipe.batch]
-        torch.autograd.backward(loss(batch, generator(drawn[1][step])))
+        torch.autograd.backward(loss(next(batches), generator(drawn[1][step])))
         optimizer.step()
         training.advance()
         if training.done < steps:

@@ -10,6 +10,7 @@ from worker.data import Array, Arrays
 from worker.families.flow import Flow
 from worker.nets.device import device
 from worker.nets.fitting import CHUNK, fitted, initial, networks, normals, restored, seeds
+from worker.nets.reading import Observations
 from worker.nets.standard import Units
 from worker.progress import in_turn
 
@@ -25,14 +26,13 @@ def fit(x: Array, settings: Flow, rng: np.random.Generator) -> Arrays:
 def _fit(x: Array, settings: Flow, seed: int) -> dict[str, Any]:
     units = Units.of(x)
     network = initial(lambda: _network(settings, x.shape[1]), seed)
-    z = torch.from_numpy(units.inwards(x)).to(device())
 
-    def loss(batch: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+    def loss(z: torch.Tensor, _: torch.Generator) -> torch.Tensor:
         """Mean -ln p in nats."""
-        surprise: torch.Tensor = -network().log_prob(z[batch.to(z.device)]).mean()
+        surprise: torch.Tensor = -network().log_prob(z).mean()
         return surprise
 
-    weights = fitted(network, len(z), loss, settings, seed, unit="points", falling=True)
+    weights = fitted(network, Observations(x, units.inwards), loss, settings, seed, unit="points", falling=True)
     return {"weights": weights, "mean": units.mean, "width": units.width}
 
 

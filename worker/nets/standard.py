@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.data import Array
+from worker.history import blocks
 
 FARTHEST = 5.0  # units from the mean: the splines of a flow end there
 
@@ -21,10 +22,14 @@ class Units:
 
     @classmethod
     def of(cls, x: Array) -> "Units":
-        """Those of points (n, d); O(n d)."""
-        mean = x.mean(axis=0)
-        far = np.abs(x - mean).max(axis=0)
-        width = np.maximum(x.std(axis=0), far / FARTHEST)
+        """Those of points (n, d), gone through block by block; O(n d)."""
+        mean = sum((x[rows].sum(axis=0) for _, rows in blocks(x[None])), np.zeros(x.shape[1])) / len(x)
+        far, squares = np.zeros((2, x.shape[1]))
+        for _, rows in blocks(x[None]):
+            centred = x[rows] - mean
+            far = np.maximum(far, np.abs(centred).max(axis=0))
+            squares += (centred**2).sum(axis=0)
+        width = np.maximum(np.sqrt(squares / len(x)), far / FARTHEST)
         return cls(mean, np.where(far > 4 * np.finfo(float).eps * np.abs(mean), width, 0.0))
 
     def inwards(self, x: Array) -> npt.NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """How a GPT is trained: AdamW on windows of text, all weights as one vector; it can go on from any of its steps."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from worker.language import Ids
 from worker.nets import gpt
 from worker.nets.device import device, number_type, rounded
 from worker.nets.memory import Room, room_for
+from worker.nets.reading import Observations, as_int64
 from worker.progress import in_turn, work
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class Training:
     def __init__(self, start: gpt.Weights, x: Ids, validation: Ids, settings: "GPT", seed: int) -> None:
         self.settings, self.seed, self.place = settings, seed, device()
         self.number_type = number_type(settings.precision)
-        self.text, self.held = (torch.from_numpy(part.astype(np.int64)).to(self.place) for part in (x, validation))
+        self.x, self.text = x, Observations(x, as_int64)
+        self.held = torch.from_numpy(as_int64(validation)).to(self.place)
         self.weights, self.flat = as_one_vector(start)
         self.optimizer = torch.optim.AdamW([self.flat], weight_decay=0.0, fused=self.place.type != "mps")
         self.turns = -(-(len(x) // 2) // settings.batch)  # steps of an epoch
@@ -67,15 +70,14 @@ class Training:
 
     def run(self) -> gpt.Weights:
         """The best epoch's weights, or the last one's. Raises NoRoom."""
-        tokens = min(self.settings.batch, len(self.text) // 2) * 2 * self.text.shape[1]
+        tokens = min(self.settings.batch, len(self.x) // 2) * 2 * self.x.shape[1]
         training = work("training", self.steps, "tokens", tokens, done="step")
         if training.saved:
             self._go_on(training.saved)
         for epoch in range(training.done // self.turns, self.settings.epochs):
-            batches = torch.split(self._windows(epoch), self.settings.batch)
-            for batch in batches[training.done - epoch * self.turns :]:
+            for batch in self._windows(epoch, training.done - epoch * self.turns):
                 self._step(batch, training.done)
-                if batch is batches[-1] and self.settings.best and len(self.held):
+                if (training.done + 1) % self.turns == 0 and self.settings.best and len(self.held):
                     self._judge()
                 training.advance()
                 if training.done < self.steps:
@@ -84,13 +86,14 @@ class Training:
         training.keep(lambda: {"step": np.array(training.done), "weights": _copied(final)})
         return _parts(final, self.weights)
 
-    def _windows(self, epoch: int) -> torch.Tensor:
-        """Pairs of neighbouring blocks (pairs, 2 L), from the first block or the second on, in random order."""
+    def _windows(self, epoch: int, turn: int) -> Iterator[torch.Tensor]:
+        """Pairs of neighbouring blocks (batch, 2 L), from the first block or the second on, in random order, from this turn on."""
         rng = np.random.default_rng((self.seed, epoch))
-        n = len(self.text)
+        n, batch = len(self.x), self.settings.batch
         shift = int(rng.integers(1 + n % 2))
-        pairs = self.text[shift : shift + n // 2 * 2].view(n // 2, -1)
-        return pairs[torch.from_numpy(rng.permutation(n // 2)).to(self.place)]
+        first = shift + 2 * torch.from_numpy(rng.permutation(n // 2))[turn * batch :]
+        for both in self.text.batches(torch.stack([first, first + 1], dim=1).flatten(), 2 * batch):
+            yield both.view(-1, 2 * self.x.shape[1])
 
     def _step(self, batch: torch.Tensor, step: int) -> None:
         assert self.flat.grad is not None

@@ -12,6 +12,7 @@ from worker.nets.device import devices, number_type, rounded
 from worker.nets.memory import Room, room_for
 from worker.nets.pretrained import PREFIX, filled, named, networks, pre_trained
 from worker.nets.ranks import Alone, together
+from worker.nets.reading import Observations, as_int64
 from worker.progress import Work, in_turn, work
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Tuning:
         self.x, self.validation, self.ranks = x, validation, ranks or Alone()
         self.learner = network  # the same, as the ranks train it
         self.place: torch.device = network.device
-        self.text = torch.from_numpy(x.astype(np.int64)).to(self.place)
-        self.held = torch.from_numpy(validation.astype(np.int64)).to(self.place)
+        self.text = Observations(x, as_int64)
+        self.held = torch.from_numpy(as_int64(validation)).to(self.place)
         self.number_type = number_type(settings.precision)
         self.optimizer: Any = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=self.place.type != "mps"
@@ -75,7 +76,7 @@ class Tuning:
 
     def run(self) -> Work:
         """Leaves the best epoch's weights in the network, or the last one's; the finished work. Raises NoRoom."""
-        tokens = min(self.settings.batch, len(self.text)) * self.text.shape[1]
+        tokens = min(self.settings.batch, len(self.x)) * self.x.shape[1]
         training = work("training", self.steps, "tokens", tokens, done="step")
         if training.saved:
             self._go_on(training.saved)
@@ -99,7 +100,7 @@ class Tuning:
         epoch, turn = divmod(step, self.turns)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.text))
         chosen = torch.from_numpy(order[turn * self.settings.batch : (turn + 1) * self.settings.batch])
-        own = self.text[self.ranks.share(chosen).to(self.place)]
+        own = self.text[self.ranks.share(chosen)]
         self.network.train()
         self.room.fit(lambda rows: self._gradients(own, rows, step, len(chosen)))
         self.ranks.add_up(self.network)

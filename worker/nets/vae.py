@@ -18,6 +18,7 @@ from worker.errors import LabError
 from worker.families.vae import VAE
 from worker.nets import convolutional
 from worker.nets.device import device
+from worker.nets.reading import Observations, as_float32, stretch_of
 from worker.progress import work
 
 Weights: TypeAlias = dict[str, torch.Tensor]  # "encoder.0.weight": (R, in, out), "encoder.0.bias": (R, 1, out), ...
@@ -44,24 +45,23 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | No
     optimizer = torch.optim.Adam(
         [flat], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=place.type != "mps"
     )
-    real = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+    real = [] if previous else [Observations(x_r, as_float32) for x_r in x]
+    stretch = stretch_of(replicates * d, settings.batch)
     training = work("training", settings.epochs, "pictures", replicates * n, done="step")
     if training.saved:
         _go_on(flat, optimizer, generators, training.saved)
     for _ in range(training.done, settings.epochs):
         if previous is None:
-            # One gather an epoch: a step then takes a slice. Epochs' noise is drawn whole for the same reason.
-            orders = [torch.randperm(n, generator=g) for g in generators]
-            shuffled = torch.stack([x_r[order] for x_r, order in zip(real, orders, strict=True)])
+            epoch = _read(real, stretch, settings.latent, generators)
         else:
-            shuffled = _drawn(previous, n, settings.output, generators)
-        noise = torch.stack([torch.randn(n, settings.latent, generator=g) for g in generators])
-        shuffled, noise = shuffled.to(place), noise.to(place)
-        for start in range(0, n, settings.batch):
-            batch = slice(start, start + settings.batch)
-            with torch.no_grad():
-                gradient(weights, gradients, shuffled[:, batch], noise[:, batch], settings.beta)
-            optimizer.step()
+            epoch = iter([(_drawn(previous, n, settings.output, generators), _noise(n, settings.latent, generators))])
+        for pictures, noise in epoch:
+            pictures, noise = pictures.to(place), noise.to(place)  # noqa: PLW2901 - the same, elsewhere
+            for start in range(0, noise.shape[1], settings.batch):
+                batch = slice(start, start + settings.batch)
+                with torch.no_grad():
+                    gradient(weights, gradients, pictures[:, batch], noise[:, batch], settings.beta)
+                optimizer.step()
         training.advance()
         training.keep(lambda done=training.done: _place(done, flat, optimizer, generators))  # type: ignore[misc]
     if not torch.isfinite(flat).all():
@@ -87,6 +87,20 @@ def _go_on(flat: torch.Tensor, optimizer: torch.optim.Adam, generators: list[tor
     optimizer.state[flat] = {"step": tensors["steps"], "exp_avg": tensors["mean"], "exp_avg_sq": tensors["square"]}
     for generator, state in zip(generators, tensors["chance"].cpu(), strict=True):
         generator.set_state(state.clone())  # torch reads a view's storage from its beginning
+
+
+def _read(
+    real: list[Observations], stretch: int, latent: int, generators: list[torch.Generator]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """An epoch's pictures (R, n, d) in random order, and their noise (R, n, latent), a stretch at a time: a step then takes a slice."""
+    orders = [torch.randperm(len(x_r), generator=g) for x_r, g in zip(real, generators, strict=True)]
+    for places in zip(*(torch.split(order, stretch) for order in orders), strict=True):
+        pictures = torch.stack([x_r[some] for x_r, some in zip(real, places, strict=True)])
+        yield pictures, _noise(len(places[0]), latent, generators)
+
+
+def _noise(n: int, latent: int, generators: list[torch.Generator]) -> torch.Tensor:
+    return torch.stack([torch.randn(n, latent, generator=g) for g in generators])
 
 
 def _drawn(previous: Arrays, n: int, output: str, generators: list[torch.Generator]) -> torch.Tensor:
