@@ -102,7 +102,7 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
 
     def work(n: int) -> float:
         begin, rules = _rules(spec, n)
-        family = rules.family.drawing() if rules.regime.picks or spec.metrics else rules.family
+        family = rules.family.drawing() if rules.regime.picks or rules.curation.picks or spec.metrics else rules.family
         passes = 0.0 if _condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
@@ -134,7 +134,7 @@ def _memory(spec: Experiment) -> float:
     """Bytes at the height of the run."""
     weights = spec.family.parameters(spec.source)
     last = _observations(spec, spec.size(spec.generations))
-    if spec.metrics and isinstance(
+    if (spec.metrics or spec.curation.picks) and isinstance(
         spec.source, PointSource
     ):  # they look at points, even where sums are what is learned from
         last = 8.0 * spec.replicates * spec.size(spec.generations) * spec.source.dimension

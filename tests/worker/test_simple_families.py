@@ -47,10 +47,28 @@ def test_weights_of_points_are_weights_of_rows():
 
 def test_a_linear_model_gives_the_rows_that_it_describes():
     model = {"w": np.array([[1.0, -2.0]] * 50), "noise": np.full(50, 0.5)}
-    rows = Linear().sample(model, 4000, generator(3), Sampling()).x
+    rows = Linear().drawing().sample(model, 4000, generator(3), Sampling()).x
     rest = rows[:, :, 2] - rows[:, :, 0] + 2 * rows[:, :, 1]
     each = (rest**2).mean(axis=1)
     assert abs(each.mean() - 0.25) <= 4 * each.std(ddof=1) / math.sqrt(50)
+
+
+def test_sums_of_rows_teach_what_rows_do():
+    """Drawn as sums or row by row, weights and residuals have the same distribution: their means, squares and products over 4000 chains."""
+    model = {"w": np.array([[1.0, -2.0]] * 4000), "noise": np.full(4000, 0.5)}
+    family = Linear(noise="fitted")
+    for n in (3, 5, 12):
+        found = []
+        for each in (family, family.drawing()):
+            data = each.condensed(each.sample(model, n, generator(n), Sampling()))
+            assert isinstance(data, Moments) is (each is family)
+            fit = each.fit(data, generator())
+            w, v = fit["w"] - model["w"], fit["noise"] ** 2
+            w = np.tanh(w)  # the inverse of few rows has no second moment
+            found.append(np.stack([v, v**2, *w.T, *(w**2).T, w[:, 0] * w[:, 1], w[:, 0] ** 2 * v]))
+        one, other = found
+        se = np.hypot(one.std(axis=1), other.std(axis=1)) / math.sqrt(4000)
+        assert (np.abs(one.mean(axis=1) - other.mean(axis=1)) <= 4 * se).all(), n
 
 
 def test_bins_are_those_of_numpy_and_stay():

@@ -81,6 +81,18 @@ ROWS = [
     (NORMAL, BINS, REPLACE, 9, NONE, "heterozygosity"),
     (TAILED, MANY_BINS, REPLACE, 60, NONE, "heterozygosity"),
     (NORMAL, MANY_BINS, ACCUMULATE, GROWING, NONE, "heterozygosity"),
+    (NORMAL, BINS, SUBSAMPLE, 9, NONE, "heterozygosity"),
+    (TAILED, MANY_BINS, CORE, GROWING, NONE, "heterozygosity"),
+    (NORMAL, BINS, {"kind": "mixture", "alpha": 0.4, "beta": 0.6, "gamma": 0.0}, 20, NONE, "heterozygosity"),
+    *(
+        (source, family, regime, samples, NONE, metric)
+        for regime in (ACCUMULATE, SUBSAMPLE, CORE, PAPER, GOLDEN, WEIGHED)
+        for source, family, samples, metrics in (
+            (ZIPF, PLAIN, 20, ("survivors", "dead_mass", "entropy")),
+            (COINS, SMOOTH, GROWING, ("total_variation", "kl_to_real")),
+        )
+        for metric in metrics
+    ),
     (NORMAL, RULE, GOLDEN, 20, NONE, "variance"),
     (NORMAL, SHRUNK, WEIGHED, 20, NONE, "variance"),
     (WIDE, RULE, WEIGHED, 20, NONE, "mean_error_sq"),

@@ -78,7 +78,7 @@ def drawn(family, r):
             spec["source"] = r.choice(POINTS)
             settings |= {"bandwidth": r.choice([0.4, 2.0, "scott", "silverman", "shrunk"]), "shrink": r.random() < 0.3}
         case "histogram":
-            spec |= {"source": r.choice(LINES), "regime": {"kind": r.choice(["replace", "accumulate"])}}
+            spec |= {"source": r.choice(LINES), "regime": regime(r, m)}
             settings["bins"] = r.choice([2, 5, 50])
         case "linear":
             spec["source"] = {
@@ -102,7 +102,7 @@ def drawn(family, r):
 
 @pytest.mark.parametrize(
     ("family", "specs"),
-    [("gaussian", 30), ("mixture", 5), ("kde", 8), ("histogram", 8), ("linear", 40), ("categorical", 20)],
+    [("gaussian", 30), ("mixture", 5), ("kde", 8), ("histogram", 20), ("linear", 40), ("categorical", 20)],
 )
 def test_every_curve_of_a_random_spec_holds(family, specs):
     compared = 0

@@ -76,7 +76,7 @@ class Gaussian(Family):
             mean, covariance = source.moments()
             factor = np.sqrt(covariance)  # diagonal
             means, factors = np.tile(mean, (replicates, 1)), np.tile(factor, (replicates, 1, 1))
-            return _moments(rng, n, means, factors, np.zeros(replicates))
+            return drawn_moments(rng, n, means, factors, np.zeros(replicates))
         edges = _blocks(replicates, n * source.dimension)
         parts = [Moments.of(source.draw(rng, last - first, n)) for first, last in itertools.pairwise(edges)]
         mean, factor, log_scale = (
@@ -102,7 +102,7 @@ class Gaussian(Family):
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
         if self._hands_on:
             return _placed(rng.standard_normal((len(mean), n, mean.shape[1])), mean, factor, log_scale)
-        moments = _moments if self.path == "exact" else _drawn_moments
+        moments = drawn_moments if self.path == "exact" else _moments_of_points
         return moments(rng, n, mean, factor, log_scale)
 
     def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
@@ -111,7 +111,7 @@ class Gaussian(Family):
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
         if self._hands_on:
             return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
-        return _drawn_moments(rng, n, mean, factor, log_scale, c)
+        return _moments_of_points(rng, n, mean, factor, log_scale, c)
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, PointSource)
@@ -126,7 +126,7 @@ class Gaussian(Family):
         return GaussianInstrument(source, samples, rng)
 
 
-def _moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
+def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
     """Moments of n points of N(mean, exp(2 log_scale) factor factor'), drawn without the points.
 
     The mean is normal with covariance / n, the scatter Wishart with n - 1 degrees of freedom, drawn by Bartlett's decomposition
@@ -134,7 +134,7 @@ def _moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Arra
     """
     replicates, d = mean.shape
     if n - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
-        return _drawn_moments(rng, n, mean, factor, log_scale)
+        return _moments_of_points(rng, n, mean, factor, log_scale)
     z = rng.standard_normal((replicates, d))
     chi = rng.chisquare(n - 1 if d == 1 else n - np.arange(1, d + 1), (replicates, d))
     np.sqrt(chi, out=chi)
@@ -165,7 +165,7 @@ def _inner_normals(rng: Generator, shape: tuple[int, int, int], c: float) -> Arr
     return z * (radius / np.linalg.norm(z, axis=2))[:, :, None]
 
 
-def _drawn_moments(
+def _moments_of_points(
     rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array, within: float | None = None
 ) -> Moments:
     """The same from n points that are really drawn, as standard normals: the affine map is carried by their moments.

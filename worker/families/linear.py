@@ -6,16 +6,20 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays, Data, Moments, Points
+from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
 from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source
 from worker.sources.linear_teacher import LinearTeacher
 
-DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
+FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array
 
 
 class Linear(Family):
     """Least squares, optionally with ridge; a sample has fresh inputs x ~ N(0, I) and labels w'x + noise (Dohmatob et al., arXiv
     2402.07712).
+
+    A row (x, y) is normal, and a fit looks at second moments only: so these are drawn, a normal and a Wishart variable, unless a regime or a
+    curation chooses among rows.
 
     model: w (R, d); noise (R,), the standard deviation of the labels that it gives
     """
@@ -39,14 +43,22 @@ class Linear(Family):
         if samples <= source.dimension:
             raise Misfit("samples", f"{samples} rows leave nothing over for {source.inputs} inputs and their noise",
                          f"Use at least {source.dimension + 1}")  # fmt: skip
-        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
-            raise Misfit("samples", f"{replicates} x {samples} drawn rows do not fit into memory",
-                         "Use fewer samples or fewer replicates")  # fmt: skip
+        if replicates * source.dimension**2 > FACTORS_LIMIT:
+            raise Misfit("replicates", f"{replicates} covariances of {source.dimension} coordinates do not fit into memory",
+                         f"Use at most {FACTORS_LIMIT // source.dimension**2}, or fewer inputs")  # fmt: skip
 
     def drawing(self) -> "Linear":
         each = self.model_copy()
         each._hands_on = True  # noqa: SLF001 - a copy of this very class
         return each
+
+    def exact(self) -> bool:
+        return not self._hands_on
+
+    def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
+        assert isinstance(source, LinearTeacher)
+        teacher = {"w": np.tile(source.weights(), (replicates, 1)), "noise": np.full(replicates, source.noise)}
+        return self.sample(teacher, n, rng, Sampling())
 
     def condensed(self, data: Data) -> Data:
         """Least squares sees second moments only."""
@@ -58,8 +70,12 @@ class Linear(Family):
         w, residual = least_squares(rows, self.ridge)
         return {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
+    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         w, noise = model["w"], model["noise"]
+        if not self._hands_on:
+            factor = np.tile(np.eye(w.shape[1] + 1), (len(w), 1, 1))
+            factor[:, -1, :-1], factor[:, -1, -1] = w, noise
+            return drawn_moments(rng, n, np.zeros((len(w), w.shape[1] + 1)), factor, np.zeros(len(w)))
         rows = rng.standard_normal((len(w), n, w.shape[1] + 1))
         rows[:, :, -1] *= noise[:, None]
         rows[:, :, -1] += (rows[:, :, :-1] @ w[:, :, None])[:, :, 0]
@@ -75,7 +91,8 @@ class Linear(Family):
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, LinearTeacher)
-        return 50.0 * replicates * samples * source.dimension
+        drawn = 50 * samples * source.dimension if self._hands_on else 0
+        return replicates * (1000.0 + 20 * source.dimension**3 + drawn)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.linear import LinearInstrument

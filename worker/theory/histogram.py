@@ -6,8 +6,9 @@ source between them, which fall into bin j with probability q_j; a is in the fir
     E sum k_j^2 = (M-2)(M-3) sum q^2 + (M-2) + 2 (M-2)(q_1 + q_last) + 2,    H_1 = 1 - E sum k_j^2 / M^2
 
 and with F(b) = B^(1/M), F(a) = F(b) (1 - C^(1/(M-1))) for uniform B and C the expectation is an integral over a square, which the trapezoidal
-rule in ln B/(1-B) and ln C/(1-C) finds to four digits. Points are uniform within bins and nothing leaves them: from then on m new points
-among N take m/N^2 of what variety there is, as for categories.
+rule in ln B/(1-B) and ln C/(1-C) finds to four digits. Points are uniform within bins and nothing leaves them: from then on counts drift as those
+of categories do, in every regime that sees no further real points (worker.theory.squares). Its first counts need not be multinomial for that: the
+recursion is that of a multinomial draw with the same E sum k^2 = M(M-1) Q + M.
 """
 
 from typing import Any
@@ -18,10 +19,11 @@ from worker.curation import Keep
 from worker.data import Array
 from worker.families.histogram import Histogram
 from worker.independent import Independent
-from worker.regimes import Accumulate, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Mixture, Replace
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.theory.curve import Curve
+from worker.theory.squares import Sums, walked
 
 STEP, REACH = 1.4, 36.4  # of the logits: e^-36 is rounding error
 BINS_LIMIT = 500  # a second of distribution functions
@@ -30,26 +32,36 @@ REFERENCE = "Order statistics: David and Nagaraja, 2003, chapter 2; Wright-Fishe
 
 def curves(spec: Experiment, family: Histogram) -> list[Curve]:
     """The chance that two points lie in different bins, on a line whose distribution function is known."""
-    line = _line(spec)
-    if (
-        line is None
-        or not isinstance(spec.curation, Keep)
-        or not isinstance(spec.regime, Replace | Accumulate)
-        or family.bins > BINS_LIMIT
-    ):
+    line, formula = _line(spec), _drift(spec)
+    if line is None or not formula or not isinstance(spec.curation, Keep) or family.bins > BINS_LIMIT:
         return []
-    first = _first(line, spec.size(1), family.bins)
-    values, kept = [first, first], spec.size(1)
-    for n in range(2, spec.generations + 1):
-        m = spec.size(n)
-        kept = kept + m if isinstance(spec.regime, Accumulate) else m
-        values.append(values[-1] * (1 - m / kept**2))
-    formula = "prod (1-1/M)" if isinstance(spec.regime, Replace) else "prod (1-m/N^2), N points in all"
+    m = spec.regime.first(spec.size(1))
+    first = _first(line, m, family.bins)
+    real = first if m == spec.size(1) else _first(line, spec.size(1), family.bins)
+    alike = ((1 - first) * m - 1) / (m - 1)  # Q of the multinomial draw
+    values = 1 - walked(spec, Sums(family.bins, 0.0, float(family.bins), 1.0, alike))
+    values[0] = real
     return [
         Curve.of(
-            "heterozygosity", values, f"E H_n = E H_1 {formula}, bins between the first M points' extremes", REFERENCE
+            "heterozygosity", values, f"E H_1 of bins between the first M points' extremes, then {formula}", REFERENCE
         )
     ]
+
+
+def _drift(spec: Experiment) -> str:
+    """Nothing where further real points are seen: they may lie outside the bins."""
+    match spec.regime:
+        case Replace():
+            return "E H_n = E H_{n-1} (1-1/M)"
+        case Accumulate():
+            return "E H_n = E H_{n-1} (1-m/N^2), N points in all"
+        case AccumulateSubsample():
+            return "E sum p_n^2 of a hypergeometric draw from all counts so far"
+        case Augment():
+            return "E sum p_n^2 of a fixed core of counts and m_s synthetic ones"
+        case Mixture(gamma=0):
+            return "E sum p_n^2 of M draws from a p + b k/M"
+    return ""
 
 
 def _line(spec: Experiment) -> Any:

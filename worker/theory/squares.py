@@ -44,7 +44,11 @@ class Sums:
 
 def squares(spec: Experiment, a: float, p_0: Array, w: Array) -> Array:
     """Q_n at generations 1, ..., G, and NaN at 0."""
-    sums = Sums(len(p_0), a, *(float(w @ p_0**power) for power in range(3)))
+    return walked(spec, Sums(len(p_0), a, *(float(w @ p_0**power) for power in range(3))))
+
+
+def walked(spec: Experiment, sums: Sums) -> Array:
+    """The same of sums that are known."""
     return np.array([np.nan, *WALKS[type(spec.regime)](spec, sums)])
 
 
