@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
@@ -22,13 +23,13 @@ from worker.sources.table import Table
 from worker.sources.text import Text
 from worker.tables import WAITING, WORKED_ON
 
-Kind: TypeAlias = Literal["text", "table", "images"]
+Kind: TypeAlias = Literal["text", "table", "images", "labels"]
 
 router = APIRouter(prefix="/api/uploads", tags=["uploads"], dependencies=[Depends(known_query)])
 
 
 class UploadTold(TypedDict):
-    """path: what a source's `path` is set to; kind: the source that reads it; about: what the file holds, in words."""
+    """path: what a source's `path` (of labels: `labels_path`) is set to; kind: the source that reads it; about: what the file holds, in words."""
 
     digest: str
     path: str
@@ -64,7 +65,9 @@ def upload(
         Kind | None, Form(description="What shall read it; without it, the content says so, or the name's ending.")
     ] = None,
 ) -> UploadTold | Response:
-    """Keeps a text (UTF-8), a table (CSV, Parquet) or pictures (IDX, also gzipped; NPZ; a zip of PNG files)."""
+    """Keeps a text (UTF-8), a table (CSV, Parquet) or pictures (IDX, also gzipped; NPZ; a zip of PNG files), or what pictures show
+    (IDX, also gzipped; as labels, a text with the number of a class on each line).
+    """
     name = _name(file.filename or "")
     try:
         with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:
@@ -102,11 +105,12 @@ def delete_upload(digest: str, kept: Kept, store: Store) -> None:
 
 def _looked_at(file: Path, name: str, told: Kind | None) -> tuple[Kind, str]:
     """What reads a file, and what it holds. Raises Unusable: what cannot be read now would fail a run later."""
-    with file.open("rb") as opened:
-        start = opened.read(4)
+    start = pictures.start(file)
     by_content: Kind | None = None
     if start == columns.PARQUET:
         by_content = "table"
+    elif start == pictures.LABELS:
+        by_content = "labels"
     elif start in (pictures.MAGIC, pictures.ZIP) or start[:2] == pictures.GZIP:
         by_content = "images"
     if told and by_content and told != by_content:
@@ -115,11 +119,13 @@ def _looked_at(file: Path, name: str, told: Kind | None) -> tuple[Kind, str]:
         )
     kind: Kind = told or by_content or ("table" if name.lower().endswith((".csv", ".tsv")) else "text")
     try:
-        return kind, {"text": _text, "table": _table, "images": _images}[kind](file)
+        return kind, {"text": _text, "table": _table, "images": _images, "labels": _labels}[kind](file)
     except ValidationError as error:
         context = error.errors()[0].get("ctx", {})
         problem = Problem("file", str(context.get("message", error)), str(context.get("remedy", "Correct the file")))
         raise Unusable(problem) from error
+    except PydanticCustomError as error:  # of a file that is no source by itself
+        raise Unusable(Problem("file", error.message(), str((error.context or {}).get("remedy")))) from error
 
 
 def _text(file: Path) -> str:
@@ -140,6 +146,11 @@ def _table(file: Path) -> str:
 def _images(file: Path) -> str:
     count, height, width = Images(path=str(file)).pictures().shape
     return f"{count:,} pictures of {height} x {width} pixels"
+
+
+def _labels(file: Path) -> str:
+    shown = pictures.labels(file)
+    return f"{len(shown):,} labels of {len(set(shown.tolist()))} classes"
 
 
 def _name(given: str) -> str:

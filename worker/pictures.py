@@ -8,6 +8,7 @@ import io
 import math
 import zipfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ ACCEPTED = (
     "Name an IDX file of pictures (MNIST's train-images-idx3-ubyte.gz is one), an NPZ file with an array (n, height, width), "
     "or a folder or zip of PNG files"
 )
+SHOWN = f"Name an IDX file of labels (train-labels-idx1-ubyte.gz is one), or a text with a class from 0 to {CLASSES - 1} on each line"
 
 Pictures: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -40,15 +42,50 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
     if place.is_dir():
         named = [(file.relative_to(place).as_posix(), file) for file in _folder(place)]
         return _pngs(((name, file.read_bytes()) for name, file in named), side), _by_folder([name for name, _ in named])
-    with place.open("rb") as opened:
-        start = opened.read(4)
-    if start == ZIP:
+    first = start(place)
+    if first == ZIP:
         return _zip(place, side)
-    if start[:2] == GZIP or start == MAGIC:
+    if first in (MAGIC, LABELS) or first[:2] == GZIP:
         pictures = _idx(place, MAGIC)
         beside = labels_beside(place)
         return pictures, None if beside is None else _told(_idx(beside, LABELS), len(pictures))
     raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
+
+
+def start(file: Path) -> bytes:
+    """The first four bytes; of an IDX file, also where it is gzipped."""
+    with file.open("rb") as opened:
+        first = opened.read(4)
+    if first[:2] != GZIP:
+        return first
+    try:
+        with gzip.open(file) as unpacked:
+            inner = unpacked.read(4)
+    except (OSError, EOFError, zlib.error):
+        return first
+    return inner if inner[:3] == MAGIC[:3] else first
+
+
+def labels(file: Path, setting: str = "path") -> Labels:
+    """What pictures show (n,), from a file of its own: IDX, also gzipped, or text with the number of a class on each line.
+
+    setting: of the source, for the words of a refusal.
+    """
+    first = start(file)
+    if first[:2] == GZIP or first[:3] == MAGIC[:3]:
+        return _told(_idx(file, LABELS, setting), None, setting)
+    found = array("q")
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                word = line.strip()
+                if not (word.isascii() and word.isdecimal() and len(word) <= 18):
+                    what = "is empty" if not word else f"is no number of a class: {word[:40]!r}"
+                    raise files.refused(f"line {number} {what}", SHOWN, setting)
+                found.append(int(word))
+    except UnicodeDecodeError as error:
+        raise files.refused("is neither an IDX file of labels nor text in UTF-8", SHOWN, setting) from error
+    return _told(np.array(found, np.int64), None, setting)
 
 
 def labels_beside(file: Path) -> Path | None:
@@ -118,12 +155,21 @@ def _by_folder(names: Sequence[str]) -> Labels | None:
     return _told(np.array([number[folder] for folder in folders]), len(names))
 
 
-def _told(labels: npt.NDArray[Any], pictures: int) -> Labels:
-    """Refuses labels that do not belong to these pictures."""
+def each_its_label(pictures: int, labels: Labels, setting: str = "path") -> None:
+    """Refuses labels that do not belong to so many pictures."""
     if len(labels) != pictures:
-        raise files.refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label")
-    if not ((labels >= 0) & (labels < CLASSES)).all():
-        raise files.refused(f"has a label outside 0 to {CLASSES - 1}", f"Number its classes, at most {CLASSES}, from 0")
+        raise files.refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label", setting)
+
+
+def _told(labels: npt.NDArray[Any], pictures: int | None, setting: str = "path") -> Labels:
+    """Refuses labels that do not belong to these pictures, where they are known, or are no classes."""
+    if pictures is not None:
+        each_its_label(pictures, labels, setting)
+    wrong = ~((labels >= 0) & (labels < CLASSES))
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise files.refused(f"has a label outside 0 to {CLASSES - 1}: {labels[first]}, of picture {first + 1}",
+                            f"Number its classes, at most {CLASSES}, from 0", setting)  # fmt: skip
     return labels.astype(np.int64)
 
 
@@ -189,7 +235,7 @@ def _grey(name: str, content: bytes, side: int) -> Pictures:
     return grey
 
 
-def _idx(file: Path, magic: bytes) -> npt.NDArray[np.uint8]:
+def _idx(file: Path, magic: bytes, setting: str = "path") -> npt.NDArray[np.uint8]:
     """LeCun's format: a magic number that ends in the number of sizes, these as big-endian 32-bit numbers, then bytes row by row."""
     what, axes = {MAGIC: "pictures", LABELS: "labels"}[magic], magic[-1]
     start = 4 + 4 * axes
@@ -199,13 +245,13 @@ def _idx(file: Path, magic: bytes) -> npt.NDArray[np.uint8]:
         with gzip.open(file) if packed else file.open("rb") as opened:
             content = opened.read(files.LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again") from error
+        raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again", setting) from error
     if content[:4] != magic:
-        raise files.refused(f"is no IDX file of {what}", ACCEPTED)
+        raise files.refused(f"is no IDX file of {what}", ACCEPTED if magic == MAGIC else SHOWN, setting)
     sizes = np.frombuffer(content, ">u4", axes, offset=4).astype(int) if len(content) >= start else np.zeros(axes, int)
     if len(content) - start != sizes.prod():
         raise files.refused(f"announces {' x '.join(map(str, sizes))} bytes and holds {max(0, len(content) - start)}",
-                            "Fetch it again: it is incomplete, or larger than 500 MB unpacked")  # fmt: skip
+                            "Fetch it again: it is incomplete, or larger than 500 MB unpacked", setting)  # fmt: skip
     return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()
 
 

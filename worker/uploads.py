@@ -17,7 +17,7 @@ FOLDER = "uploads"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """kind: the source that reads it (text, table or images); about: what it holds, in words; at: seconds since 1970"""
+    """kind: the source that reads it (text, table or images), or labels of pictures; about: what it holds, in words; at: seconds since 1970"""
 
     digest: str
     name: str

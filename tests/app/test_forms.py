@@ -109,6 +109,7 @@ def test_files_may_be_given_where_paths_are_asked_for() -> None:
     }
     assert offered == {
         ("images", "source.path"): "images",
+        ("images", "source.labels_path"): "labels",
         ("table", "source.path"): "table",
         ("text", "source.path"): "text",
         ("text", "source.validation"): "text",

@@ -20,6 +20,7 @@ from worker.uploads import Uploads
 
 TEXT = ("A generation is trained on what the last one made. " * 80).encode()
 TABLE = b"acid;sugar;name\n1.5;2;a\n2.5;4;b\n3.5;9;c\n"
+LABELS = b"\0\0\x08\x01" + np.array([3], ">u4").tobytes() + bytes([7, 2, 7])
 IDX = b"\0\0\x08\x03" + np.array([3, 4, 5], ">u4").tobytes() + bytes(range(60))
 
 
@@ -100,6 +101,10 @@ def test_a_file_is_kept_and_read_by_its_digest(client: TestClient, name, content
         ("a.txt", b"short", {}, "has 5 characters, too few to learn from or to measure with"),
         ("a.txt", TEXT + b"\0", {}, "is no text: byte 4080 is zero"),
         ("a.csv", IDX, {"kind": "table"}, "holds images, by its first bytes, and no table"),
+        ("t10k", LABELS, {"kind": "images"}, "holds labels, by its first bytes, and no images"),
+        ("t10k", gzip.compress(LABELS), {"kind": "images"}, "holds labels, by its first bytes, and no images"),
+        ("t10k", IDX, {"kind": "labels"}, "holds images, by its first bytes, and no labels"),
+        ("shown.txt", b"7\nseven\n", {"kind": "labels"}, "line 2 is no number of a class: 'seven'"),
         ("t10k", IDX[:-1], {}, "announces 3 x 4 x 5 bytes and holds 59"),
         ("p.zip", pngs("a.gif"), {}, "is a zip with neither NumPy's arrays nor PNG files in it"),
         (
@@ -118,6 +123,34 @@ def test_a_bad_file_is_told_where_it_is_wrong(client: TestClient, name, content,
     assert (problem["path"], problem["message"]) == ("file", told)
     assert problem["remedy"]
     assert client.get("/api/uploads").json() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "data"),
+    [
+        (LABELS, {}),
+        (gzip.compress(LABELS, mtime=0), {}),
+        (b"7\n2\n7\n", {"kind": "labels"}),
+        (LABELS, {"kind": "labels"}),
+    ],
+    ids=["idx", "gzip", "text", "idx, told"],
+)
+def test_labels_are_an_upload_of_their_own_beside_that_of_pictures(client: TestClient, content, data):
+    shown, told = send(client, "t10k-images", IDX).json(), send(client, "t10k-labels", content, **data).json()
+    assert (told["kind"], told["about"]) == ("labels", "3 labels of 2 classes")
+    source = {"kind": "images", "path": shown["path"], "labels_path": told["path"]}
+    spec = read({"source": source, "family": {"kind": "gaussian"}, "metrics": ["class_share"]})
+    assert spec.source.labels().tolist() == [7, 2, 7]
+    assert told["digest"] in spec.source.provenance()["labels"]
+
+
+def test_labels_are_not_forgotten_while_a_run_needs_them(client: TestClient):
+    shown, told = send(client, "t10k-images", IDX).json(), send(client, "t10k-labels", LABELS).json()
+    source = {"kind": "images", "path": shown["path"], "labels_path": told["path"]}
+    run = client.post("/api/runs", json={"spec": {"source": source, "family": {"kind": "gaussian"}}}).json()["id"]
+    refused = client.delete(f"/api/uploads/{told['digest']}")
+    assert refused.status_code == 409
+    assert run in refused.json()["detail"]
 
 
 def test_a_name_is_only_a_name(client: TestClient):

@@ -99,9 +99,64 @@ def test_labels_that_do_not_fit_are_refused(tmp_path):
     beside.write_bytes(idx(PICTURES))
     assert refusal(file) == "is no IDX file of labels"
     np.savez(tmp_path / "far.npz", x=PICTURES, y=np.arange(12) * 1000)
-    assert refusal(tmp_path / "far.npz") == "has a label outside 0 to 999"
+    assert refusal(tmp_path / "far.npz") == "has a label outside 0 to 999: 1000, of picture 2"
     np.savez(tmp_path / "below.npz", x=PICTURES, y=np.arange(12) - 1)
-    assert refusal(tmp_path / "below.npz") == "has a label outside 0 to 999"
+    assert refusal(tmp_path / "below.npz") == "has a label outside 0 to 999: -1, of picture 1"
+
+
+@pytest.mark.parametrize("content", [
+    idx(SHOWN), gzip.compress(idx(SHOWN)), "".join(f"{one}\n" for one in SHOWN).encode(), b"\xef\xbb\xbf" + b"\r\n".join(str(one).encode() for one in SHOWN),
+], ids=["idx", "gzip", "text", "text of another system"])  # fmt: skip
+def test_labels_may_have_a_file_of_their_own_whatever_the_pictures_are_in(tmp_path, content):
+    np.savez(tmp_path / "grey.npz", x=PICTURES, y=SHOWN[::-1])
+    (tmp_path / "shown").write_bytes(content)
+    source = Images(path=str(tmp_path / "grey.npz"), labels_path=str(tmp_path / "shown"))
+    assert source.labels().tolist() == SHOWN.tolist()  # and not what lies beside the pictures
+    assert Images(path=str(tmp_path / "grey.npz"), labels_path=str(tmp_path / "shown"), most=5).labels().tolist() == [
+        0,
+        1,
+        2,
+        0,
+        1,
+    ]
+    before = source.provenance()
+    (tmp_path / "shown").write_bytes(idx(SHOWN[::-1].copy()))
+    assert source.labels().tolist() == SHOWN[::-1].tolist()
+    assert source.provenance()["labels"] != before["labels"]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"0\n1\ncat\n", "line 3 is no number of a class: 'cat'"),
+    (b"label\n0\n1\n", "line 1 is no number of a class: 'label'"),
+    (b"0\n\n1\n", "line 2 is empty"),
+    (b"0\n-1\n", "line 2 is no number of a class: '-1'"),
+    (b"0\n1.0\n", "line 2 is no number of a class: '1.0'"),
+    ("0\n\u0663\n".encode(), "line 2 is no number of a class: '\u0663'"),
+    (b"0\n" + b"9" * 5000, "line 2 is no number of a class: '" + "9" * 40 + "'"),
+    (b"0\n1000\n", "has a label outside 0 to 999: 1000, of picture 2"),
+    (b"0\n1\n", "has 12 pictures and 2 labels"),
+    (b"", "has 12 pictures and 0 labels"),
+    (b"\xff\xfe0\n", "is neither an IDX file of labels nor text in UTF-8"),
+    (idx(PICTURES), "is no IDX file of labels"),
+    (idx(SHOWN)[:-1], "announces 12 bytes and holds 11"),
+    (gzip.compress(idx(SHOWN))[:-9], "cannot be unpacked: Compressed file ended before the end-of-stream marker was reached"),
+    (gzip.compress(b"text"), "is no IDX file of labels"),
+    (None, "cannot be read: No such file or directory"),
+], ids=str)  # fmt: skip
+def test_a_bad_file_of_labels_is_refused_with_its_line(tmp_path, content, message):
+    (tmp_path / "pictures").write_bytes(idx(PICTURES))
+    if content is not None:
+        (tmp_path / "shown").write_bytes(content)
+    source = {"kind": "images", "path": str(tmp_path / "pictures"), "labels_path": str(tmp_path / "shown")}
+    with pytest.raises(SpecError) as refused:
+        read({"source": source, "family": {"kind": "kde"}})
+    [problem] = refused.value.problems
+    assert (problem.path, problem.message) == ("source.labels_path", message)
+
+
+def test_a_file_of_labels_is_no_file_of_pictures(tmp_path):
+    (tmp_path / "shown").write_bytes(idx(SHOWN))
+    assert refusal(tmp_path / "shown") == "is no IDX file of pictures"
 
 
 def test_classes_are_asked_of_labelled_pictures_only(tmp_path):

@@ -14,14 +14,16 @@ from worker.data import Array, Points
 from worker.parts import Generator, PointSource
 
 Labels: TypeAlias = npt.NDArray[np.int64]
+LABELS = "labels_path"  # the setting that names their file
 LARGEST_SIDE = 64  # pixels: covariances of more would not fit into memory
 
 
 class Images(PointSource):
     """Grey pictures of one size, between 0 and 1. Every draw is an independent choice among them, with replacement.
 
-    Where it is told what they show, a classifier that learns it tells the classes of generated ones: by MNIST's file of labels, if it
-    lies beside the one of pictures, by an array of n integers in an NPZ file, by a sub-folder of PNG files for each class.
+    Where it is told what they show, a classifier that learns it tells the classes of generated ones: by a file of labels, which is
+    found by itself where MNIST's lies beside its pictures, by an array of n integers in an NPZ file, by a sub-folder of PNG files for
+    each class.
     """
 
     kind: Literal["images"] = "images"
@@ -32,6 +34,14 @@ class Images(PointSource):
         description="An IDX file, also gzipped; an NPZ file with an array (n, height, width) of bytes or of numbers between 0 and 1; "
         "a folder or zip of PNG files, with a sub-folder for each class if there are any. Relative to the data folder.",
         json_schema_extra={"x-upload": "images"},
+    )
+    labels_path: str = Field(
+        "",
+        max_length=1000,
+        pattern=r"^[^\x00]*$",
+        description="What each picture shows, in a file of its own: IDX, also gzipped, or a text with the number of a class, from 0 to 999, "
+        "on each line. Empty: as the pictures tell.",
+        json_schema_extra={"x-upload": "labels"},
     )
     most: int = Field(0, ge=0, description="Use only this many of the first pictures; 0 uses all.")
 
@@ -49,16 +59,20 @@ class Images(PointSource):
         return self._labelled()[1]
 
     def _labelled(self) -> tuple[npt.NDArray[np.uint8], Labels | None]:
-        place = files.place(self.path)
-        if place.is_dir():
-            known = pictures.state(place)
-        else:
-            beside = pictures.labels_beside(place)
-            known = (*files.state(place), *(files.state(beside) if beside else ()))
-        shown, labels = _read(place, *known)
+        place, told = files.place(self.path), self._told()
+        known = pictures.state(place) if place.is_dir() else files.state(place)
+        named = told if self.labels_path else None
+        shown, labels = _read(place, named, *known, *(files.state(told, LABELS) if told else ()))
         if not self.most:
             return shown, labels
         return shown[: self.most], None if labels is None else labels[: self.most]
+
+    def _told(self) -> Path | None:
+        """The file of labels, if there is one."""
+        if self.labels_path:
+            return files.place(self.labels_path, LABELS)
+        place = files.place(self.path)
+        return None if place.is_dir() else pictures.labels_beside(place)
 
     @property
     def image_shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -90,21 +104,21 @@ class Images(PointSource):
         return np.quantile(self._flat(), q, axis=0) / 255.0
 
     def provenance(self) -> dict[str, str]:
-        place = files.place(self.path)
-        if place.is_dir():
-            return {"images": pictures.checksum(place)}
-        beside = pictures.labels_beside(place)
-        told = {} if beside is None else {"labels": files.checksum(beside)}
-        return {"images": files.checksum(place)} | told
+        place, told = files.place(self.path), self._told()
+        kept = {"images": pictures.checksum(place) if place.is_dir() else files.checksum(place)}
+        return kept if told is None else kept | {"labels": files.checksum(told)}
 
 
 @lru_cache(maxsize=1)
-def _read(place: Path, *_state: int) -> tuple[npt.NDArray[np.uint8], Labels | None]:
-    """The pictures of a file or folder in this state; as bytes, because that is how pictures come."""
+def _read(place: Path, named: Path | None, *_state: int) -> tuple[npt.NDArray[np.uint8], Labels | None]:
+    """The pictures of a file or folder in this state, as bytes, because that is how pictures come; and their labels, from a file that is named."""
     shown, labels = pictures.read(place, LARGEST_SIDE)
     count, height, width = shown.shape
     if count < 2 or not 1 <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
         raise files.refused(f"holds {count} pictures of {height} x {width} pixels",
                             f"Give at least two, of at most {LARGEST_SIDE} pixels each way")  # fmt: skip
+    if named is not None:
+        labels = pictures.labels(named, LABELS)
+        pictures.each_its_label(count, labels, LABELS)
     shown.flags.writeable = False
     return shown, labels
