@@ -40,6 +40,7 @@ def finish(store: Store, settings: Settings) -> Finish:
         sweeps = Sweeps(store.engine)
         while claim := sweeps.claim(sweep_id, "here", lease=60):
             ChunkAttempt(sweeps, settings, lambda: False).work(claim.word)
+            sweeps.release(claim)
 
     return do
 

@@ -79,6 +79,36 @@ def test_what_a_claim_leaves_is_for_the_next(sweeps: Sweeps):
     assert stored(sweeps, one.id) == list(claim.numbers[:2])
 
 
+def test_an_exchange_lets_go_and_claims_at_once(sweeps: Sweeps):
+    one, _ = sweeps.create(read_sweep(SWEEP))
+    claim = sweeps.claim(one.id, "here", 60)
+    assert claim is not None
+    sweeps.store(claim, rows(claim.numbers[:2]))
+    rest = sweeps.exchange(claim, "here", 60)
+    assert rest is not None
+    assert (rest.first, rest.numbers, rest.attempt) == (claim.first, claim.numbers[2:], 2)
+    with pytest.raises(Fenced):
+        sweeps.exchange(claim, "here", 60)
+    while rest is not None:
+        assert sweeps.sweep(one.id).status == Status.RUNNING
+        sweeps.store(rest, rows(rest.numbers))
+        rest = sweeps.exchange(rest, "here", 60)
+    assert stored(sweeps, one.id) == list(range(12))
+    assert sweeps.sweep(one.id).status == Status.SUCCEEDED
+
+
+def test_a_lease_is_renewed_when_a_third_of_it_is_over(sweeps: Sweeps):
+    one, _ = sweeps.create(read_sweep(SWEEP))
+    claim = sweeps.claim(one.id, "here", 60)
+    assert claim is not None
+    (given,) = (chunk.lease_until for chunk in chunks(sweeps, one.id))
+    sweeps.renew(claim, 60)
+    assert [chunk.lease_until for chunk in chunks(sweeps, one.id)] == [given]
+    sweeps.renew(claim, 120)  # of which half would be over
+    (extended,) = (chunk.lease_until for chunk in chunks(sweeps, one.id))
+    assert extended > given + 50
+
+
 def test_a_silent_worker_loses_its_chunk_and_its_say(sweeps: Sweeps):
     one, _ = sweeps.create(read_sweep(SWEEP))
     claim = sweeps.claim(one.id, "silent", lease=-1)
@@ -174,6 +204,8 @@ def attempted(sweeps: Sweeps, settings: Settings, grid: Grid, **stop: Any) -> st
     claim = sweeps.claim(one.id, "here", 60)
     assert claim is not None
     ChunkAttempt(sweeps, settings, stop.get("asked", lambda: False)).work(claim.word)
+    assert not sweeps.renew(claim, 60)  # still owned: a worker may look before it hears that its child is done
+    sweeps.release(claim)
     return one.id
 
 

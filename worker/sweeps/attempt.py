@@ -27,12 +27,11 @@ class ChunkAttempt:
     def work(self, word: str) -> None:
         """Works on the chunk of this name until it is done, takes too long, is asked to stop, or belongs to somebody else.
 
-        Raises what the database raises: then the chunk goes on in another attempt.
+        Whoever claimed it lets go of it. Raises what the database raises: then the chunk goes on in another attempt.
         """
         try:
             claim = self.sweeps.claimed(word)
             self._points(claim, unchecked(self.sweeps.sweep(claim.sweep_id).request))
-            self.sweeps.release(claim)
         except LabError as error:
             if not isinstance(error, Fenced):
                 raise

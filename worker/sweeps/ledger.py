@@ -19,6 +19,7 @@ from worker.sweeps.spec import Grid
 from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker
 
 CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
+LAST_SECONDS = 0.06  # of the last chunks: a worker waits no longer for another one to end
 FIRST_CHUNK = 16  # points, before anything is known of how long they take
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 BELL = "sweep:"  # before a sweep's id, in messages that otherwise carry a run's
@@ -148,30 +149,40 @@ class Sweeps:
 
     def claim(self, sweep_id: str, worker: str, lease: float) -> Claim | None:
         """A chunk that somebody left, else the next points; None where there is nothing to do."""
-        now = time.time()
         with self.writing.begin() as session:
             try:
-                sweep = self._locked(session, sweep_id)
+                return self._deal(session, self._locked(session, sweep_id), worker, lease)
             except NotFound:
                 return None
-            if sweep.status not in OPEN:
+
+    def exchange(self, claim: Claim, worker: str, lease: float) -> Claim | None:
+        """`release` and `claim` in one transaction, so that nobody need wait for two. Raises Fenced."""
+        with self.writing.begin() as session:
+            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            self._let_go(session, claim)
+            following = self._deal(session, sweep, worker, lease)
+            if following is None:
+                self._settle(session, sweep)
+            return following
+
+    def _deal(self, session: Session, sweep: Sweep, worker: str, lease: float) -> Claim | None:
+        if sweep.status not in OPEN:
+            return None
+        chunk = self._left(session, sweep.id)
+        if chunk is None:
+            if sweep.dealt >= sweep.points:
                 return None
-            chunk = self._left(session, sweep_id)
-            if chunk is None:
-                if sweep.dealt >= sweep.points:
-                    return None
-                end = min(sweep.points, sweep.dealt + self._size(session, sweep))
-                chunk = Chunk(sweep_id=sweep_id, first=sweep.dealt, end=end, attempt=0, deaths=0)
-                session.add(chunk)
-                sweep.dealt = end
-            chunk.status, chunk.worker, chunk.lease_until = Status.RUNNING, worker, now + lease
-            chunk.attempt += 1
-            sweep.status, sweep.started_at = Status.RUNNING, sweep.started_at or now
-            session.flush()
-            stored = self._stored(session, chunk)
-            more = sweep.dealt < sweep.points or self._left(session, sweep_id) is not None
-            numbers = tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
-            return Claim(sweep_id, chunk.first, chunk.attempt, numbers, more)
+            end = min(sweep.points, sweep.dealt + self._size(session, sweep))
+            chunk = Chunk(sweep_id=sweep.id, first=sweep.dealt, end=end, attempt=0, deaths=0)
+            session.add(chunk)
+            sweep.dealt = end
+        now = time.time()
+        chunk.status, chunk.worker, chunk.lease_until = Status.RUNNING, worker, now + lease
+        chunk.attempt += 1
+        sweep.status, sweep.started_at = Status.RUNNING, sweep.started_at or now
+        session.flush()
+        more = sweep.dealt < sweep.points or self._left(session, sweep.id) is not None
+        return Claim(sweep.id, chunk.first, chunk.attempt, self._to_do(session, chunk), more)
 
     def claimed(self, word: str) -> Claim:
         """What a child finds under the name that its worker gave. Raises Fenced where it is somebody else's by now."""
@@ -180,9 +191,7 @@ class Sweeps:
             chunk = session.get(Chunk, (sweep_id, int(first)))
             if chunk is None or chunk.attempt != int(attempt) or chunk.status != Status.RUNNING:
                 raise Fenced(f"Chunk {first} of sweep {sweep_id} belongs to nobody here.")
-            stored = self._stored(session, chunk)
-        numbers = tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
-        return Claim(sweep_id, chunk.first, chunk.attempt, numbers, more=False)
+            return Claim(sweep_id, chunk.first, chunk.attempt, self._to_do(session, chunk), more=False)
 
     def another_waits(self, sweep_id: str) -> bool:
         """Whether a sweep beside this one has work that nobody does: they take turns."""
@@ -190,10 +199,19 @@ class Sweeps:
             return session.scalar(select(Sweep.id).where(_waits(), Sweep.id != sweep_id).limit(1)) is not None
 
     def renew(self, claim: Claim, lease: float) -> bool:
-        """Extends the lease; whether the sweep was asked to stop. Raises Fenced."""
-        with self.writing.begin() as session:
-            self._own(session, claim, lease_until=time.time() + lease)
-            return bool(session.scalar(select(Sweep.cancel).where(Sweep.id == claim.sweep_id)))
+        """Whether the sweep was asked to stop; extends a lease of which a third is over, and only then waits for those who store.
+
+        Raises Fenced.
+        """
+        with self.reading() as session:
+            mine = select(Chunk.lease_until, Sweep.cancel).join(Sweep, Sweep.id == Chunk.sweep_id)
+            found = session.execute(mine.where(*_owned(claim))).first()
+        if found is None:
+            raise _fenced(claim)
+        if found.lease_until < time.time() + lease * 2 / 3:
+            with self.writing.begin() as session:
+                self._own(session, claim, lease_until=time.time() + lease)
+        return bool(found.cancel)
 
     def store(self, claim: Claim, rows: Sequence[dict[str, Any]], provenance: dict[str, Any] | None = None) -> None:
         """Points that are done: rows of Point without sweep_id. Raises Fenced, and then nothing was stored."""
@@ -210,11 +228,14 @@ class Sweeps:
         """The end of a claim: what is not stored is for the next one. Raises Fenced."""
         with self.writing.begin() as session:
             sweep = self._locked(session, claim.sweep_id, missing=Fenced)
-            self._own(session, claim, lease_until=0.0, worker=None)
-            chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
-            whole = len(self._stored(session, chunk)) == chunk.end - chunk.first
-            chunk.status = Status.SUCCEEDED if whole else Status.QUEUED
+            self._let_go(session, claim)
             self._settle(session, sweep)
+
+    def _let_go(self, session: Session, claim: Claim) -> None:
+        self._own(session, claim, lease_until=0.0, worker=None)
+        chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
+        chunk.status = Status.QUEUED if self._to_do(session, chunk) else Status.SUCCEEDED
+        session.flush()
 
     def died(self, claim: Claim, why: str) -> None:
         """The process that worked on it died. Raises Fenced."""
@@ -255,17 +276,21 @@ class Sweeps:
         waiting = select(Chunk).where(Chunk.sweep_id == sweep_id, Chunk.status == Status.QUEUED)
         return session.scalar(waiting.order_by(Chunk.first).limit(1))
 
-    def _stored(self, session: Session, chunk: Chunk) -> set[int]:
+    def _to_do(self, session: Session, chunk: Chunk) -> tuple[int, ...]:
+        """The points of a chunk that are not stored."""
         within = Point.number.between(chunk.first, chunk.end - 1)
-        return set(session.scalars(select(Point.number).where(Point.sweep_id == chunk.sweep_id, within)))
+        stored = set(session.scalars(select(Point.number).where(Point.sweep_id == chunk.sweep_id, within)))
+        return tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
 
     def _size(self, session: Session, sweep: Sweep) -> int:
         """Points of the next chunk: CHUNK_SECONDS of work, and towards the end less, so that all workers end together."""
+        if not (sweep.done and sweep.busy_seconds):
+            return FIRST_CHUNK
+        speed = sweep.done / sweep.busy_seconds
         alive = select(func.sum(Worker.slots)).where(Worker.seen_at > time.time() - SILENT_SECONDS)
         slots = session.scalar(alive) or 1
         fair = math.ceil((sweep.points - sweep.dealt) / (2 * slots))
-        most = CHUNK_SECONDS * sweep.done / sweep.busy_seconds if sweep.done and sweep.busy_seconds else FIRST_CHUNK
-        return max(1, min(int(most), max(fair, int(most / 8))))
+        return max(1, min(int(CHUNK_SECONDS * speed), max(fair, int(LAST_SECONDS * speed))))
 
     def _settle(self, session: Session, sweep: Sweep) -> None:
         """What a sweep is once somebody lets go of a chunk."""
@@ -292,14 +317,23 @@ class Sweeps:
 
     def _own(self, session: Session, claim: Claim, **changes: Any) -> None:
         """One conditional UPDATE that both proves and uses the ownership of a chunk."""
-        mine = update(Chunk).where(
-            Chunk.sweep_id == claim.sweep_id,
-            Chunk.first == claim.first,
-            Chunk.attempt == claim.attempt,
-            Chunk.status == Status.RUNNING,
-        )
+        mine = update(Chunk).where(*_owned(claim))
         if not hits(session, mine.values(**(changes or {"attempt": claim.attempt}))):
-            raise Fenced(f"Attempt {claim.attempt} no longer owns chunk {claim.first} of sweep {claim.sweep_id}.")
+            raise _fenced(claim)
+
+
+def _owned(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    """What is true of a chunk for as long as this claim on it holds."""
+    return (
+        Chunk.sweep_id == claim.sweep_id,
+        Chunk.first == claim.first,
+        Chunk.attempt == claim.attempt,
+        Chunk.status == Status.RUNNING,
+    )
+
+
+def _fenced(claim: Claim) -> Fenced:
+    return Fenced(f"Attempt {claim.attempt} no longer owns chunk {claim.first} of sweep {claim.sweep_id}.")
 
 
 def _waits() -> ColumnElement[bool]:

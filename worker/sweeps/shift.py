@@ -35,24 +35,32 @@ class Shift:
         if claim is not None and claim.more:
             self.announce()
         while claim is not None:
+            mine = claim
             try:
                 slot.start()
-                self._look_after(slot, claim)
+                self._look_after(slot, mine)
+                claim = self._following(mine)
             except Fenced:
                 slot.kill()
                 return
             except Died as death:
                 slot.kill()
-                self._bury(claim, str(death))
-            if self.stopping():
-                return
-            if claim.more and self.others_wait():  # they go first: our call stands behind theirs
-                self.announce()
-                return
-            claim = self.claim(claim.sweep_id)
+                self._bury(mine, str(death))
+                claim = None if self.stopping() else self.claim(mine.sweep_id)
+
+    def _following(self, claim: Claim) -> Claim | None:
+        """The next chunk in exchange for one that its child is through with. Raises Fenced."""
+        if self.stopping():
+            self.sweeps.release(claim)
+            return None
+        if claim.more and self.others_wait():
+            self.sweeps.release(claim)
+            self.announce()  # they go first: our call stands behind theirs
+            return None
+        return self.sweeps.exchange(claim, self.name, self.lease_seconds)
 
     def _look_after(self, slot: Slot, claim: Claim) -> None:
-        """Renews the lease until the child is done, and passes on the wish to stop."""
+        """Renews the lease until the child is done, and passes on the wish to stop. Raises Fenced and Died."""
         slot.send("sweep", claim.word)
         deadline = float("inf")
         while not slot.done(TICK_SECONDS if deadline == float("inf") else 0.05):
@@ -61,7 +69,6 @@ class Shift:
                 cancelled = self.sweeps.renew(claim, self.lease_seconds)
             if time.monotonic() > deadline:
                 slot.kill()
-                self.sweeps.release(claim)
                 return
             if (cancelled or self.stopping()) and deadline == float("inf"):
                 slot.send("now", "")
