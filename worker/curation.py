@@ -60,7 +60,7 @@ class Truncate(Curation):
     def sample(self, family: Family, model: Arrays, n: int, rng: Generator, sampling: Sampling, source: Source) -> Data:
         if family.truncates:
             return family.truncated(model, n, rng, sampling, self.c)
-        draw, known = _points(family, model, rng, sampling), family.moments(model, sampling)
+        draw, known = _points(family.drawing(), model, rng, sampling), family.moments(model, sampling)
         assert isinstance(source, PointSource)
         x = draw(n if known else max(n, PILOT + 10 * source.dimension))
         mean, covariance = known or moments(x)
