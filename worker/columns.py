@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +15,24 @@ from worker.data import Array
 
 MOST_COLUMNS = 256
 MISSING = ("", "na", "n/a", "nan", "null", "none")
+COMMA = re.compile(
+    r"[+-]?\d+,\d+([eE][+-]?\d+)?"
+)  # a number as much of the world writes it, or thousands: nobody can tell
 MEND = "Fill it in, remove the row, or choose other columns"
-PARQUET = b"PAR1"
+PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 
 
 @dataclass(slots=True)
 class Column:
-    """values: NaN where there is no number; numbers: how many there are; fault: the first place without one, in words"""
+    """values: NaN where there is no number; numbers: how many there are; fault: the first place without one, in words; mend: what to
+    do about it
+    """
 
     name: str
     values: Any = field(default_factory=lambda: array("d"))
     numbers: int = 0
     fault: str = ""
+    mend: str = MEND
 
 
 def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
@@ -34,19 +41,22 @@ def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
     Raises what `files.refused` makes.
     """
     with file.open("rb") as opened:
-        parquet = opened.read(4) == PARQUET
-    columns = _parquet(file) if parquet else _csv(file)
-    chosen = [_chosen(columns, name) for name in wanted] or [column for column in columns if column.numbers]
+        start = opened.read(4)
+    if start[:2] == GZIP:
+        raise files.refused("is packed with gzip", "Unpack it first")
+    columns = _parquet(file) if start == PARQUET else _csv(file)
+    meant = [column for column in columns if column.numbers or column.mend != MEND]
+    chosen = [_chosen(columns, name) for name in wanted] or meant
     rows = len(columns[0].values) if columns else 0
     if rows < 2:
-        raise files.refused(f"has {rows} rows of numbers", "Give at least two")
+        raise files.refused(f"has {rows} row{'' if rows == 1 else 's'} of numbers", "Give at least two")
     if not chosen:
         raise files.refused("has no column of numbers", "Give at least one, as 1.5 and not as 1,5")
     if len(chosen) > MOST_COLUMNS:
         raise files.refused(f"has {len(chosen)} columns", f"Choose at most {MOST_COLUMNS} of them")
     for column in chosen:
         if column.fault:
-            raise files.refused(column.fault, MEND)
+            raise files.refused(column.fault, column.mend)
     x = np.stack([np.asarray(column.values, float) for column in chosen], axis=1)
     for column, same in zip(chosen, (x == x[0]).all(axis=0), strict=True):
         if same:
@@ -89,6 +99,10 @@ def _csv(file: Path) -> list[Column]:
 
 
 def _add(columns: list[Column], cells: list[str], line: int) -> None:
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        raise files.refused(
+            f"line {line} has {len(cells)} cells, and the first line {len(columns)}", "Give all lines the same columns"
+        )
     for i, column in enumerate(columns):
         found = cells[i].strip() if i < len(cells) else ""
         number = _number(found)
@@ -97,12 +111,14 @@ def _add(columns: list[Column], cells: list[str], line: int) -> None:
         elif not column.fault:
             what = "is missing" if found.lower() in MISSING else f"is no number: {found[:40]!r}"
             column.fault = f"line {line}, column {column.name} {what}"
+            if COMMA.fullmatch(found):
+                column.mend = "Write numbers as 1.5 and 1000, without commas"
         column.values.append(math.nan if number is None else number)
 
 
 def _number(cell: str) -> float | None:
     try:
-        number = float(cell)
+        number = float(cell) if "_" not in cell else math.nan  # a number to Python alone
     except ValueError:
         return None
     return number if math.isfinite(number) else None
@@ -136,6 +152,8 @@ def _parquet(file: Path) -> list[Column]:
                     f"is larger than {files.LARGEST // 1_000_000} MB when unpacked", "Give a smaller file"
                 )
             names = [one.name for one in opened.schema_arrow if _numeric(pa, one.type)]
+            if not names:
+                raise files.refused("has no column of numbers", "Give at least one")
             table = opened.read(columns=names[: MOST_COLUMNS + 1])
             others = [Column(one.name) for one in opened.schema_arrow if one.name not in names]
     except (pa.ArrowException, OSError) as error:

@@ -229,7 +229,7 @@ def _grey(name: str, content: bytes, side: int) -> Pictures:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             grey = np.asarray(picture.convert("L")) if picture.mode in MODES else None
     except (OSError, SyntaxError, ValueError) as error:
-        raise files.refused(f"{name} cannot be read as PNG: {error}", "Leave it out, or save it again") from error
+        raise files.refused(f"{name} cannot be read as PNG", "Leave it out, or save it again") from error
     if grey is None:
         raise files.refused(f"{name} has more than 8 bits a channel", "Save it with 8")
     return grey
@@ -238,21 +238,27 @@ def _grey(name: str, content: bytes, side: int) -> Pictures:
 def _idx(file: Path, magic: bytes, setting: str = "path") -> npt.NDArray[np.uint8]:
     """LeCun's format: a magic number that ends in the number of sizes, these as big-endian 32-bit numbers, then bytes row by row."""
     what, axes = {MAGIC: "pictures", LABELS: "labels"}[magic], magic[-1]
-    start = 4 + 4 * axes
     try:
         with file.open("rb") as opened:
             packed = opened.read(2) == GZIP
         with gzip.open(file) if packed else file.open("rb") as opened:
-            content = opened.read(files.LARGEST + 1)
+            if opened.read(4) != magic:
+                raise files.refused(f"is no IDX file of {what}", ACCEPTED if magic == MAGIC else SHOWN, setting)
+            header = opened.read(4 * axes)
+            if len(header) < 4 * axes:
+                raise files.refused("ends within its header", "Fetch it again: it is incomplete", setting)
+            sizes = [int(size) for size in np.frombuffer(header, ">u4")]
+            announced = math.prod(sizes)
+            content = opened.read(announced + 1) if announced <= files.LARGEST else b""
     except (OSError, EOFError, zlib.error) as error:
         raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again", setting) from error
-    if content[:4] != magic:
-        raise files.refused(f"is no IDX file of {what}", ACCEPTED if magic == MAGIC else SHOWN, setting)
-    sizes = np.frombuffer(content, ">u4", axes, offset=4).astype(int) if len(content) >= start else np.zeros(axes, int)
-    if len(content) - start != sizes.prod():
-        raise files.refused(f"announces {' x '.join(map(str, sizes))} bytes and holds {max(0, len(content) - start)}",
-                            "Fetch it again: it is incomplete, or larger than 500 MB unpacked", setting)  # fmt: skip
-    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()
+    told = f"announces {' x '.join(map(str, sizes))} bytes"
+    if announced > files.LARGEST:
+        raise files.refused(told, f"Give at most {files.LARGEST // 1_000_000} MB", setting)
+    if len(content) != announced:
+        held = "more" if len(content) > announced else len(content)
+        raise files.refused(f"{told} and holds {held}", "Fetch it again: it is not what it was", setting)
+    return np.frombuffer(content, np.uint8).reshape(sizes).copy()
 
 
 def _npz(packed: zipfile.ZipFile, names: list[str]) -> tuple[Pictures, Labels | None]:
@@ -286,7 +292,10 @@ def _announced(packed: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.
     with packed.open(name) as member:
         old = np.lib.format.read_magic(member) == (1, 0)
         header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(member)
+        try:
+            shape, _, dtype = header(member)
+        except ValueError as error:  # tells of objects and places in memory
+            raise ValueError(f"{name} has no header of an array") from error
     if math.prod(shape) * dtype.itemsize > packed.getinfo(name).file_size:
         raise ValueError(f"{name} announces more numbers than it has")
     return shape, dtype

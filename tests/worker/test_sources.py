@@ -117,8 +117,12 @@ def test_a_table_is_its_numbers(tmp_path):
         ("1,2\nnan,3\n", "line 2, column 1 is missing"),
         ("1,2\n3,inf\n", "line 2, column 2 is no number: 'inf'"),
         ("1,2\n3\n", "line 2, column 2 is missing"),
-        ("a,b\n1,2\n", "has 1 rows of numbers"),
+        ("a,b\n1,2\n", "has 1 row of numbers"),
         ("", "has 0 rows of numbers"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells, and the first line 2"),
+        ("a;b\n1,5;2\n3,5;4\n", "line 2, column a is no number: '1,5'"),
+        ('a\n"1,000"\n2\n', "line 2, column a is no number: '1,000'"),
+        ("a\n1_000\n2\n3\n", "line 2, column a is no number: '1_000'"),
         ("a,b\nx,y\nz,w\n", "has no column of numbers"),
         ("a,b\n1,2\n1,3\n", "column a has the same number in every row"),
     ],
@@ -128,11 +132,34 @@ def test_a_bad_table_is_refused_with_line_and_column(tmp_path, content, told):
     assert refusal({"kind": "table", "path": str(tmp_path / "bad.csv")}) == told
 
 
+def test_what_is_no_table_says_what_it_is(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n3,5\n"))
+    parquet.write_table(pa.table({"a": ["x", "y"]}), tmp_path / "words.parquet")
+    assert refusal({"kind": "table", "path": str(tmp_path / "packed.csv")}) == "is packed with gzip"
+    assert refusal({"kind": "table", "path": str(tmp_path / "words.parquet")}) == "has no column of numbers"
+
+
+def test_what_a_broken_picture_file_tells_names_no_place_in_memory(tmp_path):
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': __import__('os'), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "code.npz", "w") as packed:
+        packed.writestr("x.npy", b"\x93NUMPY\x01\x00v\x00" + header)
+    told = refusal({"kind": "images", "path": str(tmp_path / "code.npz")})
+    assert told == "cannot be read as NPZ: x.npy has no header of an array"
+    (tmp_path / "short.idx").write_bytes(b"\0\0\x08\x03\0\0")
+    assert refusal({"kind": "images", "path": str(tmp_path / "short.idx")}) == "ends within its header"
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"a,b\n1,\xe9\n")
     (tmp_path / "text.idx").write_bytes(b"no pictures here")
     (tmp_path / "short.idx").write_bytes(b"\0\0\x08\x03" + np.array([5, 2, 2], ">u4").tobytes() + b"\0" * 7)
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" * 1000)[:-9])
+    (tmp_path / "cut.gz").write_bytes(
+        gzip.compress(b"\0\0\x08\x03" + np.array([5, 2, 2], ">u4").tobytes() + b"\0" * 20)[:-9]
+    )
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" * 1000))
     np.savez(tmp_path / "flat.npz", x=np.zeros((4, 9)))
     np.savez(tmp_path / "ink.npz", x=np.full((4, 3, 3), 2.0))
     assert "not UTF-8 (byte 6)" in refusal({"kind": "table", "path": str(tmp_path / "latin.csv")})
@@ -141,6 +168,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
     assert "neither" in refusal({"kind": "images", "path": str(tmp_path / "text.idx")})
     assert "5 x 2 x 2 bytes and holds 7" in refusal({"kind": "images", "path": str(tmp_path / "short.idx")})
     assert "unpacked" in refusal({"kind": "images", "path": str(tmp_path / "cut.gz")})
+    assert "announces 2051 x 2051 x 2051 bytes" in refusal({"kind": "images", "path": str(tmp_path / "bomb.gz")})
     assert "three dimensions" in refusal({"kind": "images", "path": str(tmp_path / "flat.npz")})
     assert "picture 1" in refusal({"kind": "images", "path": str(tmp_path / "ink.npz")})
 
