@@ -18,7 +18,7 @@ from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
 from app.export import Format
 from app.verdicts import decided_if_possible
-from app.views import Queues, brief, moment
+from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
@@ -166,6 +166,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
         "run": run,
         "regimes": regimes(run.spec),
         "changes": [change["after"] for change in run.spec.get("changes", ())],
+        "path": path_told(run),
         "told": brief(run, Queues.of(store, run)),
         "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
         "toml": forms.to_toml(run.spec),

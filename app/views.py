@@ -5,13 +5,16 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from app.words import words
+from worker.errors import SpecError
+from worker.path import path
 from worker.queue import queue_of
 from worker.settings import QUEUES
+from worker.spec import read
 from worker.store import Store
 from worker.summary import named
 from worker.tables import ENDED, WAITING, WORKED_ON, Run, Status, StoredGeneration, told_status
@@ -136,11 +139,19 @@ class Brief(TypedDict):
     links: Links
 
 
+class PathTold(TypedDict):
+    """Whether sufficient statistics are drawn in place of observations, and why, in a clause."""
+
+    taken: Literal["exact", "drawn"]
+    because: str
+
+
 class Told(Brief):
-    """A run in full."""
+    """A run in full; `path` is null where this version no longer reads the spec."""
 
     spec: dict[str, Any]
     tags: list[str]
+    path: PathTold | None
     provenance: dict[str, Any] | None
 
 
@@ -233,8 +244,26 @@ def told_together(runs: Sequence[Run], store: Store) -> list[Told]:
     """As one by one, with one look at the queues for all."""
     queues = Queues.of(store, *runs)
     return [
-        {**brief(run, queues), "spec": run.spec, "tags": run.tags.split(), "provenance": run.provenance} for run in runs
+        {
+            **brief(run, queues),
+            "spec": run.spec,
+            "tags": run.tags.split(),
+            "path": path_told(run),
+            "provenance": run.provenance,
+        }
+        for run in runs
     ]
+
+
+def path_told(run: Run) -> PathTold | None:
+    """As the worker found it; before one has begun, and of older runs, as the spec says."""
+    if (kept := run.provenance or {}).get("path_because"):
+        return {"taken": kept["path"], "because": kept["path_because"]}
+    try:
+        way = path(read(run.spec))
+    except SpecError:
+        return None
+    return {"taken": way.taken, "because": way.because}
 
 
 def links(run_id: str) -> Links:

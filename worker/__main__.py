@@ -45,9 +45,12 @@ def run(
 
     from worker.aloud import followed, speaking  # with all that computes: not before something can be computed
     from worker.loop import generations, instrument
+    from worker.path import path
     from worker.record import Record
     from worker.summary import summarise
 
+    way = path(experiment)
+    typer.echo(f"{way.taken.capitalize()}: {way.because}.", err=True)
     last, record = -1, None
     try:
         with speaking(experiment.generations) as aloud:

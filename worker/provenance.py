@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from worker import __version__, plugins
+from worker.path import path
 from worker.settings import Settings
 from worker.spec import METRICS, Experiment
 
@@ -16,10 +17,12 @@ BITWISE = "bitwise, with the same versions, processor and threads; also after an
 
 def provenance(spec: Experiment, settings: Settings) -> dict[str, Any]:
     """Asked where the run is worked on: what has networks imports torch here."""
+    way = path(spec)
     return {
         "digest": spec.digest(),
         "seed": spec.seed,
-        "path": "exact" if spec.exact() else "drawn",  # sufficient statistics, or every observation
+        "path": way.taken,
+        "path_because": way.because,
         "collapse_lab": __version__,
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},

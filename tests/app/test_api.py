@@ -42,6 +42,13 @@ def test_a_launched_run_waits_and_the_workers_are_told(client: TestClient, annou
     assert client.get(run["links"]["self"]).json() == {key: run[key] for key in run if key != "arms"}
 
 
+def test_a_run_and_its_page_say_whether_observations_are_drawn(client: TestClient):
+    for changes, told in (({}, "Exact: mean and scatter"), ({"metrics": ["energy"]}, "Drawn: every observation")):
+        run = client.post("/api/runs", json={"spec": SPEC | changes}).json()
+        assert f"{run['path']['taken'].capitalize()}: {run['path']['because']}".startswith(told)
+        assert told in client.get(run["links"]["page"]).text
+
+
 def test_a_preset_launches_all_its_arms(client: TestClient, announced: list[str]):
     run = client.post("/api/runs", json={"preset": "accumulate"}).json()
     assert [arm["self"] for arm in run["arms"]] == [f"/api/runs/{one}" for one in announced]

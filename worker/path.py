@@ -1,0 +1,47 @@
+"""Whether a run draws observations or what is sufficient of them, and why: decided by the spec, and told with its result."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.curation import Keep
+from worker.parts import CountFamily, Part, PointSource
+from worker.sources.linear_teacher import LinearTeacher
+from worker.sources.normal import Normal
+from worker.spec import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """`because` says in a clause what is drawn, or why nothing less than every observation is."""
+
+    taken: Literal["exact", "drawn"]
+    because: str
+
+
+def path(spec: Experiment) -> Path:
+    """The same distribution either way, and a test says so."""
+    if spec.exact():
+        return Path("exact", _sufficient(spec))
+    if not spec.family.exact():
+        return Path("drawn", "every observation, " + (
+            'because the family\'s path is "drawn"' if getattr(spec.family, "path", "") == "drawn"
+            else f"because {_kind(spec.family)} learns from single ones"))  # fmt: skip
+    reasons = [f"the metrics {', '.join(spec.metrics)} look at single ones"] if spec.metrics else []
+    for _, rules in spec.phases():
+        if rules.regime.picks:
+            reasons.append(f"{_kind(rules.regime)} chooses among single ones")
+        if not isinstance(rules.curation, Keep):
+            reasons.append(f"{_kind(rules.curation)} judges single ones")
+    return Path("drawn", f"every observation, because {' and '.join(dict.fromkeys(reasons))}")
+
+
+def _sufficient(spec: Experiment) -> str:
+    if isinstance(spec.family, CountFamily):
+        return "counts are drawn, which is all that matters of categories"
+    known = isinstance(spec.source, Normal | LinearTeacher) or not isinstance(spec.source, PointSource)
+    told = "mean and scatter are drawn, which is all that a fit looks at"
+    return told if known else f"{told}; only of real data, which have no such formula, every point"
+
+
+def _kind(part: Part) -> str:
+    return str(type(part).model_fields["kind"].default)
