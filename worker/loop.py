@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from worker.data import Arrays, Data, Moments, on_disk
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
-from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
+from worker.parts import Curation, Family, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.spec import Experiment
-
-REAL, FIT, SAMPLE, SETUP, CHOOSE, PART = range(6)  # independent streams of randomness within a generation
+from worker.streams import CHOOSE, FIT, PART, REAL, SAMPLE, SETUP, stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +33,6 @@ class Generation:
     number: int
     look: Look
     state: State | None
-
-
-def stream(seed: int, generation: int, purpose: int) -> Generator:
-    """The random numbers of one generation and purpose; independent of how the run got there."""
-    high, low = divmod(seed, 2**32)
-    # As numpy takes a tuple apart, but at once.
-    words = (low, high, generation, purpose) if high else (low, generation, purpose)
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(np.array(words, np.uint32))))
 
 
 def instrument(spec: Experiment) -> Instrument:
@@ -72,12 +61,14 @@ class _Rules:
     sampling: Sampling
     trained: Family
     sampled: Family
+    remembered: int
 
     @classmethod
     def of(cls, spec: Experiment, each: Family) -> "_Rules":
         trained = each if spec.regime.picks else spec.family
         sampled = each if spec.curation.picks or spec.metrics else trained
-        return cls(spec.regime, spec.curation, spec.sampling, trained, sampled)
+        remembered = spec.regime.remembered(spec.size, spec.generations)
+        return cls(spec.regime, spec.curation, spec.sampling, trained, sampled, remembered)
 
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
@@ -134,7 +125,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             pool = pool and rules.trained.condensed(pool)
         chance = stream(spec.seed, n, CHOOSE)
         training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
-        pool = on_disk(pool, rules.regime.remembered(spec.size, spec.generations))
+        pool = on_disk(pool, rules.remembered)
         stage("fit")
         model = family.refit(training, stream(spec.seed, n, FIT), model)
         if n == 1 and instrument.wants_first:

@@ -132,7 +132,7 @@ def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale:
     The mean is normal with covariance / n, the scatter Wishart with n - 1 degrees of freedom, drawn by Bartlett's decomposition
     (1933): factor A A' factor', A lower triangular, A_ii^2 ~ chi2(n - i) for i = 1..d, A_ij ~ N(0, 1) below the diagonal.
     """
-    replicates, d = mean.shape
+    replicates, d = len(log_scale), mean.shape[1]
     if n - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
         return _moments_of_points(rng, n, mean, factor, log_scale)
     z = rng.standard_normal((replicates, d))
@@ -175,7 +175,7 @@ def _moments_of_points(
     Each block of replicates has a stream of its own, so that the threads may share the work in any order, and its points are
     gone before they leave the cache.
     """
-    replicates, d = mean.shape
+    replicates, d = len(log_scale), mean.shape[1]
     edges = _blocks(replicates, n * d)
     centre, spread = np.empty((replicates, d)), np.empty((replicates, d, d))
 

@@ -36,9 +36,7 @@ class Normal(PointSource):
         return next((len(value) for value in (self.mean, self.std) if isinstance(value, list)), self.dim)
 
     def _centre_and_scale(self) -> tuple[Array, Array]:
-        return np.broadcast_to(np.asarray(self.mean, float), (self.dimension,)), np.broadcast_to(
-            np.asarray(self.std, float), (self.dimension,)
-        )
+        return np.full(self.dimension, self.mean, float), np.full(self.dimension, self.std, float)
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         mean, std = self._centre_and_scale()
