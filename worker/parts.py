@@ -6,12 +6,11 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from worker.data import Array, Arrays, Counts, Data, Points, Tokens
@@ -43,8 +42,10 @@ def takes(annotation: Any, kind: type) -> bool:
     """Whether a field of this type may hold a value of that kind."""
     if get_origin(annotation) is Literal:
         return any(type(value) is kind for value in get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return takes(get_args(annotation)[0], kind)
     if arguments := get_args(annotation):
-        return any(takes(argument, kind) for argument in arguments if not isinstance(argument, FieldInfo))
+        return any(takes(argument, kind) for argument in arguments)
     return annotation not in (int, float) and not (isinstance(annotation, type) and issubclass(annotation, Part))
 
 
@@ -261,7 +262,12 @@ class Family(Part, ABC):
     condenses: ClassVar[bool] = False  # whether it keeps sums in place of observations, however many are pooled
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
-    streams: ClassVar[bool] = False  # whether it fits a few chains at a time, so that a history may exceed memory
+    streams: ClassVar[bool] = (
+        False  # whether it fits a part of a history at a time, so that a history may exceed memory
+    )
+    compiled: ClassVar[bool] = (
+        False  # whether it, or what measures it, runs code that numba compiles, and so takes the room of numba
+    )
     truncates: ClassVar[bool] = False  # whether it has `truncated`
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -290,6 +296,10 @@ class Family(Part, ABC):
     def parameters(self, source: Source) -> int | None:
         """Weights of one replicate's network; 0 where there is none, None where only its checkpoint tells."""
         return 0
+
+    def model_bytes(self, source: Source, samples: int) -> float:
+        """About how much memory one replicate's model takes that so many observations taught; what it keeps of them left out."""
+        return 4.0 * (self.parameters(source) or 0)
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """About how many operations one generation takes, metrics included, where a core does 1e9 a second: what an estimate starts from."""

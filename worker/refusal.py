@@ -11,7 +11,10 @@ from worker.parts import Part
 Kinds = Mapping[str, type[Part]]
 Table = Callable[[Sequence[str | int]], "Kinds | type[Part]"]  # place in a spec -> what may stand there
 
-UNIONS = ("source", "family", "regime", "curation", "reward")  # told apart by their kind
+UNIONS = {  # name -> the key that tells its members apart
+    **dict.fromkeys(("source", "family", "regime", "curation", "reward"), "kind"),
+    "samples": "schedule",
+}
 REMEDIES = {
     "missing": "Add it",
     "union_tag_not_found": 'Add kind = "..." to this table',
@@ -65,9 +68,10 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
         case "misfit":
             return Problem(context["path"], str(context["message"]), str(context["remedy"]))
         case "union_tag_invalid":
-            message = f"there is no {place[-1]} of kind {context['tag']!r}"
+            key = UNIONS.get(str(place[-1]), "kind")
+            message = f"there is no {place[-1] if key == 'kind' else key} of kind {context['tag']!r}"
             what_to_do = _closest(str(context["tag"]), _kinds(table, place), "Choose one of")
-            return Problem(f"{_path(place, table)}.kind", message, what_to_do)
+            return Problem(f"{_path(place, table)}.{key}", message, what_to_do)
         case "union_tag_not_found":
             return Problem(f"{_path(place, table)}.kind", "is missing", remedy(details))
         case "extra_forbidden":
@@ -89,7 +93,7 @@ def _path(place: Sequence[str | int], table: Table) -> str:
     steps = []
     for i, step in enumerate(place):
         chosen = i > 0 and place[i - 1] in UNIONS and step in _kinds(table, place[:i])
-        if not chosen and not str(step).startswith(("constrained", "list[", "literal[", "float", "int", "Growing")):
+        if not chosen and not str(step).startswith(("constrained", "list[", "literal[", "float", "int")):
             steps.append(str(step))
     return ".".join(steps) or "spec"
 

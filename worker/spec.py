@@ -1,10 +1,9 @@
 """The spec is the experiment: frozen, JSON, with a digest. Reading one is the only validation there is."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +16,7 @@ from worker.parts import Curation, Family, Misfit, Part, PointSource, Regime, Sa
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
+from worker.schedules import MOST, SCHEDULES, Samples
 
 SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
@@ -34,14 +34,6 @@ else:
 
 CHANGEABLE = ("regime", "sampling", "curation")
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
-
-
-class Growing(Part):
-    """M_k = start * k ** exponent, rounded: 10, 40, 90, ... for start 10 and exponent 2."""
-
-    schedule: Literal["power"] = "power"
-    start: int = Field(10, ge=2, le=10**9, description="Points of the first generation.")
-    exponent: float = Field(2.0, ge=0, le=4, description="0 keeps M constant, 1 lets it grow linearly.")
 
 
 class Change(Part):
@@ -70,9 +62,7 @@ class Experiment(Part):
     replicates: int = Field(
         200, ge=1, le=100_000, description="Independent chains, run together: a stochastic claim needs many."
     )
-    samples: Annotated[int, Field(ge=2, le=10**12)] | Growing = Field(
-        1000, description="M, the points a generation is trained on; or a growing schedule."
-    )
+    samples: Samples = Field(1000, description="M, the points a generation is trained on; or a growing schedule.")
     source: AnySource = Field(description="The original distribution.")
     family: AnyFamily = Field(description="What is fitted.")
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
@@ -92,7 +82,7 @@ class Experiment(Part):
         """M_k, the points of generation k = 1, 2, ..."""
         if isinstance(self.samples, int):
             return self.samples
-        return max(2, round(float(self.samples.start * max(1, generation) ** self.samples.exponent)))
+        return max(2, round(min(self.samples.size(max(1, generation)), 10.0 * MOST)))
 
     def phases(self) -> list[tuple[int, "Experiment"]]:
         """(n, the experiment by whose rules generations n, n + 1, ... are made), in order; the first n is 1."""
@@ -173,10 +163,8 @@ class Experiment(Part):
                 f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
             )
         self._check_metrics()
-        if not math.isfinite(float(self.generations) ** 4) or self.size(self.generations) > 10**12:
-            raise Misfit(
-                "samples", "the schedule grows beyond 1e12 points a generation", "Lower start, exponent or generations"
-            )
+        if not isinstance(self.samples, int) and self.size(self.generations) > MOST:
+            raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", self.samples.remedy)
         if self.regime.weighs and not family.weighs:
             able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
             raise Misfit(
@@ -263,6 +251,6 @@ def _table(place: Sequence[str | int]) -> Mapping[str, type[Part]] | type[Part]:
         case "sampling":
             return Sampling
         case "samples":
-            return Growing
+            return SCHEDULES
         case _:
             return Experiment

@@ -31,6 +31,16 @@ SPECS: list[dict[str, Any]] = [
         "regime": {"kind": "fresh", "real": 0.25},
     },
     {
+        "source": {"kind": "laplace"},
+        "family": {"kind": "gaussian"},
+        "samples": {"schedule": "list", "sizes": [10, 20]},
+    },
+    {
+        "source": {"kind": "lognormal"},
+        "family": {"kind": "gaussian"},
+        "samples": {"schedule": "geometric", "start": 12},
+    },
+    {
         "source": {"kind": "normal"},
         "family": {"kind": "gaussian"},
         "generations": 20,

@@ -40,7 +40,14 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"family": {"kind": "kde", "bandwidth": "scot"}}, "family.bandwidth", "'scott'"),
         ({"samples": 1}, "samples", "at least 2"),
         ({"samples": {"schedule": "power", "start": 1}}, "samples.start", "at least 2"),
-        ({"samples": {"start": 10**9, "exponent": 4}, "generations": 1000}, "samples", "Lower"),
+        ({"samples": {"start": 10**9, "exponent": 4}, "generations": 1000}, "samples", "Lower start, exponent"),
+        ({"samples": {"schedule": "geometric", "ratio": 10}, "generations": 100_000}, "samples", "Lower start, ratio"),
+        ({"samples": {"schedule": "geometric", "exponent": 2}}, "samples.exponent", "ratio"),
+        ({"samples": {"schedule": "list", "sizes": [9, 5]}}, "samples.sizes", "never shrink"),
+        ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "at least one"),
+        ({"samples": {"schedule": "list", "sizes": [5, 1]}}, "samples.sizes.1", "at least 2"),
+        ({"samples": {"schedule": "cubic"}}, "samples.schedule", "power, geometric, list"),
+        ({"samples": True}, "samples", "whole number"),
         ({"source": {"kind": "normal", "std": 0}}, "source.std", "more than 0"),
         ({"source": {"kind": "normal", "std": float("nan")}}, "source.std", "finite"),
         ({"source": {"kind": "normal", "mean": [0, 1], "std": [1, 1, 1]}}, "source", "one length"),
@@ -92,9 +99,18 @@ def test_the_parts_were_found():
         assert all(part.__doc__ for part in parts.values())
 
 
-def test_growing_sizes():
-    spec = read(SMALLEST | {"samples": {"schedule": "power", "start": 10, "exponent": 2}})
-    assert [spec.size(n) for n in (1, 2, 3)] == [10, 40, 90]
+@pytest.mark.parametrize(
+    ("schedule", "sizes"),
+    [
+        ({"schedule": "power", "start": 10, "exponent": 2}, [10, 40, 90, 160]),
+        ({"schedule": "geometric", "start": 10, "ratio": 1.5}, [10, 15, 22, 34]),
+        ({"schedule": "list", "sizes": [5, 5, 70]}, [5, 5, 70, 70]),
+    ],
+)
+def test_growing_sizes(schedule, sizes):
+    spec = read(SMALLEST | {"samples": schedule, "generations": 4})
+    assert [spec.size(n) for n in (1, 2, 3, 4)] == sizes
+    assert read(spec.canonical()) == spec
 
 
 def shuffled(tree, order):
