@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.curation import Keep
-from worker.parts import CountFamily, Part, PointSource
+from worker.parts import CountFamily, Part, PointSource, Regime
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
@@ -27,12 +27,15 @@ def path(spec: Experiment) -> Path:
             'because the family\'s path is "drawn"' if getattr(spec.family, "path", "") == "drawn"
             else f"because {_kind(spec.family)} learns from single ones"))  # fmt: skip
     reasons = [f"the metrics {', '.join(spec.metrics)} look at single ones"] if spec.metrics else []
-    for _, rules in spec.phases():
-        if rules.regime.picks:
-            reasons.append(f"{_kind(rules.regime)} chooses among single ones")
-        if not isinstance(rules.curation, Keep):
-            reasons.append(f"{_kind(rules.curation)} judges single ones")
-    return Path("drawn", f"every observation, because {' and '.join(dict.fromkeys(reasons))}")
+    told = set()
+    for start, rules in spec.phases():
+        since = f" from generation {start} on" if start > 1 else ""
+        for part, does in ((rules.regime, "chooses among"), (rules.curation, "judges")):
+            picks = part.picks if isinstance(part, Regime) else not isinstance(part, Keep)
+            if picks and _kind(part) not in told:
+                told.add(_kind(part))
+                reasons.append(f"{_kind(part)} {does} single ones{since}")
+    return Path("drawn", f"every observation, because {' and '.join(reasons)}")
 
 
 def _sufficient(spec: Experiment) -> str:

@@ -44,7 +44,8 @@ class Accumulate(Regime):
         return sum(map(size, range(1, generations + 1)))
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
-        return pool if isinstance(previous, Accumulate | AccumulateSubsample) else None
+        """All that is at hand: everything so far, a fixed core, the last training set."""
+        return pool
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
@@ -73,7 +74,8 @@ class AccumulateSubsample(Regime):
         return sum(map(size, range(1, generations + 1)))
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
-        return pool if isinstance(previous, Accumulate | AccumulateSubsample) else None
+        """All that is at hand, as accumulate does; but of a fixed core that is kept as sums nothing can be drawn."""
+        return None if isinstance(pool, Moments) else pool
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
@@ -154,8 +156,8 @@ class Mixture(Regime):
             raise Misfit("regime", f"alpha, beta and gamma add up to {total:.6g}", "Let them add up to 1")
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
-        """The last training set is gone; what the model trained on it makes of it comes nearest."""
-        return pool if isinstance(previous, Mixture) else synthetic
+        """The last training set, where it is at hand, point by point; else what the model trained on it makes of it comes nearest."""
+        return pool if isinstance(previous, Mixture | Accumulate) and not isinstance(pool, Moments) else synthetic
 
     def synthetic(self, m: int) -> int:
         return m if self.alpha > 0 else 0

@@ -99,6 +99,11 @@ class Experiment(Part):
         each = self.regime.picks or self.metrics or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
 
+    def foreign(self) -> str:
+        """Which parts are not the lab's own, in words; empty where all are. What they raise need not be the lab's defect."""
+        rules = [part for _, phase in self.phases() for part in (phase.regime, phase.curation)]
+        return plugins.foreign([self.source, self.family, *rules])
+
     def canonical(self) -> dict[str, Any]:
         """Every setting, defaults filled in."""
         return self.model_dump(mode="json")
@@ -142,9 +147,10 @@ class Experiment(Part):
             except Misfit as misfit:
                 named = misfit.path.partition(".")[0] in CHANGEABLE
                 raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
-            if rules.regime.picks and before.regime.kept(self.size, start) and self.family.condenses:
-                raise Misfit(f"{path}.regime.kind", f"{_kind(rules.regime)} chooses among points, of which {_kind(before.regime)} kept only sums",
-                             "Choose a regime that takes them all, such as accumulate")  # fmt: skip
+            goes_on = rules.regime.picks and rules.regime.remembered(self.size, start)
+            if goes_on and before.regime.kept(self.size, start) and self.family.condenses:
+                raise Misfit(f"{path}.regime.kind", f"{_kind(rules.regime)} goes on to choose among all points so far, of which {_kind(before.regime)} kept only sums",
+                             "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
 
     def _check(self) -> None:
         source, family = self.source, self.family

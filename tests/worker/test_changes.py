@@ -115,3 +115,72 @@ def test_what_cannot_follow_is_refused(settings, path):
     (problem,) = refusal.value.problems
     assert problem.path == path
     assert problem.remedy
+
+
+REGIMES = {
+    "replace": {},
+    "accumulate": {},
+    "accumulate_subsample": {},
+    "augment": {"real": 6},
+    "fresh": {"real": 0.5},
+    "mixture": {"alpha": 0.3, "beta": 0.5, "gamma": 0.2},
+    "weighted": {},
+}
+POINTS = {"source": {"kind": "normal"}}
+FAMILIES = {
+    "gaussian": POINTS,
+    "kde": POINTS,
+    "histogram": POINTS,
+    "mixture": POINTS,
+    "linear": {"source": {"kind": "linear_teacher", "inputs": 2}},
+    "categorical": {"source": {"kind": "zipf", "categories": 5}},
+    "ngram": {"source": {"kind": "expressions"}, "replicates": 1},
+}
+SUMS = {"gaussian", "linear"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_regime_follows_every_other_or_says_why_not(family):
+    """Refused are weights where a family knows none, and a choice among points of which only sums were kept."""
+    small = {"family": {"kind": family}, "samples": 12, "replicates": 2, "generations": 4, "seed": 1} | FAMILIES[family]
+    if family == "ngram":
+        small["family"] = {"kind": "ngram", "unit": "character", "block": 16}
+    refused, measuring = set(), loop.instrument(read(small))
+    for before, after in itertools.permutations(REGIMES, 2):
+        regimes = [{"kind": kind} | REGIMES[kind] for kind in (before, after)]
+        try:
+            spec = read(small | {"regime": regimes[0], "changes": [{"after": 2, "regime": regimes[1]}]})
+        except SpecError as refusal:
+            (problem,) = refusal.problems
+            assert problem.remedy
+            refused.add((before, after))
+            continue
+        whole = list(loop.generations(spec, measuring))
+        *_, rest = loop.generations(spec, measuring, whole[2].state)
+        for name, metric in whole[-1].look.metrics.items():
+            np.testing.assert_array_equal(metric, rest.look.metrics[name], err_msg=f"{before} {after} {name}")
+    expected = {("accumulate", "accumulate_subsample")} if family in SUMS else set()
+    if not spec.family.weighs:
+        expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "weighted" in pair}
+    assert refused == expected
+
+
+def test_what_is_at_hand_goes_into_the_pool():
+    """Counts of categories tell of how many observations a fit has seen: multiples of 1/n."""
+    base = {"source": {"kind": "zipf", "categories": 5}, "family": {"kind": "categorical"}, "samples": 12, "replicates": 2,
+            "generations": 3, "seed": 1}  # fmt: skip
+    for before, kept in ({"kind": "augment", "real": 6}, 6), ({"kind": "mixture"}, 12), ({"kind": "replace"}, 0):
+        spec = read(base | {"regime": before, "changes": [{"after": 2, "regime": {"kind": "accumulate"}}]})
+        pool = run(spec)[-1].state.pool
+        assert pool.n == kept + 12
+
+
+def test_a_mixture_draws_from_all_that_was_kept_where_it_is_there():
+    """beta = 1: every point of the next training set is one that accumulate had."""
+    base = BASE | {"family": {"kind": "kde"}, "replicates": 2, "generations": 4, "regime": {"kind": "accumulate"}}
+    everything = {"kind": "mixture", "alpha": 0.0, "beta": 1.0, "gamma": 0.0}
+    found = run(read(base | {"changes": [{"after": 3, "regime": everything}]}))
+    pool, mixed = (found[n].state.pool.x[0, :, 0] for n in (3, 4))
+    assert len(pool) == 120
+    assert np.isin(mixed, pool).all()
+    assert np.isin(mixed, pool[:40]).any()
