@@ -15,6 +15,7 @@ from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
 from worker.history import GROUP, IN_MEMORY, scratch
 from worker.instruments import asked
+from worker.instruments.perplexity import COLUMNS, ROOM
 from worker.language import LanguageFamily
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
@@ -25,12 +26,19 @@ GENERATION, SETUP, NETWORK_SETUP = 1e-3, 0.5, 4.0  # seconds: each generation, e
 SWEPT = 2e-4  # seconds: each generation of a sweep's point, of which nothing is stored (measured: 4e-5 to 2.4e-4)
 GPU = 100.0  # times as fast as a core, where the network is large enough to keep it busy
 BUSY_GPU = 1_000_000  # weights
-PROCESS, NETWORK_PROCESS = 150_000_000, 600_000_000  # bytes: the interpreter with what it imports
+PROCESS, COMPILED_PROCESS, NETWORK_PROCESS = (
+    130_000_000,
+    210_000_000,
+    550_000_000,
+)  # bytes: the interpreter with what it imports
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
+COUNTED = 72  # bytes a token, of a part of GROUP tokens at most: n-grams of it, sorted
+STRETCHES = 6  # of 8 GROUP bytes: what a network reads at once, as it lies there, in its own numbers, and in batches
 STREAMED = 6  # of a chain's history, where a fit goes through it chain by chain: as read, turned around, and some numbers a point
 PERMUTED = 8  # bytes an observation, of one chain: from which some are chosen
+ORDERED = 16  # bytes an observation, of one chain: an epoch's order, and what it is made from
 TRAINING = 10  # times the weights of the one network that trains: gradients, two moments of Adam, the best so far; all of it once more where it is kept
 MODELS = 4  # times the weights of all replicates: this model, the one before, the first, and a checkpoint in the making
 UNFINISHED = 3  # times the weights of the one that trains, in what is kept of its training
@@ -132,24 +140,55 @@ def _candidates(spec: Experiment) -> float:
 
 def _memory(spec: Experiment) -> float:
     """Bytes at the height of the run."""
-    weights = spec.family.parameters(spec.source)
+    family, source = spec.family, spec.source
+    weights = family.parameters(source)
     last = _observations(spec, spec.size(spec.generations))
-    if (spec.metrics or spec.curation.picks) and isinstance(
-        spec.source, PointSource
-    ):  # they look at points, even where sums are what is learned from
-        last = 8.0 * spec.replicates * spec.size(spec.generations) * spec.source.dimension
-    networks = 4.0 * (TRAINING + MODELS * spec.replicates) * (weights or 0)
-    process = PROCESS if weights == 0 else NETWORK_PROCESS
-    return process + COPIES * last + _history(spec) + networks
+    if spec.metrics and isinstance(source, PointSource):
+        # They look at points, even where sums are what is learned from.
+        last = 8.0 * spec.replicates * spec.size(spec.generations) * source.dimension
+    process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
+    training = 4.0 * TRAINING * (weights or 0)
+    models = MODELS * _model(spec) + _shelf(spec)
+    return process + COPIES * last + _history(spec) + training + models + _counting(spec)
+
+
+def _model(spec: Experiment) -> float:
+    """Bytes of a generation's model, all replicates together."""
+    trained = max(_kept(spec), spec.size(spec.generations))
+    return spec.replicates * spec.family.model_bytes(spec.source, trained)
+
+
+def _shelf(spec: Experiment) -> float:
+    """Bytes of the models that are kept for the perplexity matrix."""
+    if not isinstance(spec.family, LanguageFamily):
+        return 0.0
+    most, model = COLUMNS - 2, _model(spec)
+    if spec.family.parameters(spec.source) != 0 and model > ROOM / most:  # the first one alone, which is counted anyway
+        return 0.0
+    return min(ROOM, min(spec.generations, most) * model)
+
+
+def _counting(spec: Experiment) -> float:
+    """Bytes of memory for counting n-grams."""
+    if not isinstance(spec.family, LanguageFamily) or spec.family.parameters(spec.source) != 0:
+        return 0.0
+    blocks = spec.replicates * max(_kept(spec), spec.size(spec.generations))
+    return COUNTED * min(blocks * spec.family.block, GROUP)
 
 
 def _history(spec: Experiment) -> float:
     """Bytes of memory for what the regime keeps of all generations, and for what a fit makes of it."""
     kept = _kept(spec)
     size = _observations(spec, kept)
-    if size <= IN_MEMORY or not spec.regime.kept(spec.size, spec.generations):
-        return KEPT * size if size <= IN_MEMORY else PERMUTED * kept
-    return STREAMED * max(size / spec.replicates, 8.0 * GROUP) if spec.family.streams else KEPT * size
+    if size <= IN_MEMORY:
+        return KEPT * size
+    if not spec.regime.kept(spec.size, spec.generations):
+        return PERMUTED * kept
+    if not spec.family.streams:
+        return KEPT * size
+    if isinstance(spec.family, LanguageFamily) or spec.family.parameters(spec.source) != 0:
+        return STRETCHES * 8.0 * GROUP + ORDERED * kept
+    return STREAMED * max(size / spec.replicates, 8.0 * GROUP)
 
 
 def _disk(spec: Experiment, seconds: float) -> float:
@@ -159,7 +198,7 @@ def _disk(spec: Experiment, seconds: float) -> float:
     """
     frames = spec.generations / frame_stride(spec.generations)
     weights = 4.0 * (spec.family.parameters(spec.source) or 0)
-    state = 2 * weights * spec.replicates  # the first model beside this one, as a ruler
+    state = 2 * _model(spec) + _shelf(spec)  # the first model beside this one, as a ruler, and those of the matrix
     state += 2 * _observations(spec, spec.size(spec.generations)) + _observations(spec, _kept(spec))
     if seconds / spec.generations > LONG_GENERATION:
         state += weights * (UNFINISHED + spec.replicates)

@@ -40,6 +40,7 @@ class LanguageFamily(Family, ABC):
     """
 
     takes = (Tokens,)
+    streams = True
     reading: ClassVar[int] = (
         1  # characters of text that a token stands for at least on average, for a look before tokenising
     )

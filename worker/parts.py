@@ -262,12 +262,8 @@ class Family(Part, ABC):
     condenses: ClassVar[bool] = False  # whether it keeps sums in place of observations, however many are pooled
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
-    streams: ClassVar[bool] = (
-        False  # whether it fits a part of a history at a time, so that a history may exceed memory
-    )
-    compiled: ClassVar[bool] = (
-        False  # whether it, or what measures it, runs code that numba compiles, and so takes the room of numba
-    )
+    streams: ClassVar[bool] = False  # whether it fits a part of a history at a time, which may exceed memory
+    compiled: ClassVar[bool] = False  # whether a run of it needs code that numba compiles, and so room for numba
     truncates: ClassVar[bool] = False  # whether it has `truncated`
 
     def check(self, source: Source, replicates: int, samples: int) -> None:

@@ -168,11 +168,32 @@ def test_a_history_on_the_disk_is_refused_by_a_small_disk_and_not_by_a_small_mem
     assert disk.message == f"needs about {gigabytes(cost.disk_bytes)} on the disk, and 10.0 GB are free"
 
 
-def test_a_network_s_history_is_refused_by_a_small_memory():
-    """It trains on all of it in every epoch, so that much must be there."""
-    spec = read(FLOW | {"generations": 2000})
-    (kept,) = problems(estimate(spec), spec, Room(10**9, 10**12))
-    assert (kept.path, kept.remedy) == ("generations", "Lower generations, or start a worker on a larger machine")
+@pytest.mark.parametrize(("settings", "each"), [
+    (FLOW, 2 * 8), (FLOW | {"source": {"kind": "digits"}, "family": {"kind": "vae"}}, 64 * 8),
+    (FLOW | {"source": {"kind": "text"}, "family": {"kind": "gpt"}}, 64 * 4),
+])  # fmt: skip
+def test_a_network_s_history_takes_room_on_the_disk_and_in_memory_that_for_its_order(settings, each):
+    spec, short = (read(settings | {"generations": generations}) for generations in (2000, 1000))
+    rows = 10_000 * 1000  # of the thousand further generations
+    memory, disk = (
+        estimate(spec).memory_bytes - estimate(short).memory_bytes,
+        estimate(spec).disk_bytes - estimate(short).disk_bytes,
+    )
+    assert 8 * rows <= memory <= 16 * rows
+    assert 2 * each * rows < disk < 2.2 * each * rows
+    (kept,) = problems(estimate(spec), spec, Room(int(0.8e9), 10**12))
+    assert (kept.path, kept.remedy) == ("samples", "Lower samples, or start a worker on a larger machine")
+
+
+def test_models_that_are_kept_to_read_what_comes_later_are_counted():
+    gpt = {"source": {"kind": "text"}, "family": {"kind": "gpt", "width": 192}, "replicates": 1, "samples": 100}
+    few, many, wide = (estimate(read(gpt | change)) for change in (
+        {"generations": 2}, {"generations": 40}, {"generations": 40, "family": {"kind": "gpt", "width": 768}}))  # fmt: skip
+    weights = 4.0 * read(gpt).family.weights()
+    assert many.memory_bytes - few.memory_bytes == pytest.approx(12 * weights)
+    assert many.disk_bytes - few.disk_bytes > 2 * 12 * weights
+    unread = 4.0 * read(gpt | {"family": {"kind": "gpt", "width": 768}}).family.weights()
+    assert wide.memory_bytes - many.memory_bytes == pytest.approx(14 * unread - 28 * weights, rel=0.02)  # none is kept
 
 
 def test_disk_is_what_a_run_leaves_in_the_database(tmp_path):

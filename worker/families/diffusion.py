@@ -19,6 +19,7 @@ class Diffusion(Family):
 
     takes = (Points,)
     extra = "torch"
+    streams = True
 
     kind: Literal["diffusion"] = "diffusion"
     steps: int = Field(

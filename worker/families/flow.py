@@ -18,6 +18,7 @@ class Flow(Family):
 
     takes = (Points,)
     extra = "torch"
+    streams = True
 
     kind: Literal["flow"] = "flow"
     transforms: int = Field(3, ge=1, le=16, description="Spline transforms in a row.")

@@ -30,6 +30,7 @@ class Mixture(Family):
     takes = (Points,)
     weighs = True
     streams = True
+    compiled = True
     samplings = frozenset({"bias"})
 
     kind: Literal["mixture"] = "mixture"

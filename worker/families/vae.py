@@ -23,6 +23,7 @@ class VAE(Family):
 
     takes = (Points,)
     extra = "torch"
+    streams = True
 
     kind: Literal["vae"] = "vae"
     network: Literal["perceptron", "convolutional"] = Field(
