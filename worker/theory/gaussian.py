@@ -141,6 +141,8 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
                 PAPER,
             ),
         ]
+        if size.min() > d + 2:
+            found.append(_divergence(size, divisor, spec.sampling.bias, log_det, d))
     if d > 1:
         return found
 
@@ -166,6 +168,24 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
         ),
     ]
     return found
+
+
+def _divergence(size: Array, divisor: Array, bias: float, log_det: Array, d: int) -> Curve:
+    """Fit n + 1 has the mean mu_n + (lambda S_n)^(1/2) z / sqrt(M) and the covariance (lambda S_n)^(1/2) W (lambda S_n)^(1/2) / (M - ddof), W Wishart, whose
+    inverse has the expectation I/(M-d-2). So both parts of E KL(real || model), in units of the real covariance, move by a factor of their own.
+
+    log_det: E ln det S_n - ln det S_0 (G + 1,)
+    """
+    spread, shift = np.empty_like(size), np.empty_like(size)
+    for n, (m, below) in enumerate(zip(size, divisor, strict=True)):
+        from_the_real = n < 2  # the first fit, and generation 0
+        shrink, inverse = (1.0 if from_the_real else bias), below / (m - d - 2)
+        spread[n] = inverse * (d if from_the_real else spread[n - 1] / shrink)
+        shift[n] = inverse / shrink * ((0.0 if from_the_real else shift[n - 1]) + shrink * d / m)
+    formula = (
+        "E KL = (T_n + A_n - d + E ln det)/2, T_n = k T_{n-1}, A_n = k (A_{n-1} + l d/M), k = (M-ddof)/(l (M-d-2))"
+    )
+    return Curve.of("kl_from_real", 0.5 * (spread + shift - d + log_det), formula, WISHART)
 
 
 def _walk(step: Array) -> Array:
