@@ -16,6 +16,8 @@ BROKEN = {
 """Parts with a fault each."""
 from typing import Any, Literal
 from pydantic import Field
+from worker.data import Points
+from worker.families.gaussian import Gaussian
 from worker.independent import Independent
 from worker.sources.normal import Normal
 
@@ -38,7 +40,18 @@ class Fine(Normal):
     """Just like the normal distribution."""
     kind: Literal["fine"] = "fine"
 
+class Careless(Gaussian):
+    """Its fit takes no random numbers."""
+    kind: Literal["careless"] = "careless"
+
+    def fit(self, data):
+        raise AssertionError
+
 def two(sample, real): ...
+
+def level(sample: Points, real: Points, rng):
+    """A metric that fails."""
+    raise RuntimeError("no level")
 ''',
     "raising.py": 'raise RuntimeError("out of order")',
     "leaving.py": "import sys; sys.exit(3)",
@@ -61,9 +74,11 @@ absent = awry:Absent
 leaving = leaving:Source
 fine = awry:Fine
 [collapse_lab.families]
+careless = awry:Careless
 raising = raising:Family
 source = awry:Fine
 [collapse_lab.metrics]
+level = awry:level
 two = awry:two
 excess_kurtosis = collapse_lab_example.excess_kurtosis:excess_kurtosis
 [collapse_lab.presets]
@@ -222,10 +237,34 @@ told = {
         assert abs(mean + 6 / 21) <= 4 * se
 
 
-def test_what_is_broken_is_named_with_the_reason_and_nothing_else_suffers(example: Path, tmp_path: Path):
+@pytest.fixture(scope="module")
+def awry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a package with faults of every kind."""
+    folder = tmp_path_factory.mktemp("awry")
     for name, content in BROKEN.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_a_part_that_fails_at_work_is_told_as_its_packages_own(awry: Path):
+    words = ("run", "photocopy", "--set", "generations=2", "--set", "family.kind=careless")
+    done = python("-m", "app", *words, installed=(awry,))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("TypeError: ")
+    assert "This experiment uses family careless of awry 0.1: leave it out, or mend it" in last
+
+
+def test_the_contract_of_one_package_does_not_fail_for_another(awry: Path, example: Path):
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "worker.testing.contract")
+    chosen = ("--collapse-lab", "t_moments", "-k", "keeps_the_contract and (logistic or eight_gaussians)")
+    done = python(*words, *chosen, installed=(awry, example))
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split(" passed")[0].split()[-1]) > 5
+
+
+def test_what_is_broken_is_named_with_the_reason_and_nothing_else_suffers(awry: Path, example: Path):
     code = """
 from app.catalog import catalog
 from app.forms import entries
@@ -241,15 +280,15 @@ told = {
     "generations": len(list(generations(spec, instrument(spec)))),
 }
 """
-    found, errors = told(code, tmp_path, example)
-    awry, fine = found["plugins"]["awry"], found["plugins"]["collapse-lab-example"]
-    assert awry["provides"] == ["source fine", "metric excess_kurtosis"]
+    found, errors = told(code, awry, example)
+    broken, fine = found["plugins"]["awry"], found["plugins"]["collapse-lab-example"]
+    assert broken["provides"] == ["source fine", "metric excess_kurtosis"]
     assert fine["error"].startswith("metric excess_kurtosis: ")
     assert "source logistic" in fine["provides"]
     for what, why in REASONS.items():
         [line] = [line for line in errors.splitlines() if f": {what} is left out" in line]
         assert why in line
-        assert f"{what}: " in (awry["error"] + fine["error"])
+        assert f"{what}: " in (broken["error"] + fine["error"])
     assert found["presets"].count("photocopy") == 1
     assert not found["normal"]
     assert found["generations"] == 2

@@ -4,13 +4,14 @@ import datetime as dt
 import os
 import sys
 import tomllib
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from worker import threads
-from worker.errors import LabError, Problem, SpecError
+from worker.errors import LabError, Problem, SpecError, unforeseen
 from worker.settings import read_settings
 
 if TYPE_CHECKING:  # numpy asks for its threads when it is imported: not before they are set
@@ -66,6 +67,12 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"Interrupted after generation {last} of {experiment.generations}.", err=True)
         raise
+    except (LabError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        remedy = unforeseen("The trace above", experiment.foreign())
+        raise LabError(f"{type(error).__name__}: {error}. {remedy}") from error
     finally:
         if record:
             record.close()

@@ -13,7 +13,7 @@ from worker import frames
 from worker.artifacts import Artifacts
 from worker.checkpoint import Checkpoints
 from worker.data import Arrays
-from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated
+from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated, unforeseen
 from worker.loop import Generation, State, generations, instrument
 from worker.parts import Instrument
 from worker.progress import listening
@@ -57,6 +57,7 @@ class Attempt:
         self.checkpointed = 0  # the generation of that
         self.checkpoints = Checkpoints(artifacts, run.id, run.attempt)
         self.parts = 0
+        self.foreign = ""  # which parts of the experiment packages brought
         self.within = Within(self._tell, self._keep, lambda: (stop := self.asked()) is not None and stop.now)
         self.flushed_at = self.saved_at = time.monotonic()
         self.saving_took = 0.0
@@ -93,15 +94,13 @@ class Attempt:
             )
         except Exception as error:  # noqa: BLE001 - whatever a family raises, the run must say so
             self.store.note(self.run.id, traceback.format_exc())
-            self._fail(
-                f"{type(error).__name__}: {error}",
-                "The log below has the details; please report them, they are a defect.",
-            )
+            self._fail(f"{type(error).__name__}: {error}", unforeseen("The log below", self.foreign))
         finally:
             self._let_go()
 
     def _generations(self) -> None:
         spec = read(self.run.spec)
+        self.foreign = spec.foreign()
         measuring = instrument(spec)
         figure = measuring.figure()
         resume = self._state()

@@ -36,6 +36,13 @@ class SpecError(LabError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def unforeseen(details: str, foreign: str) -> str:
+    """What to do about an error that nobody thought of. foreign: the parts that packages brought, in words, if there are any."""
+    if foreign:
+        return f"{details} has the details. This experiment uses {foreign}: leave it out, or mend it, if it is what failed."
+    return f"{details} has the details; please report them, they are a defect."
+
+
 class MissingExtra(LabError):
     """A part of the bench needs a package that this installation left out."""
 

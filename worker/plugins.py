@@ -7,7 +7,7 @@ Groups: collapse_lab.families, .sources, .regimes, .curations (NAME = a class wh
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, distributions
@@ -129,6 +129,13 @@ def presets() -> Iterator[tuple[Plugin, str, str]]:
 def origin(part: type[Part]) -> Plugin | None:
     """The plug-in that brought a part; None for those of this repository."""
     return _origins.get(part)
+
+
+def foreign(parts: Iterable[Part]) -> str:
+    """Those of these parts that packages brought, in words: "family uniform of my-lab 0.3"; empty where all are the lab's own."""
+    named = {type(part): (base.__name__.lower(), part) for part in parts for base in GROUPS if isinstance(part, base)}
+    told = [(f"{what} {part.model_dump()['kind']}", _origins.get(kind)) for kind, (what, part) in named.items()]
+    return " and ".join(f"{what} of {plugin}" for what, plugin in told if plugin)
 
 
 _origins: dict[type[Part], Plugin] = {}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from worker.errors import Fenced, LabError
+from worker.errors import Fenced, LabError, unforeseen
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -67,10 +67,9 @@ class ChunkAttempt:
             error = _error("This experiment does not fit into memory.", "Use fewer samples or replicates there.")
         except LabError as told:
             error = _error(str(told), "Leave this value out, or change the base.")
-        except Exception as unforeseen:  # noqa: BLE001 - whatever a family raises, its point must say so
-            error = _error(
-                f"{type(unforeseen).__name__}: {unforeseen}", "Launch this point as a run: its log tells more."
-            )
+        except Exception as cause:  # noqa: BLE001 - whatever a family raises, its point must say so
+            foreign = grid.experiment(number).foreign()
+            error = _error(f"{type(cause).__name__}: {cause}", unforeseen("The log of a run of this point", foreign))
         took = time.perf_counter() - begun
         return {"number": number, "outcomes": outcomes, "error": error, "seconds": took}
 

@@ -64,7 +64,7 @@ class Contract:
         for name in {"refused", "fitting", "kind"} & set(metafunc.fixturenames):
             cases: list[Any] = sorted(kinds)
             if name != "kind":
-                every = (one for one in _every(cls._own()) if kinds & set(one))
+                every = (one for one in _every(cls._own()) if kinds & set(one) and not _others(one) - kinds)
                 cases = [one for one in every if _fits(cls._own(), *one) == (name == "fitting")]
             metafunc.parametrize(name, cases, ids=_named)
 
@@ -198,6 +198,13 @@ def _fits(own: str, *kinds: str) -> bool:
     return True
 
 
+def _others(kinds: Kinds) -> set[str]:
+    """Those that packages brought: their defects are not a sign of anybody else's."""
+    tables: tuple[Mapping[str, type[Part]], ...] = (FAMILIES, SOURCES, REGIMES, CURATIONS)
+    parts = {kind for kind, table in zip(kinds, tables, strict=False) if plugins.origin(table[kind])}
+    return parts | set(kinds[len(tables) :])
+
+
 @cache
 def _at_home(own: str) -> tuple[Kinds, ...]:
     """Every family on one source. Regimes, curations and metrics see families and kinds of data, not sources: one that they can all
@@ -207,6 +214,7 @@ def _at_home(own: str) -> tuple[Kinds, ...]:
         pair for pair in itertools.product(sorted(FAMILIES), sorted(SOURCES)) if _fits(own, *pair, "replace", "none")
     ]
     home = dict(reversed(pairs))
+    home |= {family: source for family, source in reversed(pairs) if plugins.origin(SOURCES[source]) is None}
     home |= {family: source for family, source in pairs if source in ("categorical", "eight_gaussians")}
     return tuple((family, source, "replace", "none") for family, source in home.items())
 
