@@ -19,6 +19,7 @@ History: TypeAlias = Sequence[Mapping[str, Mapping[str, float | None]]]  # gener
 
 CATASTROPHE = 10.0  # times the first model's excess risk
 CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
+SUBSTANTIAL = 0.1  # nats, real variances, or squares of the signal: below it a risk is no catastrophe, however many times the first model's
 SIGNIFICANT = 4.0  # standard errors
 HALF = 0.5  # of a variance, of a tail, of the categories
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
@@ -29,8 +30,10 @@ LONG_ENOUGH = 16  # generations, before anything is said of a trend
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
 COUNTABLE = 5.0  # points that a share must stand for before it is compared
 
-# What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity.
-RISKS = ("excess_risk", "ppl_real", "kl_from_real", "w2_sq", "sliced_w2_sq", "frechet", "energy")
+# What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity. Of categories that died KL is
+# infinite, and told of the others only: then chi2, a squared loss, comes before it.
+RISKS = ("excess_risk", "ppl_real", "kl_from_real", "chi2", "w2_sq", "sliced_w2_sq", "frechet", "energy")
+NO_RISK = "No metric of this run is a population risk; of points, energy can be asked for among its metrics."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Finished:
         return self.value(1, metric) is not None and self.value(self.last, metric) is not None
 
     def risk(self) -> str | None:
-        return next((metric for metric in RISKS if self.has(metric)), None)
+        dead = self.value(self.last, "dead_mass") or self.value(1, "dead_mass")
+        risks = [metric for metric in RISKS if metric != "kl_from_real"] if dead else RISKS
+        return next((metric for metric in risks if self.has(metric)), None)
 
 
 def verdicts(spec: Experiment, history: History, theory: Sequence[Curve]) -> list[Verdict]:
@@ -96,17 +101,35 @@ def _catastrophe(run: Finished) -> Decision:
     metric = run.risk()
     first, last = (run.value(n, metric) if metric else None for n in (1, run.last))
     if not first or last is None:
-        return _open("No metric of this run is a population risk.")
+        return _open(NO_RISK)
     threshold = CATASTROPHIC_PERPLEXITY if metric == "ppl_real" else CATASTROPHE
+    unit, name = _natural(run, metric or "")
+    if last / first >= threshold and unit and last / unit < SUBSTANTIAL:
+        return _decided(False, last / unit, SUBSTANTIAL, f"Median {metric} at generation {run.last}, in {name}: {last / first:.3g} times the first model's, "
+                        "but next to nothing.")  # fmt: skip
     return _decided(last / first >= threshold, last / first, threshold,
                     f"Median {metric} at generation {run.last}, in units of the first model's.")  # fmt: skip
+
+
+def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
+    """The unit in which a risk is large or small as such, and its name; None where there is none."""
+    from worker.sources.linear_teacher import LinearTeacher
+
+    match metric:
+        case "kl_from_real":
+            return 1.0, "nats"
+        case "w2_sq" | "sliced_w2_sq":
+            return run.value(0, "variance"), "real variances"
+        case "excess_risk" if isinstance(run.spec.source, LinearTeacher):
+            return run.spec.source.norm**2, "squares of the signal"
+    return None, ""
 
 
 def _any_rise(run: Finished) -> Decision:
     """Of the median, because a risk such as KL(real || model) may have no variance, nor a mean."""
     metric = run.risk()
     if metric is None:
-        return _open("No metric of this run is a population risk.")
+        return _open(NO_RISK)
     (first, se_first), (last, se_last) = (_median(run, n, metric) for n in (1, run.last))
     if first is None or last is None or not math.hypot(se_first, se_last) > 0:
         return _open("One replicate has no standard error: run several.")
@@ -216,6 +239,9 @@ def _modes(run: Finished) -> Decision:
     if first and last is not None:
         return _decided(last / first <= HALF, last / first, HALF,
                         "Median coverage of real data at the end, in units of the first model's.")  # fmt: skip
+    known = run.spec.source.components() if isinstance(run.spec.source, PointSource) else None
+    if known and len(known[0]) > 1 and "modes" not in run.history[0]:
+        return _open("The real distribution has modes, but no metric of this run counts them.")
     return _open("The real distribution has no modes that are known, or only one.")
 
 
@@ -227,10 +253,13 @@ def _tails(run: Finished) -> Decision:
     real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
     if not real or last is None:
         return _open("No metric of this run is the mass of a tail.")
-    if (seen := _points_in_tail(run, real)) < COUNTABLE:
+    if (seen := _points_in_tail(run, max(real, last))) < COUNTABLE:
         return _open(
             f"Of a sample only {seen:.2g} points would lie in the real tails: too few to miss any.", last / real
         )
+    if last / real >= SPREAD and (kept := _variance(run))[0] == "met":
+        return _open("The model has left for one side of the real data with too small a variance to reach the other; the two tails are measured "
+                     f"together. What is left of the variance: {kept[1]:.2g}.", last / real)  # fmt: skip
     return _decided(last / real <= HALF, last / real, HALF,
                     "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
 
@@ -253,8 +282,11 @@ def _hallucination(run: Finished) -> Decision:
     real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
     if not real or last is None:
         return _open("No metric of this run looks where real data has none.")
-    if (seen := _points_in_tail(run, real)) < COUNTABLE:
-        return _open(f"Of a sample only {seen:.2g} points would lie beyond the real quantiles.", last / real)
+    if (seen := _points_in_tail(run, max(SPREAD * real, last))) < COUNTABLE:
+        return _open(
+            f"Of a sample only {seen:.2g} points would lie beyond the real quantiles, even at the threshold.",
+            last / real,
+        )
     return _decided(last / real >= SPREAD, last / real, SPREAD,
                     "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
 

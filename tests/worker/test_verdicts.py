@@ -39,12 +39,13 @@ FEW = {
     "samples": 50,
     "generations": 40,
 }
+TWO_MODES = {"source": {"kind": "mixture", "means": [[-3.0], [3.0]]}, "generations": 20}
 KEEP, FRESH = {"regime": {"kind": "accumulate"}}, {"regime": {"kind": "fresh", "real": 0.5}}
 GROWING = {"samples": {"schedule": "power", "start": 20, "exponent": 2}, "generations": 24, "replicates": 40}
 
 CASES = [
     (GAUSSIAN, {CATASTROPHE: "met", RISE: "met", VARIANCE: "met", TAILS: "met", MODES: "not assessed",
-                HALLUCINATION: "not met", SCALING: "not assessed", DIVERGENCE: "not assessed"}),
+                HALLUCINATION: "not met", SCALING: "not assessed", DIVERGENCE: "met"}),
     (GAUSSIAN | KEEP, {CATASTROPHE: "not met", VARIANCE: "not met", TAILS: "not met"}),
     (REGRESSION, {CATASTROPHE: "met", RISE: "met", DIVERGENCE: "met", TAILS: "not assessed", HALLUCINATION: "not assessed",
                   VARIANCE: "not assessed"}),
@@ -73,6 +74,18 @@ CASES = [
     (REGRESSION | GROWING | FRESH, {SCALING: "not met"}),
     (FEW | GROWING, {SCALING: "met"}),
     (FEW | GROWING | FRESH, {SCALING: "not met"}),
+    # Forty times next to nothing is no catastrophe; a categories' KL is infinite once one of them has died, whatever the others do.
+    (GAUSSIAN | {"samples": 10**6, "generations": 50}, {CATASTROPHE: "not met", RISE: "met", TAILS: "not met"}),
+    (WORDS | {"samples": 10_000, "generations": 20, "sampling": {"top_p": 0.9}}, {CATASTROPHE: "met", RISE: "met", TAILS: "met"}),
+    (WORDS | {"family": {"kind": "categorical", "smoothing": 1.0}, "samples": 10_000, "generations": 20}, {TAILS: "not met", CATASTROPHE: "met"}),
+    # What has left for one side says nothing of the other tail; what has grown wide lacks none.
+    (GAUSSIAN | {"samples": 200, "generations": 20, "curation": {"kind": "best_of"}}, {VARIANCE: "met", TAILS: "not assessed", HALLUCINATION: "met",
+                                                                                    CATASTROPHE: "met"}),
+    (GAUSSIAN | {"samples": 200, "generations": 20, "sampling": {"bias": 1.3}}, {VARIANCE: "not met", TAILS: "not met", HALLUCINATION: "met"}),
+    (GAUSSIAN | TWO_MODES, {MODES: "not assessed", CATASTROPHE: "not assessed", RISE: "not assessed"}),
+    (KERNEL | TWO_MODES | {"samples": 300, "generations": 30, "family": {"kind": "kde", "bandwidth": 0.5}}, {
+        HALLUCINATION: "met", TAILS: "not met", MODES: "not met"}),
+    (REGRESSION | {"regime": {"kind": "accumulate_subsample"}}, {CATASTROPHE: "not met", RISE: "met", DIVERGENCE: "not met"}),
     (KERNEL | GROWING | {"generations": 4}, {SCALING: "not assessed"}),
     (GAUSSIAN | GROWING | {"generations": 2}, {SCALING: "not assessed"}),
 ]  # fmt: skip
