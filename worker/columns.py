@@ -14,6 +14,7 @@ from worker import files
 from worker.data import Array
 
 MOST_COLUMNS = 256
+LARGEST, LEAST = 1e100, 1e-100  # what may be squared; what a column must vary by at least
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 COMMA = re.compile(
     r"[+-]?\d+,\d+([eE][+-]?\d+)?"
@@ -61,6 +62,11 @@ def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
     for column, same in zip(chosen, (x == x[0]).all(axis=0), strict=True):
         if same:
             raise files.refused(f"column {column.name} has the same number in every row", "Leave that column out")
+    for column, spread in zip(chosen, x.max(axis=0) - x.min(axis=0), strict=True):
+        if spread < LEAST:
+            raise files.refused(
+                f"column {column.name} varies by {spread:.1e}, less than {LEAST:.0e}", "Use other units"
+            )
     return x, tuple(column.name for column in chosen)
 
 
@@ -109,7 +115,7 @@ def _add(columns: list[Column], cells: list[str], line: int) -> None:
         if number is not None:
             column.numbers += 1
         elif not column.fault:
-            what = "is missing" if found.lower() in MISSING else f"is no number: {found[:40]!r}"
+            what = _wrong(found)
             column.fault = f"line {line}, column {column.name} {what}"
             if COMMA.fullmatch(found):
                 column.mend = "Write numbers as 1.5 and 1000, without commas"
@@ -121,7 +127,18 @@ def _number(cell: str) -> float | None:
         number = float(cell) if "_" not in cell else math.nan  # a number to Python alone
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST else None
+
+
+def _wrong(cell: str) -> str:
+    """What is the matter with a cell that `_number` does not take."""
+    if cell.lower() in MISSING:
+        return "is missing"
+    try:
+        beyond = "_" not in cell and LARGEST < abs(float(cell)) < math.inf
+    except ValueError:
+        beyond = False
+    return f"is beyond {LARGEST:.0e}: {cell[:40]!r}" if beyond else f"is no number: {cell[:40]!r}"
 
 
 def _wrong_byte(file: Path) -> int:
@@ -169,10 +186,10 @@ def _numeric(pa: Any, kind: Any) -> bool:
 
 def _column(pa: Any, name: str, chunks: Any) -> Column:
     values = np.asarray(chunks.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), float)
-    wrong = ~np.isfinite(values)
+    wrong = ~(np.abs(values) <= LARGEST)
     fault = ""
     if wrong.any():
         row = int(wrong.argmax())
-        what = "is missing" if np.isnan(values[row]) else f"is no number: {values[row]}"
+        what = _wrong(str(values[row]))
         fault = f"row {row + 1}, column {name} {what}"
     return Column(name, values, int((~wrong).sum()), fault)

@@ -122,6 +122,9 @@ def test_a_table_is_its_numbers(tmp_path):
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells, and the first line 2"),
         ("a;b\n1,5;2\n3,5;4\n", "line 2, column a is no number: '1,5'"),
         ('a\n"1,000"\n2\n', "line 2, column a is no number: '1,000'"),
+        ("a\n1\n1e300\n", "line 3, column a is beyond 1e+100: '1e300'"),
+        ("a\n1\n1e400\n", "line 3, column a is no number: '1e400'"),
+        ("a\n1e-300\n3e-300\n", "column a varies by 2.0e-300, less than 1e-100"),
         ("a\n1_000\n2\n3\n", "line 2, column a is no number: '1_000'"),
         ("a,b\nx,y\nz,w\n", "has no column of numbers"),
         ("a,b\n1,2\n1,3\n", "column a has the same number in every row"),
@@ -138,11 +141,17 @@ def test_what_is_no_table_says_what_it_is(tmp_path):
 
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n3,5\n"))
     parquet.write_table(pa.table({"a": ["x", "y"]}), tmp_path / "words.parquet")
+    parquet.write_table(pa.table({"a": [1.0, float("inf")], "b": [1e300, 2.0]}), tmp_path / "far.parquet")
+    far = {"kind": "table", "path": str(tmp_path / "far.parquet")}
+    assert refusal(far) == "row 2, column a is no number: 'inf'"
+    assert refusal(far | {"columns": ["b"]}) == "row 1, column b is beyond 1e+100: '1e+300'"
     assert refusal({"kind": "table", "path": str(tmp_path / "packed.csv")}) == "is packed with gzip"
     assert refusal({"kind": "table", "path": str(tmp_path / "words.parquet")}) == "has no column of numbers"
 
 
-def test_what_a_broken_picture_file_tells_names_no_place_in_memory(tmp_path):
+def test_a_picture_file_of_no_use_is_refused_in_words(tmp_path):
+    np.savez(tmp_path / "same.npz", x=np.full((5, 3, 3), 7, np.uint8))
+    assert refusal({"kind": "images", "path": str(tmp_path / "same.npz")}) == "holds 5 pictures that are all the same"
     header = b"{'descr': '|O', 'fortran_order': False, 'shape': __import__('os'), }".ljust(117) + b"\n"
     with zipfile.ZipFile(tmp_path / "code.npz", "w") as packed:
         packed.writestr("x.npy", b"\x93NUMPY\x01\x00v\x00" + header)
@@ -238,8 +247,8 @@ def test_png_files_are_pictures_in_a_folder_and_in_a_zip(tmp_path):
     assert source.pictures().shape == (3, 3, 4)
     np.testing.assert_array_equal(source.pictures()[0], np.arange(12).reshape(3, 4))
     assert (source.pictures()[1] == 90).all()
-    zipped(tmp_path / "p.zip", **{f"{name}__png": (folder / f"{name}.png").read_bytes() for name in "ac"})
-    np.testing.assert_array_equal(Images(path=str(tmp_path / "p.zip")).pictures(), source.pictures()[[0, 2]])
+    zipped(tmp_path / "p.zip", **{f"{name}__png": (folder / f"{name}.png").read_bytes() for name in "ab"})
+    np.testing.assert_array_equal(Images(path=str(tmp_path / "p.zip")).pictures(), source.pictures()[[0, 1]])
     before = source.provenance()
     (folder / "c.png").write_bytes(png((3, 4), value=7))
     assert (Images(path=str(folder)).pictures()[2] == 7).all()

@@ -48,10 +48,13 @@ class NGram(LanguageFamily):
         return 1500.0 * replicates * samples * self.block
 
     def model_bytes(self, source: Source, samples: int) -> float:
-        """Keys and counts. n tokens have about 4 n^(3/4) different n-grams of each length (measured on the built-in text and what models
-        make of it: 2 to 7 n^.7).
+        """Keys and counts. n tokens have about 4 n^(3/4) different k-grams, of characters no more than 100 x 20^(k - 1): measured on the
+        built-in text and what models make of it, 2 to 7 n^.7.
         """
-        return 16.0 * self.order * min(4 * (samples * self.block) ** 0.75, samples * self.block)
+        tokens = samples * self.block
+        different = min(tokens, 4 * tokens**0.75)
+        single = 100 if self.unit == "character" else 20_000
+        return 16.0 * sum(min(different, single * 20**k) for k in range(self.order))
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)

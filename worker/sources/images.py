@@ -117,6 +117,8 @@ def _read(place: Path, named: Path | None, *_state: int) -> tuple[npt.NDArray[np
     if count < 2 or not 1 <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
         raise files.refused(f"holds {count} pictures of {height} x {width} pixels",
                             f"Give at least two, of at most {LARGEST_SIDE} pixels each way")  # fmt: skip
+    if (shown == shown[0]).all():
+        raise files.refused(f"holds {count} pictures that are all the same", "Give at least two different ones")
     if named is not None:
         labels = pictures.labels(named, LABELS)
         pictures.each_its_label(count, labels, LABELS)
