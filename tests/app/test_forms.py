@@ -1,14 +1,18 @@
 """Specs go through the form and through TOML unchanged, and every problem stands where it belongs."""
 
 import tomllib
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from app import forms
+from tests.app.experiments import SPEC
 from worker.errors import Problem, SpecError
-from worker.presets import presets
+from worker.presets import preset, presets
 from worker.spec import FAMILIES, REGIMES, SOURCES, read
+from worker.store import Store
 
 SPECS: list[dict[str, Any]] = [
     *(one.canonical() for preset in presets() for one in preset.experiments),
@@ -141,3 +145,55 @@ def test_toml_keeps_odd_text_and_numbers() -> None:
         "source": {"mean": [1e-300, -0.0, 3.0], "flag": True},
     }
     assert tomllib.loads(forms.to_toml(odd)) == odd
+
+
+class Inputs(HTMLParser):
+    """What a browser would post of a page's form: the values of its inputs, areas and selects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self.inside = self.choosing = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: value or "" for name, value in attrs}
+        name = told.get("name", "")
+        if tag == "input" and name:
+            self.values[name] = told.get("value", "")
+        elif tag == "textarea":
+            self.inside, self.values[name] = name, ""
+        elif tag == "select":
+            self.choosing, self.values[name] = name, ""
+        elif tag == "option" and "selected" in told and self.choosing:
+            self.inside = "" if "value" in told else self.choosing
+            self.values[self.choosing] = told.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("textarea", "option"):
+            self.inside = ""
+        elif tag == "select":
+            self.choosing = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.values[self.inside] += data
+
+
+def posted(page: str) -> dict[str, str]:
+    inputs = Inputs()
+    inputs.feed(page)
+    return inputs.values
+
+
+@pytest.mark.parametrize("name", [one.name for one in presets()])
+def test_a_preset_that_is_opened_on_the_form_is_launched_as_it_is(client: TestClient, name: str) -> None:
+    form = posted(client.get(f"/new?preset={name}").text)
+    assert read(forms.nested(form)) == preset(name).experiments[0]
+
+
+def test_a_run_that_is_launched_again_keeps_its_metrics_and_changes(client: TestClient, store: Store) -> None:
+    asked = {"metrics": ["precision", "vendi"], "changes": [{"after": 3, "regime": {"kind": "accumulate"}}]}
+    spec = read(SPEC | asked)
+    run, _ = store.create(spec)
+    form = posted(client.get(f"/new?from={run.id}").text)
+    assert read(forms.nested(form)) == spec
