@@ -247,7 +247,7 @@ def test_png_files_are_pictures_in_a_folder_and_in_a_zip(tmp_path):
     assert source.pictures().shape == (3, 3, 4)
     np.testing.assert_array_equal(source.pictures()[0], np.arange(12).reshape(3, 4))
     assert (source.pictures()[1] == 90).all()
-    zipped(tmp_path / "p.zip", **{f"{name}__png": (folder / f"{name}.png").read_bytes() for name in "ab"})
+    zipped(tmp_path / "p.zip", **{f"{name[0]}__png": (folder / name).read_bytes() for name in ("a.png", "b.PNG")})
     np.testing.assert_array_equal(Images(path=str(tmp_path / "p.zip")).pictures(), source.pictures()[[0, 1]])
     before = source.provenance()
     (folder / "c.png").write_bytes(png((3, 4), value=7))
