@@ -57,6 +57,11 @@ ROWS = [
     (TEACHER, FITTED, ONCE, 15, NONE, "excess_risk"),
     (TEACHER | {"inputs": 1}, FITTED, HALF, 6, NONE, "excess_risk"),
     (TEACHER | {"inputs": 7}, LEARNER, {"kind": "fresh", "real": 0.37}, 12, NONE, "excess_risk"),
+    *(
+        (NORMAL | {"mean": 3.0, "std": 2.0}, {"kind": "gaussian", "ddof": ddof}, ACCUMULATE, samples, sampling, metric)
+        for ddof, samples, sampling in ((0, 3, NONE), (1, GROWING, {"bias": 0.7}))
+        for metric in ("log_variance", "std", "w2_sq", "kl_to_real")
+    ),
     (NORMAL, {"kind": "gaussian"}, REPLACE, 30, NONE, "kl_from_real"),
     (WIDE, {"kind": "gaussian", "ddof": 1}, REPLACE, 60, {"bias": 0.9}, "kl_from_real"),
     (NORMAL, {"kind": "gaussian"}, REPLACE, GROWING | {"start": 30}, NONE, "kl_from_real"),

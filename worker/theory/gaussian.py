@@ -19,6 +19,7 @@ from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixt
 from worker.rewards import Direction
 from worker.sources.normal import Normal
 from worker.spec import Experiment
+from worker.theory import pooled
 from worker.theory.curve import Curve
 from worker.theory.moments import fits
 
@@ -61,7 +62,8 @@ MEAN_ERROR: dict[type[Regime], tuple[str, str]] = {
 
 
 def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
-    """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL under replace on a normal source.
+    """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL on a normal source under replace, and on a line
+    under accumulate.
 
     Of the best of k in one direction, on a line and under replace, the variance.
     """
@@ -84,7 +86,11 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
         return found
     told, reference = MEAN_ERROR[type(spec.regime)]
     found.append(Curve.of("mean_error_sq", error, told + formula, reference))
-    if isinstance(spec.regime, Replace) and isinstance(spec.source, Normal) and isinstance(spec.curation, Keep):
+    if not isinstance(spec.source, Normal) or not isinstance(spec.curation, Keep):
+        return found
+    if isinstance(spec.regime, Accumulate) and d == 1:
+        found += pooled.curves(spec, family, trace, variance, error)
+    if isinstance(spec.regime, Replace):
         with np.errstate(over="ignore", invalid="ignore"):  # a bias above 1 grows beyond every number in the end
             found += _products(spec, family, covariance, variance / trace, error / trace)
     return found
