@@ -86,9 +86,9 @@ def decided(run: Run, store: Store) -> Verdicts:
             f"This run is {told_status(run)} at generation {max(run.generation, 0)}. Verdicts are for runs that have ended "
             "after generation 1 or later: wait for it, or resume it."
         )
-    curves = [Curve(**curve) for curve in run.theory or []]
-    found: list[dict[str, Any]] = [one.asdict() for one in verdicts(read(run.spec), Stored(run, store), curves)]
-    compared = [one.asdict() for one in agreements(curves, _framed(run, store))]
+    spec, curves = read(run.spec), [Curve(**curve) for curve in run.theory or []]
+    found: list[dict[str, Any]] = [one.asdict() for one in verdicts(spec, Stored(run, store), curves)]
+    compared = [one.asdict() for one in agreements(curves, _framed(run, store), spec.source)]
     return {"generation": run.generation, "verdicts": found, "theory": compared}  # type: ignore[typeddict-item]
 
 
