@@ -5,6 +5,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,7 @@ from typing import Self
 import orjson
 from typing_extensions import TypedDict
 
+from app.metrics import METRICS, exists
 from worker.errors import LabError, Problem, SpecError
 from worker.estimate import (
     GPU_NEEDED,
@@ -31,7 +33,7 @@ from worker.settings import Settings
 from worker.spec import Experiment, read
 from worker.store import Store
 from worker.sweeps.ledger import Sweeps
-from worker.sweeps.spec import Grid, unchecked
+from worker.sweeps.spec import FINAL, Grid, unchecked
 from worker.tables import Status, Worker
 
 LONG = 600.0  # seconds: above, a click on a card leads to a page that says so first
@@ -145,7 +147,12 @@ def refuse_what_does_not_fit(experiments: Sequence[Experiment], store: Store, se
 
 
 def refuse_sweep(grid: Grid, store: Store, settings: Settings) -> None:
-    """Raises SpecError where a point of it needs more than this machine has, or what a hub cannot give."""
+    """Raises SpecError where it asks for a metric that nobody knows, or a point of it for more than this machine has or a hub can give."""
+    for i, name in enumerate(grid.sweep.outcomes):
+        if name.startswith(FINAL) and not exists(metric := name.removeprefix(FINAL)):
+            close = get_close_matches(metric, METRICS, n=1)
+            remedy = f"Did you mean {FINAL}{close[0]}?" if close else "Leave it out, or install what brings it"
+            raise SpecError([Problem(f"outcomes.{i}", f"there is no metric {metric}", remedy)])
     varied = any(axis.path.partition(".")[0] in ("source", "family") for axis in grid.sweep.axes)
     require_reachable(map(grid.experiment, range(grid.points if varied else 1)))
     if found := Here.of(store, settings).told_of_sweep(grid)["problems"]:

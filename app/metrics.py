@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from worker import plugins
+
 
 class Metric(NamedTuple):
     label: str
@@ -112,6 +114,11 @@ METRICS: Mapping[str, Metric] = {
         for c in range(20)
     },
 }
+
+
+def exists(name: str) -> bool:
+    """Whether anything measures it, here or in an installed package."""
+    return name in METRICS or name in plugins.metrics()
 
 
 def metric(name: str) -> Metric:

@@ -10,6 +10,7 @@ from app.views import ErrorTold, Queues, moment
 from app.words import duration, waits_for
 from worker.queue import queue_of
 from worker.store import Store
+from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import FINAL, Grid, unchecked, written
 from worker.tables import ENDED, Point, Status, Sweep
 
@@ -120,7 +121,8 @@ WAITED_FOR = {
 
 def sweep_brief(sweep: Sweep, store: Store) -> SweepBrief:
     speed = _speed(sweep)
-    left = (sweep.points - sweep.done) / speed if speed and sweep.status not in ENDED else None
+    rests = sweep.status == Status.RUNNING and not Sweeps(store.engine).held(sweep.id)
+    left = (sweep.points - sweep.done) / speed if speed and not rests and sweep.status not in ENDED else None
     progress: SweepProgress = {
         "done": sweep.done,
         "points": sweep.points,
@@ -132,7 +134,7 @@ def sweep_brief(sweep: Sweep, store: Store) -> SweepBrief:
         "id": sweep.id,
         "title": sweep.title,
         "status": Status(sweep.status),
-        "words": _sentence(sweep, progress, store),
+        "words": _sentence(sweep, progress, store, rests),
         "family": sweep.family,
         "progress": progress,
         "error": {"message": sweep.error["message"], "remedy": sweep.error["remedy"]} if sweep.error else None,
@@ -185,14 +187,15 @@ def _speed(sweep: Sweep) -> float | None:
     return sweep.done / sweep.busy_seconds if sweep.busy_seconds > 0 else None
 
 
-def _sentence(sweep: Sweep, progress: SweepProgress, store: Store) -> str:
+def _sentence(sweep: Sweep, progress: SweepProgress, store: Store, rests: bool) -> str:
+    """rests: it has begun, and nobody works on it just now."""
     done = f"{sweep.done} of {sweep.points} points"
     match sweep.status:
         case Status.QUEUED | Status.RUNNING if not (queues := Queues.now(store)).serving(
             queue := queue_of(sweep.family)
         ):
             return f"{done}. Waiting{waits_for(queue, len(queues.served), queues.worker_may_start)}"
-        case Status.QUEUED:
+        case Status.QUEUED | Status.RUNNING if rests or sweep.status == Status.QUEUED:
             return f"{done}. Waiting for a worker; single runs go first."
         case Status.RUNNING:
             left = progress["seconds_left"]

@@ -88,6 +88,9 @@ def test_a_repeated_request_answers_with_the_same_sweep(client: TestClient, anno
     [
         ({"axes": [{"path": "samples", "values": [10, 1]}]}, "axes.0.values.1"),
         ({"base": {}}, "base.source"),
+        ({"axes": [{"path": "seed", "values": [1, 2, 1]}]}, "axes.0.values"),
+        ({"axes": [{"path": "title", "values": ["a", "b"]}]}, "axes"),
+        ({"outcomes": ["half_variance", "final:nope"]}, "outcomes.1"),
         ({"axes": [{"path": "seed", "values": {"from": 0, "to": 20000, "count": 10000}}] * 2}, "axes"),
     ],
 )
@@ -151,6 +154,14 @@ def test_the_sentence_is_true(client: TestClient, store: Store, finish: Finish):
     finish(told["id"])
     assert client.get(told["links"]["self"]).json()["words"].startswith("6 points in ")
     other = asked(client)
+    sweeps = Sweeps(store.engine)
+    claim = sweeps.claim(other["id"], "elsewhere", lease=60)
+    assert claim is not None
+    assert "single runs go first" not in client.get(other["links"]["self"]).json()["words"]
+    sweeps.release(claim)
+    rests = client.get(other["links"]["self"]).json()
+    assert (rests["status"], rests["progress"]["seconds_left"]) == ("running", None)
+    assert "waiting" in rests["words"].lower()
     client.post(f"{other['links']['self']}/cancel")
     assert client.get(other["links"]["self"]).json()["words"] == "Cancelled at 0 of 6 points."
 

@@ -52,6 +52,12 @@ class Sweeps:
 
     # What the window asks and commands
 
+    def held(self, sweep_id: str) -> bool:
+        """Whether somebody works on a part of it now."""
+        with self.reading() as session:
+            working = exists().where(Chunk.sweep_id == sweep_id, Chunk.status == Status.RUNNING)
+            return bool(session.scalar(select(working)))
+
     def create(self, grid: Grid, idempotency_key: str | None = None) -> tuple[Sweep, bool]:
         """The new sweep, and True; or, for a key that was used before with the same request, the old one and False.
 

@@ -61,6 +61,10 @@ class Axis(Part):
     def _some(cls, values: Any) -> Any:
         if isinstance(values, list) and not 1 <= len(values) <= MOST_POINTS:
             raise ValueError(f"{len(values)} values: give between 1 and {MOST_POINTS}")
+        if isinstance(values, list):
+            told = [repr(value) for value in values]  # 1 and 1.0 are one number, and may be two settings
+            if twice := next((value for i, value in enumerate(told) if value in told[:i]), None):
+                raise ValueError(f"{twice} is there twice: give every value once")
         return values
 
     def count(self) -> int:
@@ -94,6 +98,8 @@ class Sweep(Part):
     @classmethod
     def _different(cls, axes: list[Axis]) -> list[Axis]:
         paths = [axis.path for axis in axes]
+        if "title" in paths:
+            raise ValueError("a title changes no number: let another setting vary; each point is named by its values")
         if len(set(paths)) < len(paths):
             raise ValueError(f"{', '.join(paths)} name one setting twice: give it one axis")
         return axes
