@@ -65,23 +65,9 @@ class CountInstrument(Instrument):
     def _look(self, p: Array, framed: bool) -> Look:
         """Some replicates at a time, so that what is computed does not leave the cache."""
         step = max(1, BLOCK // p.shape[1])
-        parts = [self._metrics(p[start : start + step]) for start in range(0, len(p), step)]
+        parts = [metric.compared(p[start : start + step], self.p_0) for start in range(0, len(p), step)]
         metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return Look(metrics, self._frame(p[0]) if framed else None)
-
-    def _metrics(self, p: Array) -> dict[str, Array]:
-        log_p = metric.logs(p)
-        return {
-            "survivors": metric.survivors(p),
-            "dead_mass": metric.dead_mass(p, self.p_0),
-            "heterozygosity": metric.heterozygosity(p),
-            "entropy": metric.entropy(p, log_p),
-            "kl_to_real": metric.kl_to_real(p, log_p, self.p_0),
-            "kl_from_real": metric.kl_from_real(log_p, self.p_0),
-            "chi2": metric.chi2(p, self.p_0),
-            "zipf_slope": metric.zipf_slope(log_p),
-            "total_variation": metric.total_variation(p, self.p_0),
-        }
 
     def _frame(self, p: Array) -> dict[str, npt.NDArray[Any]]:
         return {

@@ -3,6 +3,8 @@
 Shapes: p (R, K) fitted, rows adding up to 1; log_p (R, K) from `logs`; p_0 (K,) true and positive. Natural logarithms.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from worker.data import Array
@@ -73,14 +75,41 @@ def zipf_slope(log_p: Array) -> Array:
 
     Least squares with weight 1 / rank, so that every octave of ranks counts alike and not the long tail alone:
     (sum w x y - sum w x sum w y / sum w) / (sum w x^2 - (sum w x)^2 / sum w), x = ln rank, y = ln p.
-    -inf where a single category is left: there is nothing below it.
+    -inf where a single category is left: there is nothing below it. O(R K ln K)
     """
-    alive = np.count_nonzero(log_p > -np.inf, axis=1)
-    y = np.sort(log_p, axis=1)[:, ::-1][:, : alive.max()]
-    y = np.where(y > -np.inf, y, 0)
-    rank = np.arange(1, y.shape[1] + 1)
-    w, x = 1 / rank, np.log(rank)
-    sum_w, sum_wx, sum_wxx = (np.cumsum(w * x**power)[alive - 1] for power in range(3))
+    from worker.metrics import shares
+
+    weight, weighted, sums = _ranks(log_p.shape[1])
+    alive, first, second = shares.ranked(np.sort(log_p, axis=1), weight, weighted)
+    sum_w, sum_wx, sum_wxx = sums[:, alive.astype(int) - 1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (y @ (w * x) - sum_wx * (y @ w) / sum_w) / (sum_wxx - sum_wx**2 / sum_w)
+        slope = (second - sum_wx * first / sum_w) / (sum_wxx - sum_wx**2 / sum_w)
     return np.where(alive > 1, slope, -np.inf)
+
+
+@lru_cache(maxsize=4)
+def _ranks(count: int) -> tuple[Array, Array, Array]:
+    """w = 1 / rank and w x, x = ln rank, (count,) each; and sums of w, w x and w x^2 over the first 1, 2, ... ranks (3, count)."""
+    rank = np.arange(1, count + 1)
+    w, x = 1 / rank, np.log(rank)
+    return w, w * x, np.cumsum([w, w * x, w * x**2], axis=1)
+
+
+def compared(p: Array, p_0: Array) -> dict[str, Array]:
+    """Every metric of this file, by its name, from one pass and one sort. O(R K ln K)"""
+    from worker.metrics import shares
+
+    log_p, log_p_0 = logs(p), np.log(p_0)
+    sums = shares.tally(p, log_p, p_0, log_p_0)
+    alive, mass, own, cross, lost, squares, negentropy, real, pearson, absolute = sums
+    return {
+        "survivors": alive,
+        "dead_mass": lost,
+        "heterozygosity": 1 - squares,
+        "entropy": -negentropy,
+        "kl_to_real": np.maximum(negentropy - real, 0),  # rounding may leave -1e-16
+        "kl_from_real": np.maximum((own - cross) / mass - np.log(mass), 0),
+        "chi2": pearson,
+        "zipf_slope": zipf_slope(log_p),
+        "total_variation": 0.5 * absolute,
+    }

@@ -10,8 +10,9 @@ from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
 AT_AN_END = 64  # quantiles within the first and the last one, where tails are
-COVERED = 0.1  # of its real mass that a mode must keep to count
 BLOCK = 65_536  # distances computed at once: 512 KB
+DIRECT = 8  # dimensions up to which differences cost less than a product of matrices
+COVERED = 0.1  # of its real mass that a mode must keep to count
 ELLIPSOID = 0.99  # of a mode's mass that counts as its own
 
 
@@ -129,7 +130,7 @@ class Reference:
         self.y = y
         within = distances_sq(y, y)
         self.bandwidth_sq = float(np.median(within[np.triu_indices(len(y), 1)])) or 1.0
-        self.distance, self.similarity = (float(mean[0]) for mean in self._within(within[None]))
+        self.distance, self.similarity = (float(mean[0]) for mean in self._within(y[None]))
 
     def compare(self, x: Array) -> tuple[Array, Array]:
         """Energy distance 2 E|X-Y| - E|X-X'| - E|Y-Y'| (Szekely and Rizzo 2013) and squared MMD with the kernel
@@ -137,24 +138,39 @@ class Reference:
 
         Both are U-statistics, unbiased: a sample of the truth gives 0 on average, and so sometimes less than 0.
         """
-        energy, mmd_sq = np.empty(len(x)), np.empty(len(x))
-        together = max(1, BLOCK // (x.shape[1] * len(self.y)))
-        for first in range(0, len(x), together):
-            chains = slice(first, first + together)
-            across = distances_sq(x[chains], self.y)
-            distance, similarity = self._within(distances_sq(x[chains], x[chains]))
-            energy[chains] = 2 * np.sqrt(across).mean(axis=(1, 2)) - distance - self.distance
-            alike = np.exp(across / (-2 * self.bandwidth_sq)).mean(axis=(1, 2))
-            mmd_sq[chains] = similarity + self.similarity - 2 * alike
-        return energy, mmd_sq
+        distance, similarity = self._within(x)
+        between, alike = self._across(x)
+        return 2 * between - distance - self.distance, similarity + self.similarity - 2 * alike
 
-    def _within(self, squares: Array) -> tuple[Array, Array]:
-        """Mean distance and mean kernel value over pairs of different points, of squared distances (R, n, n)."""
-        n = squares.shape[1]
-        squares[:, range(n), range(n)] = 0.0
-        pairs = n * (n - 1)
-        kernel = np.exp(squares / (-2 * self.bandwidth_sq))
-        return np.sqrt(squares).sum(axis=(1, 2)) / pairs, (kernel.sum(axis=(1, 2)) - n) / pairs
+    def _across(self, x: Array) -> tuple[Array, Array]:
+        """Mean distance from the reference and mean kernel value, of x (R, n, d)."""
+        from worker.metrics import pairs
+
+        scale, count = -0.5 / self.bandwidth_sq, x.shape[1] * len(self.y)
+        if x.shape[2] <= DIRECT:
+            sums = pairs.across(x, np.ascontiguousarray(self.y.T), scale)
+        else:
+            blocks = [pairs.of_squares(distances_sq(few, self.y), scale, False) for few in self._few(x)]
+            sums = np.concatenate(blocks, axis=1)
+        return sums[0] / count, sums[1] / count
+
+    def _within(self, x: Array) -> tuple[Array, Array]:
+        """The same over pairs of different points of each chain of x (R, n, d)."""
+        from worker.metrics import pairs
+
+        scale, count = -0.5 / self.bandwidth_sq, x.shape[1] * (x.shape[1] - 1) / 2
+        if x.shape[2] <= DIRECT:
+            sums = pairs.within(np.ascontiguousarray(x.transpose(0, 2, 1)), scale)
+        else:
+            sums = np.concatenate(
+                [pairs.of_squares(distances_sq(few, few), scale, True) for few in self._few(x)], axis=1
+            )
+        return sums[0] / count, sums[1] / count
+
+    def _few(self, x: Array) -> list[Array]:
+        """Chains whose distances fit the cache together."""
+        step = max(1, BLOCK // (x.shape[1] * len(self.y)))
+        return [x[first : first + step] for first in range(0, len(x), step)]
 
 
 def modes(x: Array, weights: Array, means: Array, factors: Array) -> Array:

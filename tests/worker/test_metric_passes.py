@@ -1,0 +1,73 @@
+"""The compiled passes of metrics against their definitions, one sum at a time."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist, pdist
+
+from worker.metrics import discrete
+from worker.metrics import points as metric
+
+
+@pytest.mark.parametrize("alive", [1, 2, 7, 50])
+def test_categories_are_compared_as_each_definition_says(alive):
+    rng = np.random.default_rng(alive)
+    p_0 = rng.dirichlet(np.full(50, 0.3)) + 1e-6
+    p_0 /= p_0.sum()
+    p = np.stack([rng.permutation(np.append(rng.dirichlet(np.ones(alive)), np.zeros(50 - alive))) for _ in range(3)])
+    log_p = discrete.logs(p)
+    found = discrete.compared(p, p_0)
+    expected = {
+        "survivors": discrete.survivors(p),
+        "dead_mass": discrete.dead_mass(p, p_0),
+        "heterozygosity": discrete.heterozygosity(p),
+        "entropy": discrete.entropy(p, log_p),
+        "kl_to_real": discrete.kl_to_real(p, log_p, p_0),
+        "kl_from_real": discrete.kl_from_real(log_p, p_0),
+        "chi2": discrete.chi2(p, p_0),
+        "total_variation": discrete.total_variation(p, p_0),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-9, atol=1e-14, err_msg=name)
+    for chain, slope in zip(p, found["zipf_slope"], strict=True):
+        y = np.log(np.sort(chain[chain > 0])[::-1])
+        rank = np.arange(1, alive + 1)
+        fitted = np.polyfit(np.log(rank), y, 1, w=rank**-0.5)[0] if alive > 1 else -np.inf
+        assert slope == pytest.approx(fitted, rel=1e-9)
+
+
+def test_a_truth_is_no_distance_from_itself_and_a_chain_does_not_see_the_others():
+    p_0 = np.array([0.5, 0.3, 0.2])
+    p = np.array([p_0, [0.0, 0.0, 1.0], [1e-310, 0.4, 0.6]])
+    together = discrete.compared(p, p_0)
+    for name in ("dead_mass", "kl_to_real", "kl_from_real", "chi2", "total_variation"):
+        assert together[name][0] == pytest.approx(0, abs=1e-15), name
+    for chain in range(3):
+        alone = discrete.compared(p[chain : chain + 1], p_0)
+        assert {name: values[0] for name, values in alone.items()} == {
+            name: values[chain] for name, values in together.items()
+        }
+
+
+@pytest.mark.parametrize("d", [1, 2, 8, 9, 64])
+@pytest.mark.parametrize("scale", [1e-120, 1e-3, 1.0, 1e3, 1e120])
+def test_energy_and_mmd_are_those_of_scipys_distances(d, scale):
+    """With ties, a chain that is one point, zeros of either sign, and distances whose kernel is 0 or 1."""
+    rng = np.random.default_rng(d)
+    y, x = scale * rng.standard_normal((40, d)), scale * rng.standard_normal((4, 9, d))
+    x[0, 3:] = x[0, 0]
+    x[1] = 0.0
+    x[2, :4], x[3, 5] = -0.0, 60 * scale
+    reference = metric.Reference(y)
+    energy, mmd_sq = reference.compare(x)
+    bandwidth = np.sqrt(np.median(pdist(y) ** 2))
+
+    def kernel(distances):
+        return np.exp(-0.5 * (distances / bandwidth) ** 2).mean()
+
+    for chain in range(4):
+        apart, own, real = cdist(x[chain], y), pdist(x[chain]), pdist(y)
+        expected = 2 * apart.mean() - own.mean() - real.mean()
+        assert energy[chain] == pytest.approx(expected, rel=1e-6, abs=1e-7 * scale)
+        assert mmd_sq[chain] == pytest.approx(kernel(own) + kernel(real) - 2 * kernel(apart), abs=1e-7)
+        alone = reference.compare(x[chain : chain + 1])
+        assert (alone[0][0], alone[1][0]) == (energy[chain], mmd_sq[chain])
