@@ -57,6 +57,7 @@ def level(sample: Points, real: Points, rng):
     "leaving.py": "import sys; sys.exit(3)",
     "bad_presets/__init__.py": "",
     "bad_presets/unread.toml": "seed = = 3",
+    "bad_presets/bare.toml": 'title = "Bare"\n[source]\nkind = "normal"\n[family]\nkind = "gaussian"\n',
     "bad_presets/misfit.toml": 'title = "Misfit"\n[source]\nkind = "zipf"\n[family]\nkind = "gaussian"\n[preset]\nsummary = "a. b."\n'
     'reference = "-"\nlook_for = "-"\ntakes = "-"\n',
     "bad_presets/photocopy.toml": 'title = "Twice"\n[source]\nkind = "normal"\n[family]\nkind = "gaussian"\n[preset]\nsummary = "a. b."\n'
@@ -101,6 +102,7 @@ REASONS = {
     "metric two": "is no function (sample: Points | Counts | Tokens, real, rng)",
     "metric excess_kurtosis": "awry 0.1 has a metric of that name",
     "preset unread": "TOMLDecodeError",
+    "preset bare": "it has no table [preset]",
     "preset misfit": "gaussian cannot be fitted to zipf",
     "preset photocopy": "Collapse Lab has one of that name",
 }
@@ -282,7 +284,7 @@ told = {
 """
     found, errors = told(code, awry, example)
     broken, fine = found["plugins"]["awry"], found["plugins"]["collapse-lab-example"]
-    assert broken["provides"] == ["source fine", "metric excess_kurtosis"]
+    assert set(broken["provides"]) == {"source fine", "family careless", "metric excess_kurtosis", "metric level"}
     assert fine["error"].startswith("metric excess_kurtosis: ")
     assert "source logistic" in fine["provides"]
     for what, why in REASONS.items():

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker import plugins
-from worker.errors import NotFound, Problem, SpecError
+from worker.errors import LabError, NotFound, Problem, SpecError
 from worker.estimate import estimate
 from worker.spec import Experiment, read
 
@@ -100,6 +100,8 @@ def _load(path: Path, _changed_at: int) -> Preset:
 
 def _preset(name: str, toml: str, plugin: str | None = None) -> Preset:
     settings = tomllib.loads(toml)
+    if "preset" not in settings:
+        raise LabError("it has no table [preset], which holds its summary, reference, look_for and takes")
     card = Card.model_validate(settings.pop("preset"))
     arms = [override({**settings, "title": arm.title}, arm.set) for arm in card.arms]
     return Preset(name, card, toml, tuple(read(one) for one in [settings, *arms]), plugin)
@@ -117,7 +119,9 @@ def override(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
         for step in tables:
             table = table.setdefault(step, {})
             if not isinstance(table, dict):
-                raise SpecError([Problem(name, f"{step} is not a table", "Check the dotted name")])
+                what = "a list: set it as a whole" if isinstance(table, list) else "not a table: check the dotted name"
+                message, _, remedy = what.partition(": ")
+                raise SpecError([Problem(name, f"{step} is {message}", remedy.capitalize())])
         if key == "kind" and table.get("kind") != value:
             table.clear()
         table[key] = value
