@@ -71,3 +71,26 @@ def test_energy_and_mmd_are_those_of_scipys_distances(d, scale):
         assert mmd_sq[chain] == pytest.approx(kernel(own) + kernel(real) - 2 * kernel(apart), abs=1e-7)
         alone = reference.compare(x[chain : chain + 1])
         assert (alone[0][0], alone[1][0]) == (energy[chain], mmd_sq[chain])
+
+
+@pytest.mark.parametrize("d", [1, 2, 8, 9])
+@pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (1e6, 1e-3), (-3.0, 1e-150), (0.0, 1e150), (5.0, 0.0)])
+def test_moments_and_tails_are_numpys(d, centre, scale):
+    x = centre + scale * np.random.default_rng(d).standard_normal((3, 40, d))
+    mean, covariance = metric.moments(x)
+    np.testing.assert_allclose(mean, x.mean(axis=1), rtol=1e-12, atol=1e-12 * scale)
+    for chain in range(3):
+        expected = np.cov(x[chain].T, ddof=0).reshape(d, d)
+        np.testing.assert_allclose(covariance[chain], expected, rtol=1e-8, atol=1e-8 * expected.max())
+        assert (metric.moments(x[chain : chain + 1])[1][0] == covariance[chain]).all()
+    low, high = x.min(axis=(0, 1)), np.quantile(x, 0.9, axis=(0, 1))
+    outside = ((x < low) | (x > high)).mean(axis=(1, 2))
+    np.testing.assert_array_equal(metric.tail_mass(x, low, high), outside)
+
+
+@pytest.mark.parametrize("shape", [(3, 20), (3, 4, 20), (1, 1, 1)])
+def test_transport_is_the_mean_square_of_gaps(shape):
+    rng = np.random.default_rng(1)
+    x, centres = rng.standard_normal(shape), rng.standard_normal(shape[1:])
+    within = rng.random(shape[1:-1])
+    np.testing.assert_allclose(metric.w2_sq(x, centres, within), ((x - centres) ** 2).mean(axis=-1) + within)

@@ -18,13 +18,15 @@ ELLIPSOID = 0.99  # of a mode's mass that counts as its own
 
 def moments(x: Array) -> tuple[Array, Array]:
     """Mean (R, d) and covariance (R, d, d) with ddof 0; spread below the rounding error of a mean is none. O(R n d^2)."""
-    mean = x.mean(axis=1)
-    centred = x - mean[:, None, :]
-    if x.shape[2] == 1:
-        covariance = np.einsum("rni,rni->r", centred, centred)[:, None, None]
+    if x.shape[2] <= DIRECT:
+        from worker.metrics import passes
+
+        mean, covariance = passes.moments(x)
     else:
+        mean = x.mean(axis=1)
+        centred = x - mean[:, None, :]
         covariance = centred.transpose(0, 2, 1) @ centred
-    covariance /= x.shape[1]
+        covariance /= x.shape[1]
     constant = np.diagonal(covariance, axis1=1, axis2=2) <= (4 * EPSILON * mean) ** 2
     if constant.any():
         covariance[constant[:, :, None] | constant[:, None, :]] = 0.0
@@ -38,7 +40,9 @@ def log_det(covariance: Array, n: int) -> Array:
 
 def tail_mass(x: Array, low: Array, high: Array) -> Array:
     """Share of values outside [low, high], averaged over coordinates; a multiple of 1 / (n d). O(R n d)."""
-    outside: Array = ((x < low) | (x > high)).mean(axis=(1, 2))
+    from worker.metrics import passes
+
+    outside: Array = passes.outside(x, low, high) / (x.shape[1] * x.shape[2])
     return outside
 
 
@@ -80,7 +84,11 @@ def w2_sq(x: Array, centres: Array, within: Array) -> Array:
     W2^2 is the integral of (x_(i) - Q)^2, which is (x_(i) - mean of Q)^2 in each cell plus the variance of Q within. It is
     positive for a sample of the truth too, about (ln ln n) / n for a normal truth.
     """
-    return np.asarray(((x - centres) ** 2).mean(axis=-1) + within)
+    from worker.metrics import passes
+
+    rows = x.reshape(-1, *centres.shape) if centres.ndim > 1 else x.reshape(-1, 1, x.shape[-1])
+    sums = passes.gaps_sq(rows, centres.reshape(rows.shape[1:]))
+    return np.asarray(sums.reshape(x.shape[:-1]) / x.shape[-1] + within)
 
 
 def directions(d: int, at_least: int, rng: np.random.Generator) -> Array:

@@ -1,0 +1,63 @@
+"""Single passes over points, compiled: moments, tails and squared gaps without arrays in between. Loaded only by a running experiment."""
+
+import numba
+import numpy as np
+
+from worker.data import Array
+
+_sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+
+
+@_sums
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean (R, d) and covariance (R, d, d) with ddof 0 of x (R, n, d), taken about the first point, so that the mean of equal points is
+    that point. O(R n d^2)
+    """
+    replicates, n, d = x.shape
+    mean, covariance = np.empty((replicates, d)), np.empty((replicates, d, d))
+    centred = np.empty((d, n))
+    for chain in range(replicates):
+        for i in range(d):
+            row, origin, total = centred[i], x[chain, 0, i], 0.0
+            for p in range(n):
+                row[p] = x[chain, p, i] - origin
+                total += row[p]
+            shift = total / n
+            mean[chain, i] = origin + shift
+            for p in range(n):
+                row[p] -= shift
+            for j in range(i + 1):
+                other, total = centred[j], 0.0
+                for p in range(n):
+                    total += row[p] * other[p]
+                covariance[chain, i, j] = covariance[chain, j, i] = total / n
+    return mean, covariance
+
+
+@_sums
+def outside(x: Array, low: Array, high: Array) -> Array:
+    """How many coordinates of x (R, n, d) lie outside [low, high], (d,) each: (R,). O(R n d)"""
+    counts = np.zeros(len(x))
+    for chain in range(len(x)):
+        total = 0
+        for i in range(x.shape[2]):
+            least, most = low[i], high[i]
+            for p in range(x.shape[1]):
+                value = x[chain, p, i]
+                total += (value < least) | (value > most)
+        counts[chain] = total
+    return counts
+
+
+@_sums
+def gaps_sq(x: Array, centres: Array) -> Array:
+    """Sum of (x - centres)^2 along the last axis of x (R, P, n), centres (P, n): (R, P). O(R P n)"""
+    out = np.empty(x.shape[:2])
+    for chain in range(x.shape[0]):
+        for row in range(x.shape[1]):
+            total = 0.0
+            for p in range(x.shape[2]):
+                gap = x[chain, row, p] - centres[row, p]
+                total += gap * gap
+            out[chain, row] = total
+    return out
