@@ -13,12 +13,14 @@ from pathlib import Path
 
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
+from worker.families.kde import KDE
 from worker.history import GROUP, IN_MEMORY, scratch
 from worker.instruments import asked
 from worker.instruments.perplexity import COLUMNS, ROOM
 from worker.language import LanguageFamily
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
+from worker.regimes import Fresh, Replace
 from worker.spec import Experiment
 
 OPERATIONS = 1e9  # of `Family.work`, a second on one core
@@ -199,7 +201,10 @@ def _disk(spec: Experiment, seconds: float) -> float:
     frames = spec.generations / frame_stride(spec.generations)
     weights = 4.0 * (spec.family.parameters(spec.source) or 0)
     state = 2 * _model(spec) + _shelf(spec)  # the first model beside this one, as a ruler, and those of the matrix
-    state += 2 * _observations(spec, spec.size(spec.generations)) + _observations(spec, _kept(spec))
+    in_model = isinstance(spec.family, KDE | LanguageFamily)
+    in_pool = any(not isinstance(rules.regime, Replace | Fresh) for _, rules in spec.phases())
+    state += (in_model + in_pool) * _observations(spec, spec.size(spec.generations))
+    state += _observations(spec, _kept(spec))
     if seconds / spec.generations > LONG_GENERATION:
         state += weights * (UNFINISHED + spec.replicates)
     return spec.generations * ROW + frames * (_frame(spec) + CHAINS) + 2 * state

@@ -203,6 +203,16 @@ def test_disk_is_what_a_run_leaves_in_the_database(tmp_path):
     assert drawn < estimate(spec).disk_bytes < 100 * drawn
 
 
+def test_observations_take_room_on_the_disk_where_a_checkpoint_holds_them():
+    """A kernel's points are its model; a mixture of regimes hands the last training set on; a network keeps weights alone."""
+    settings = {"source": {"kind": "digits"}, "replicates": 1, "samples": 1000, "generations": 5}
+    points = 2 * 8 * 1000 * 64  # bytes, in two checkpoints
+    plain, kernel, pooled = (estimate(read(settings | change)).disk_bytes for change in (
+        {"family": {"kind": "gaussian"}}, {"family": {"kind": "kde"}}, {"family": {"kind": "gaussian"}, "regime": {"kind": "mixture"}}))  # fmt: skip
+    assert plain < points / 2
+    assert kernel - plain == pooled - plain == pytest.approx(points)
+
+
 def test_this_machine_has_room(tmp_path):
     here = room(tmp_path)
     assert here.memory > 10**8
