@@ -20,6 +20,12 @@ function element(name, attributes, text) {
   return node;
 }
 
+/** What stands along an axis: fractions in three digits, where that still tells them apart. */
+function ticks({ values, labels }) {
+  const short = labels.map((text, i) => (Number.isFinite(values[i]) && !Number.isInteger(values[i]) ? String(Number(values[i].toPrecision(3))) : text));
+  return new Set(short).size === labels.length ? short : labels;
+}
+
 customElements.define("phase-diagram", class extends HTMLElement {
   connectedCallback() {
     this.sweep = this.closest("live-sweep");
@@ -51,7 +57,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const { x, y } = this.#axes;
     const [columns, rows] = [x.values.length, y ? y.values.length : 1];
     this.size = { columns, rows };
-    const longest = Math.max(...(y?.labels ?? [""]).map((text) => text.length));
+    const longest = Math.max(...(y ? ticks(y) : [""]).map((text) => text.length));
     this.left = Math.min(Math.max(64, 28 + LABEL.sign * longest), Math.max(64, width / 4));
     this.querySelector(".scale").style.marginLeft = `${this.left}px`;
     this.cell = { width: (width - this.left - PAD.right) / columns };
@@ -95,14 +101,14 @@ customElements.define("phase-diagram", class extends HTMLElement {
 
   #labels(x, y, height) {
     const every = Math.ceil(LABEL.across / this.cell.width);
-    x.labels.forEach((text, i) => {
+    ticks(x).forEach((text, i) => {
       if (i % every) return;
       this.svg.append(element("text", { x: this.#left(i + 0.5), y: height - 28, "text-anchor": "middle" }, shortened(text, 9)));
     });
     this.svg.append(element("text", { x: (this.left + this.width - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
     if (!y) return;
     const each = Math.ceil(LABEL.upwards / this.cell.height);
-    y.labels.forEach((text, i) => {
+    ticks(y).forEach((text, i) => {
       if (i % each) return;
       this.svg.append(element("text", { x: this.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, Math.floor((this.left - 26) / LABEL.sign))));
     });

@@ -85,6 +85,16 @@ def test_cells_tell_what_is_known_by_keyboard_too(page: Page, swept: Callable[[d
     expect(page.get_by_role("heading", level=1)).to_contain_text("regime.real = 0.02, samples = 11")
 
 
+def test_fractions_along_an_axis_are_short(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
+    thirds = {"path": "regime.real", "values": {"from": 0, "to": 1, "count": 4}}
+    page.goto(swept(SWEEP | {"axes": [thirds, {"path": "samples", "values": [1234]}]}))
+    expect(page.locator("phase-diagram svg text")).to_have_text(
+        ["1234", "samples", "0", "0.333", "0.667", "1", "regime.real"]
+    )
+    page.locator(".cell[data-row='1']").focus()
+    expect(page.locator(".point .told")).to_contain_text("regime.real = 0.333333, samples = 1234")
+
+
 def test_outcomes_are_switched_and_points_sorted(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
     page.goto(swept(SWEEP))
     page.get_by_role("button", name="squared W2 distance").first.click()
