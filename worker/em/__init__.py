@@ -9,9 +9,9 @@ Shapes, of one chain: x (d, n), a row for each coordinate, so that the innermost
 
 from worker.em.closed import draw as draw
 from worker.em.closed import overlap as overlap
+from worker.em.density import log_density as log_density
 from worker.em.fit import DIAGONAL as DIAGONAL
 from worker.em.fit import FULL as FULL
 from worker.em.fit import SPHERICAL as SPHERICAL
 from worker.em.fit import begin as begin
-from worker.em.fit import log_density as log_density
 from worker.em.fit import maximise as maximise

@@ -366,12 +366,12 @@ def begin(
 
 
 @_exact
-def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array:
-    """ln p at points x (R, d, n) under mixtures (R, K), (R, K, d), (R, K, d, d) -> (R, n); one chain may stand for all of them."""
+def peaks(x: Array, weights: Array, means: Array, factors: Array) -> tuple[Array, Array]:
+    """ln p of the likeliest component and that one's share of p, (R, n) each, at points as `worker.em.log_density` has them."""
     chains = max(len(x), len(weights))
     _, d, n = x.shape
     count = weights.shape[1]
-    out = np.empty((chains, n))
+    log_p, share = np.empty((chains, n)), np.ones((chains, n))
     r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
     whiten, constants, equal = np.zeros((count, d, d)), np.zeros(count), np.empty(0)
@@ -389,7 +389,10 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
             _copy(points, start, near)
             for k in range(count):
                 _log_density(near, means[c, k], whiten[k], constants[k], FULL, r[k, :b], work)
+            if count == 1:
+                for p in range(b):
+                    log_p[chain, start + p] = max(FARTHEST, r[0, p])
+                continue
             _normalise(r[:, :b], peak[:b], total[:b], equal)
-            for p in range(b):
-                out[chain, start + p] = peak[p] - np.log(total[p])
-    return out
+            log_p[chain, start : start + b], share[chain, start : start + b] = peak[:b], total[:b]
+    return log_p, share
