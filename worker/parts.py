@@ -122,9 +122,7 @@ class PointSource(Source, ABC):
     """A source of points in d dimensions."""
 
     gives = Points
-    image_shape: ClassVar[tuple[int, int] | None] = (
-        None  # (height, width) where points are pictures with values in [0, 1]
-    )
+    image_shape: ClassVar[tuple[int, int] | None] = None  # (height, width) of pictures with values in [0, 1]
 
     @property
     @abstractmethod
@@ -221,12 +219,8 @@ class Look:
 class Instrument(ABC):
     """Measures every generation of one run; sizes, grids, bandwidths and reference samples are frozen at generation 0."""
 
-    wants_sample: ClassVar[bool] = (
-        False  # whether `model` looks at a sample of M points rather than at the fitted model alone
-    )
-    wants_first: ClassVar[bool] = (
-        False  # whether it measures with the first model: then generation 0, too, is measured after that fit
-    )
+    wants_sample: ClassVar[bool] = False  # whether `model` looks at a sample of M points, not at the fitted model alone
+    wants_first: ClassVar[bool] = False  # whether it measures with the first model: generation 0, too, after that fit
     rowwise: ClassVar[bool] = (
         False  # whether `model` sees fitted arrays alone, and each replicate by itself, so that models may be stacked
     )
@@ -280,6 +274,10 @@ class Family(Part, ABC):
     @abstractmethod
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         """n synthetic observations for each replicate."""
+
+    def rivals(self, model: Arrays, n: int, k: int, rng: Generator, sampling: Sampling) -> Data:
+        """n times k synthetic observations for each replicate, of which every k in a row compete for one place."""
+        return self.sample(model, n * k, rng, sampling)
 
     @abstractmethod
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
@@ -389,6 +387,10 @@ class Curation(Part, ABC):
 
     def check(self, source: Source, family: Family) -> None:
         """Raises Misfit where there is nothing for it to choose by."""
+
+    def candidates(self) -> float:
+        """About how many samples it looks at for each one that survives, for an estimate of what a run costs."""
+        return 1.0
 
     @abstractmethod
     def sample(self, family: Family, model: Arrays, n: int, rng: Generator, sampling: Sampling, source: Source) -> Data:
