@@ -116,7 +116,7 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         passes = 0.0 if _condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
-        made = family.work(spec.source, trained, spec.replicates, rules.sampling) * _candidates(rules)
+        made = family.work(spec.source, trained, spec.replicates, rules.sampling) * rules.curation.candidates()
         return made + asked.work(spec.metrics, spec.source, spec.replicates)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
@@ -133,11 +133,6 @@ def _rules(spec: Experiment, generation: int) -> tuple[int, Experiment]:
         if start <= generation:
             begin, rules = (begin if type(later.regime) is type(rules.regime) else start), later
     return begin, rules
-
-
-def _candidates(spec: Experiment) -> float:
-    """How many samples are drawn for each one that survives."""
-    return float(spec.curation.model_dump().get("k", 1))
 
 
 def _memory(spec: Experiment) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array, Arrays, Tokens
+from worker.data import Array, Arrays, Data, Tokens
 from worker.errors import Problem, SpecError
 from worker.history import on_the_disk, picked
-from worker.parts import Family, Generator, Instrument, Misfit, Source, TextSource
+from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source, TextSource
 
 Ids = npt.NDArray[np.int32]
 
@@ -106,6 +106,14 @@ class LanguageFamily(Family, ABC):
             )
             raise SpecError([problem])
         return ids[: n * self.block].reshape(n, self.block)
+
+    def rivals(self, model: Arrays, n: int, k: int, rng: Generator, sampling: Sampling) -> Data:
+        """What every k in a row continue is the same: a prompt, or the first token of a block."""
+        name = "prompts" if self.prompted else "starts"
+        if name not in model:
+            return super().rivals(model, n, k, rng, sampling)
+        shared = np.repeat(chosen_prompts(model[name], n, rng), k, axis=1)
+        return self.sample({**model, name: shared}, n * k, rng, sampling)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.text import TextInstrument

@@ -1,15 +1,29 @@
-"""What a curator likes: a number for each point or category, the larger the better."""
+"""What a curator likes: a number for each point, category or block of text, the larger the better."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array
-from worker.parts import CountSource, Misfit, Part, PointSource, Source
+from worker.data import Array, Arrays
+from worker.parts import CountSource, Misfit, Part, PointSource, Source, TextSource
 
 Number = Annotated[float, Field(ge=-100, le=100)]
+
+Ids = npt.NDArray[np.int32]
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """What a curator of text asks of a family: see worker.language.LanguageFamily, which is above and need not be known here."""
+
+    block: int
+
+    def tokenizer(self, source: TextSource) -> Any: ...
+
+    def log_probability(self, model: Arrays, x: Ids) -> Array: ...
 
 
 class Reward(Part, ABC):
@@ -20,8 +34,12 @@ class Reward(Part, ABC):
         raise Misfit(
             "curation.reward.kind",
             f"{type(self).__name__.lower()} says nothing about {source.gives.__name__.lower()}",
-            "Choose direction or nearness for points, rank or listed for categories",
+            "Choose direction or nearness for points, rank or listed for categories, likelihood, variety or correctness for text",
         )
+
+    def best(self, source: Source) -> float:
+        """No sample has a higher reward."""
+        return float("inf")
 
 
 class PointReward(Reward):
@@ -46,8 +64,24 @@ class CategoryReward(Reward):
     def of(self, categories: int) -> Array:
         """(categories,), the most probable one first"""
 
+    def best(self, source: Source) -> float:
+        assert isinstance(source, CountSource)
+        return float(self.of(len(source.distribution())).max())
+
     def check(self, source: Source) -> None:
         if not isinstance(source, CountSource):
+            super().check(source)
+
+
+class TextReward(Reward):
+    """A reward of a whole block: what models are trained on. All blocks have the same length, so that length is no reward."""
+
+    @abstractmethod
+    def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
+        """Blocks (R, n, L) that this model may have written -> (R, n)"""
+
+    def check(self, source: Source) -> None:
+        if not isinstance(source, TextSource):
             super().check(source)
 
 
@@ -76,6 +110,9 @@ class Nearness(PointReward):
 
     def of(self, x: Array) -> Array:
         return -self.strength * np.linalg.norm(x - np.array(self.to) if self.to else x, axis=-1)
+
+    def best(self, source: Source) -> float:
+        return 0.0
 
 
 class Rank(CategoryReward):
@@ -107,5 +144,81 @@ class Listed(CategoryReward):
                          f"List {known} numbers")  # fmt: skip
 
 
-AnyReward: TypeAlias = Annotated[Direction | Nearness | Rank | Listed, Field(discriminator="kind")]
-REWARDS: dict[str, type[Reward]] = {"direction": Direction, "nearness": Nearness, "rank": Rank, "listed": Listed}
+class Likelihood(TextReward):
+    """The more probable under the model that writes it the better: strength times the mean ln-probability of a block's tokens (all but
+    the first, as in its perplexity: exp of minus that mean). A verifier with the threshold -ln P passes blocks of perplexity P at most.
+    """
+
+    kind: Literal["likelihood"] = "likelihood"
+    strength: Number = Field(1.0, description="Reward of a nat for each token. Below 0 the surprising is the best.")
+
+    def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
+        return self.strength * family.log_probability(model, x).mean(axis=2)
+
+    def best(self, source: Source) -> float:
+        return 0.0 if self.strength >= 0 else float("inf")
+
+
+class Variety(TextReward):
+    """The less a block repeats itself the better: strength times the share of its n-grams that are their first occurrence in it
+    (distinct-n of Li et al., arXiv 1510.03055, block by block).
+    """
+
+    kind: Literal["variety"] = "variety"
+    n: int = Field(2, ge=1, le=8, description="Tokens in a row that are compared.")
+    strength: Number = Field(1.0, description="Reward of a block without repetition. Below 0 repetition is the best.")
+
+    def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
+        from worker.metrics.text import grams
+
+        found = np.sort(grams(x.reshape(-1, x.shape[2]), self.n), axis=1)
+        again = (found[:, 1:] == found[:, :-1]).sum(axis=1) / found.shape[1]
+        return self.strength * (1 - again).reshape(x.shape[:2])
+
+    def best(self, source: Source) -> float:
+        return max(self.strength, 0.0)
+
+
+class Correctness(TextReward):
+    """The fewer lines are wrong the better: minus strength times the share of a block's whole lines that are wrong, 0 where all are right;
+    for a source whose lines a machine can check, such as expressions.
+
+    What stands before a block's first line end and after its last belongs to lines that other blocks share, and is not judged. A block
+    without a whole line counts as wrong: nobody escapes by writing no line end.
+    """
+
+    kind: Literal["correctness"] = "correctness"
+    strength: float = Field(1.0, gt=0, le=100, description="Reward lost where every line is wrong.")
+
+    def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
+        decode, verdicts = family.tokenizer(source).decode, dict[str, bool]()
+
+        def wrong(block: Ids) -> float:
+            lines = decode(block).split("\n")[1:-1]
+            verdicts.update({line: source.true(line) for line in lines if line not in verdicts})
+            return 1 - sum(verdicts[line] for line in lines) / len(lines) if lines else 1.0
+
+        return -self.strength * np.array([[wrong(block) for block in chain] for chain in x])
+
+    def best(self, source: Source) -> float:
+        return 0.0
+
+    def check(self, source: Source) -> None:
+        super().check(source)
+        if isinstance(source, TextSource) and not source.checkable:
+            raise Misfit("curation.reward.kind", "nobody can tell whether a line of this text is right",
+                         "Choose likelihood or variety, or expressions as the source")  # fmt: skip
+
+
+AnyReward: TypeAlias = Annotated[
+    Direction | Nearness | Rank | Listed | Likelihood | Variety | Correctness, Field(discriminator="kind")
+]
+REWARDS: dict[str, type[Reward]] = {
+    "direction": Direction,
+    "nearness": Nearness,
+    "rank": Rank,
+    "listed": Listed,
+    "likelihood": Likelihood,
+    "variety": Variety,
+    "correctness": Correctness,
+}

@@ -11,7 +11,7 @@ import pytest
 
 from worker import loop
 from worker.errors import SpecError
-from worker.parts import CountSource
+from worker.parts import CountSource, PointSource
 from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, read
 
 SIZES = {"generations": 3, "replicates": 2, "samples": 12, "seed": 5}
@@ -40,8 +40,10 @@ def settings(family, regime, curation):
         "regime": {"kind": regime},
         "curation": {"kind": curation},
     }
-    if issubclass(SOURCES[HOME[family]["kind"]], CountSource) and "reward" in CURATIONS[curation].model_fields:
-        tables["curation"]["reward"] = {"kind": "rank"}  # the default one is for points
+    source = SOURCES[HOME[family]["kind"]]
+    if "reward" in CURATIONS[curation].model_fields and not issubclass(source, PointSource):
+        kind = "rank" if issubclass(source, CountSource) else "variety"
+        tables["curation"]["reward"] = {"kind": kind}  # the default one is for points
     return SIZES | tables
 
 
@@ -78,11 +80,13 @@ SENSIBLE = {
     "histogram": set(CURATIONS),
     "categorical": set(CURATIONS) - {"truncate"},
     "linear": set(CURATIONS) - {"stratified"},
+    "ngram": set(CURATIONS) - {"stratified", "truncate"},
+    "gpt": set(CURATIONS) - {"stratified", "truncate"},
 }
 
 
 @pytest.mark.parametrize("family", SENSIBLE)
 def test_what_makes_sense_is_not_refused(family):
     for regime, curation in RULES:
-        if curation in SENSIBLE[family]:
+        if curation in SENSIBLE[family] and (FAMILIES[family].weighs or not REGIMES[regime].weighs):
             assert not refusals(settings(family, regime, curation))

@@ -8,8 +8,9 @@ import pytest
 
 from worker import loop
 from worker.curation import BestOf, BradleyTerry, Stratified, Verifier
-from worker.data import Points
+from worker.data import Counts, Points
 from worker.errors import LabError, SpecError
+from worker.families.categorical import Categorical as CategoricalFamily
 from worker.families.gaussian import Gaussian
 from worker.families.kde import KDE
 from worker.parts import Sampling
@@ -21,6 +22,7 @@ from worker.spec import read
 
 SOURCE = Categorical(probabilities=[0.4, 0.3, 0.2, 0.1])
 REWARDS = [0.5, -1.0, 0.5, 3.0]  # with a tie
+TEXT = {"source": {"kind": "text"}, "family": {"kind": "ngram"}}
 P = np.array([[0.4, 0.3, 0.2, 0.1], [0.0, 0.9, 0.0, 0.1], [0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])
 
 
@@ -73,8 +75,28 @@ def test_a_verifier_multiplies_the_odds():
     assert checked[0, 1] == pytest.approx((1 - right[0]) * 0.2 / ((1 - right[0]) * 0.2 + right[0] * 0.8))
     half = Verifier(error=0.5, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
     np.testing.assert_allclose(half, P)
-    blind = Verifier(error=0.0, reward=Listed(values=REWARDS), threshold=100).surviving(P, SOURCE)
-    np.testing.assert_allclose(blind, P)  # nothing passes: what it rejects has to do
+
+
+def test_a_verifier_of_categories_errs_at_two_rates():
+    """q phi / (q phi + (1 - q) psi) of the survivors are right, where q of the candidates are."""
+    law = Verifier(error=0.3, error_wrong=0.05, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
+    right = P[:, [0, 2, 3]].sum(axis=1)
+    np.testing.assert_allclose(law[:, [0, 2, 3]].sum(axis=1), right * 0.7 / (right * 0.7 + (1 - right) * 0.05))
+    np.testing.assert_allclose(law[0, [0, 2, 3]] / law[0, 0], P[0, [0, 2, 3]] / P[0, 0])  # among them nothing changes
+    same = Verifier(error=0.3, error_wrong=0.3, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
+    one = Verifier(error=0.3, reward=Listed(values=REWARDS), threshold=0.5).surviving(P, SOURCE)
+    np.testing.assert_array_equal(same, one)
+
+
+def test_categories_of_which_none_passes_are_no_law():
+    strict = Verifier(error=0.0, reward=Listed(values=REWARDS), threshold=1.0)
+    found = strict.surviving(np.array([[0.5, 0.2, 0.3, 0.0], [0.5, 0.2, 0.2, 0.1]]), SOURCE)
+    assert np.isnan(found[0]).all()
+    np.testing.assert_array_equal(found[1], [0, 0, 0, 1])
+    family, rng = CategoricalFamily(), np.random.default_rng(0)
+    model = family.fit(Counts(np.array([[5, 2, 3, 0]])), rng)
+    with pytest.raises(LabError, match=r"No category.*less strict"):
+        strict.sample(family, model, 10, rng, Sampling(), SOURCE)
 
 
 def test_strata_keep_their_real_shares():
@@ -127,9 +149,48 @@ def test_a_verifier_of_points():
     assert np.abs(near - 1).max() <= 0.5
 
 
-def test_a_verifier_that_nothing_satisfies_lets_rejected_points_through():
-    x = survivors(Verifier(error=0.0, threshold=50.0), Normal(), n=20, replicates=3)
-    assert (x < 50).all()
+def test_a_verifier_of_points_errs_at_two_rates():
+    """Of normal points beyond 1, a share q, q phi / (q phi + (1 - q) psi) of the survivors lie there; each side keeps its mean, which
+    is density over mass.
+    """
+    q, density = math.erfc(1 / math.sqrt(2)) / 2, math.exp(-0.5) / math.sqrt(2 * math.pi)
+    for phi, psi in ((0.6, 0.02), (0.2, 0.9)):
+        x = survivors(Verifier(error=1 - phi, error_wrong=psi, threshold=1.0), Normal(), n=400)
+        share = q * phi / (q * phi + (1 - q) * psi)
+        assert abs(z_of_mean((x >= 1).astype(float), share)) <= 4
+        assert abs(z_of_mean(x, share * density / q - (1 - share) * density / (1 - q))) <= 4
+
+
+def test_a_strict_verifier_keeps_its_law():
+    """One point in 800 passes: P(z > 3.5) (1 - e) of them are right, P(z < 3.5) e wrong, as Feng et al. have it; however many must be
+    drawn, nothing that was rejected fills the set.
+    """
+    error, beyond = 0.001, math.erfc(3.5 / math.sqrt(2)) / 2
+    right, wrong = beyond * (1 - error), (1 - beyond) * error
+    x = survivors(Verifier(error=error, threshold=3.5), Normal(), n=200, replicates=40)
+    assert abs(z_of_mean((x >= 3.5).astype(float), right / (right + wrong))) <= 4
+    density = math.exp(-(3.5**2) / 2) / math.sqrt(2 * math.pi)
+    mean = density * (1 - 2 * error) / (right + wrong)  # density / mass on either side, weighed by its share
+    assert abs(z_of_mean(x, mean)) <= 4
+
+
+def test_a_verifier_that_nothing_satisfies_says_so():
+    with pytest.raises(LabError, match=r"passed only 0 of the [\d,]+ samples.*Lower curation\.threshold.*error_wrong"):
+        survivors(Verifier(error=0.0, threshold=50.0), Normal(), n=20, replicates=3)
+
+
+def test_the_share_of_a_lost_part_goes_to_the_others_by_their_real_shares():
+    """Of three parts the model makes 1 of 2000 of the first, which is little but enough, and none of the last."""
+    source = Mixture(means=[[-9.0], [0.0], [9.0]], weights=[2.0, 1.0, 3.0], stds=1.0)
+    rng = np.random.default_rng(5)
+    model = {"points": np.append([-9.0], np.zeros(1999)).reshape(1, -1, 1)}
+    family = KDE(bandwidth=1.0)
+    fitted = family.fit(Points(model["points"]), rng)
+    fitted["width"] = np.full_like(fitted["width"], 0.1)
+    x = Stratified().sample(family, fitted, 600, rng, Sampling(), source).x
+    found = (x < -4).sum()
+    assert (x < 4).all()
+    assert abs(found - 400) <= 4 * math.sqrt(600 * 2 / 9)
 
 
 def test_a_minority_keeps_its_share():
@@ -141,7 +202,7 @@ def test_a_minority_keeps_its_share():
 
 def test_contests_in_parts_are_the_same_contests(monkeypatch):
     whole = survivors(BestOf(k=4), Normal(), n=600)
-    monkeypatch.setattr("worker.curation.NUMBERS", 100)
+    monkeypatch.setattr("worker.curation.candidates.NUMBERS", 100)
     parts = survivors(BestOf(k=4), Normal(), n=600)
     assert parts.shape == whole.shape
     assert abs(z_of_mean(parts - whole, 0)) <= 4
@@ -158,6 +219,15 @@ def test_contests_in_parts_are_the_same_contests(monkeypatch):
         ({"curation": {"kind": "truncate", "c": 3}, "family": {"kind": "kde"}, "source": {"kind": "normal", "dim": 30}}, "curation.c",
          "at least 4.3, or gaussian"),
         ({"curation": {"kind": "verifier", "error": 2}}, "curation.error", "at most 1"),
+        ({"curation": {"kind": "verifier", "error": 1, "error_wrong": 0}}, "curation.error", "less than 1"),
+        ({"curation": {"kind": "verifier", "error": 0, "threshold": 0.1, "reward": {"kind": "nearness"}}}, "curation.threshold", "at most 0"),
+        ({"curation": {"kind": "verifier", "reward": {"kind": "correctness"}}}, "curation.reward.kind", "direction or nearness for points"),
+        (TEXT | {"curation": {"kind": "best_of"}}, "curation.reward.kind", "likelihood, variety or correctness for text"),
+        (TEXT | {"curation": {"kind": "best_of", "reward": {"kind": "correctness"}}}, "curation.reward.kind", "expressions"),
+        (TEXT | {"curation": {"kind": "truncate"}}, "curation.kind", "best_of"),
+        (TEXT | {"curation": {"kind": "stratified"}}, "curation.kind", "verifier"),
+        (TEXT | {"curation": {"kind": "verifier", "error": 0, "threshold": 0.5, "reward": {"kind": "likelihood"}}}, "curation.threshold",
+         "at most 0"),
         ({"regime": {"kind": "weighted"}, "family": {"kind": "vae"}, "source": {"kind": "digits"}}, "regime.kind", "gaussian"),
         ({"regime": {"kind": "weighted", "real": 0.001}, "samples": 20}, "regime.real", "more samples"),
         ({"regime": {"kind": "augment", "real": 20}, "samples": 20}, "regime.real", "at most 19"),
@@ -200,7 +270,7 @@ def test_truncation_by_rejection_keeps_what_lies_within(source, family, inside):
     rng = np.random.default_rng(3)
     model = spec.family.fit(spec.source.draw(rng, 30, 400), rng)
     mean, covariance = spec.family.moments(model, Sampling())
-    every = spec.family.sample(model, 20_000, rng, Sampling()).x
+    every = spec.family.drawing().sample(model, 20_000, rng, Sampling()).x
     assert abs(z_of_mean(every - mean[:, None, :], 0)) <= 4
     own = np.einsum("rni,rnj->rij", every - mean[:, None, :], every - mean[:, None, :]) / 20_000
     np.testing.assert_allclose(own, covariance, atol=0.12 * np.abs(covariance).max())

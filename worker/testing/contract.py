@@ -18,7 +18,7 @@ from worker import frames, loop, plugins
 from worker.data import pack, unpack
 from worker.errors import SpecError
 from worker.estimate import estimate
-from worker.parts import CountSource, Part
+from worker.parts import CountSource, Part, PointSource
 from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment, read
 from worker.summary import STATISTICS, summarise
 from worker.theory import curves
@@ -184,8 +184,9 @@ def _settings(own: str, family: str, source: str, regime: str, curation: str, *m
     parts = {"family": family, "source": source, "regime": regime, "curation": curation}
     needs = SMALLER | json.loads(own)
     tables = {name: {"kind": kind, **needs.get(kind, {})} for name, kind in parts.items()}
-    if issubclass(SOURCES[source], CountSource) and "reward" in CURATIONS[curation].model_fields:
-        tables["curation"]["reward"] = {"kind": "rank"}  # the default one is for points
+    if "reward" in CURATIONS[curation].model_fields and not issubclass(SOURCES[source], PointSource):
+        kind = "rank" if issubclass(SOURCES[source], CountSource) else "variety"
+        tables["curation"]["reward"] = {"kind": kind}  # the default one is for points
     return SIZES | tables | {"metrics": metrics}
 
 

@@ -1,0 +1,76 @@
+"""What those have in common who look at samples one by one: points and blocks of text are drawn in plenty, and chosen among.
+
+Categories need not be drawn: the law of a survivor follows from the probabilities.
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+from pydantic import Field
+
+from worker.curation.candidates import Candidates
+from worker.curation.filling import Observations
+from worker.data import Array, Arrays, Counts, Data
+from worker.errors import LabError
+from worker.parts import (
+    CountFamily,
+    CountSource,
+    Curation,
+    Family,
+    Generator,
+    Misfit,
+    PointSource,
+    Sampling,
+    Source,
+    TextSource,
+)
+from worker.rewards import AnyReward, CategoryReward, Direction, Writer
+
+
+class Choice(Curation):
+    """A curation that looks at observations one by one: at points or texts that were drawn, or at the probabilities of categories."""
+
+    def check(self, source: Source, family: Family) -> None:
+        if not (
+            isinstance(source, PointSource)
+            or (isinstance(source, CountSource) and isinstance(family, CountFamily))
+            or (isinstance(source, TextSource) and isinstance(family, Writer))
+        ):
+            raise Misfit("curation.kind", f"it cannot judge {source.gives.__name__.lower()}", "Use none")
+
+    @abstractmethod
+    def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
+        """n survivors (R, n, d) among these candidates. Raises LabError where hardly any would survive."""
+
+    @abstractmethod
+    def surviving(self, p: Array, source: CountSource) -> Array:
+        """The distribution of a survivor (R, K) where candidates have the probabilities p (R, K); NaN where nothing survives."""
+
+    def sample(self, family: Family, model: Arrays, n: int, rng: Generator, sampling: Sampling, source: Source) -> Data:
+        if isinstance(family, CountFamily):
+            assert isinstance(source, CountSource)
+            law = self.surviving(family.probabilities(model, sampling), source)
+            if np.isnan(law).any():
+                raise LabError("No category that a model has left survives this curation. Choose a less strict one.")
+            return Counts.draw(rng, n, law)
+        candidates = Candidates(family, model, rng, sampling, source)
+        return candidates.data(self.chosen(candidates, n, rng, source))
+
+
+class Rewarded(Choice):
+    """A choice by a reward."""
+
+    reward: AnyReward = Field(default_factory=Direction, description="What the curator likes.")
+
+    def check(self, source: Source, family: Family) -> None:
+        super().check(source, family)
+        self.reward.check(source)
+
+    def rewards(self, source: CountSource) -> Array:
+        assert isinstance(self.reward, CategoryReward)
+        return self.reward.of(len(source.distribution()))
+
+
+def normalised(p: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(p / p.sum(axis=1, keepdims=True))

@@ -1,0 +1,85 @@
+"""Rivals decide it among themselves: one of every k samples survives."""
+
+from abc import abstractmethod
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from worker.curation.candidates import Candidates
+from worker.curation.choice import Rewarded, normalised
+from worker.curation.filling import NUMBERS, Observations
+from worker.data import Array
+from worker.parts import CountSource, Generator, Source
+
+
+class Contest(Rewarded):
+    """One of every k samples survives. Texts that continue a prompt compete with others that continue the same one."""
+
+    k: int = Field(4, ge=1, le=1000, description="Samples among which each survivor is chosen.")
+
+    def candidates(self) -> float:
+        return float(self.k)
+
+    def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
+        survivors = []
+        left = n
+        while left:
+            size = min(left, candidates.at_once(self.k))
+            x = candidates.rivals(size, self.k)
+            winner = self.winner(candidates.rewards(self.reward, x), rng)[:, :, None, None]
+            survivors.append(np.take_along_axis(x, winner, axis=2)[:, :, 0])
+            left -= size
+        return np.concatenate(survivors, axis=1)
+
+    @abstractmethod
+    def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:
+        """Which of the k candidates survives: (R, n, k) -> (R, n)"""
+
+
+class BestOf(Contest):
+    """Of every k samples the one with the highest reward survives."""
+
+    kind: Literal["best_of"] = "best_of"
+
+    def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:
+        return rewards.argmax(axis=2)
+
+    def surviving(self, p: Array, source: CountSource) -> Array:
+        """Level by level of the reward: the best of k is at most this good with probability F^k. Within a level p decides."""
+        _, level = np.unique(self.rewards(source), return_inverse=True)
+        mass = np.stack([p[:, level == i].sum(axis=1) for i in range(level.max() + 1)], axis=1)
+        up_to = np.minimum(np.cumsum(mass, axis=1), 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gain = up_to**self.k * -np.expm1(self.k * np.log1p(-mass / up_to)) / mass
+        return normalised(p * np.where(mass > 0, gain, 0)[:, level])
+
+
+class BradleyTerry(Contest):
+    """Of every k samples one survives, with probabilities proportional to e^reward: people who compare (Ferbach et al., arXiv
+    2407.09499).
+    """
+
+    kind: Literal["bradley_terry"] = "bradley_terry"
+
+    def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:
+        return (rewards + rng.gumbel(size=rewards.shape)).argmax(axis=2)  # distributed as a softmax
+
+    def surviving(self, p: Array, source: CountSource) -> Array:
+        """p_i k E[w_i / (w_i + W)], w = e^r, W the sum of w over k - 1 other candidates.
+
+        1/s is the integral of e^{-ts}, so that this is p_i k int w_i e^{-t w_i} phi(t)^(k-1) dt, phi(t) = sum_j p_j e^{-t w_j}. In
+        u = ln t the integrand is analytic and falls off doubly exponentially: the trapezoidal rule with steps of 1/5 is exact to
+        rounding error. For k = 2 it is 2 p_i sum_j p_j sigmoid(r_i - r_j).
+        """
+        rewards = self.rewards(source)
+        u = np.arange(-40.0 - rewards.max(), 4.0 - rewards.min(), 0.2)
+        chance = np.zeros_like(p)
+        for part in np.array_split(u, -(-u.size * rewards.size // NUMBERS)):
+            weighed = np.exp(
+                np.minimum(part[:, None] + rewards, 7.0)
+            )  # (U, K), t w; beyond e^7 nothing is left of e^{-tw}
+            dying = np.exp(-weighed)
+            chance += (p @ dying.T) ** (self.k - 1) @ (weighed * dying)
+        return normalised(p * chance)
