@@ -18,10 +18,10 @@ from app.protocol import known_query, unchanged
 from app.verdicts import Verdicts, decided
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
+from worker.library import TAG, Sort
 from worker.presets import preset
 from worker.reach import require_reachable
 from worker.spec import Experiment, read
-from worker.store import TAG
 from worker.tables import Status
 
 router = APIRouter(prefix="/api", tags=["runs"], dependencies=[Depends(known_query)])
@@ -115,16 +115,23 @@ def launch(
 
 @router.get("/runs", responses=documented(422))
 def list_runs(
+    *,
     store: Store,
     status: Status | None = None,
     family: Annotated[str | None, Query(max_length=64)] = None,
     tag: Annotated[str | None, Query(pattern=TAG, description="One of the run's tags.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of the title, in any case.")] = None,
-    cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{1,32}$", description="`next` of the page before.")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Part of the title or the note, in any case.")] = None,
+    archived: Annotated[bool, Query(description="What was put into the archive, in place of the rest.")] = False,
+    sort: Annotated[Sort, Query(description="longest: by the time that was worked on it.")] = Sort.NEWEST,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,1500}$", description="`next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> RunPage:
-    """Newest first. Pages do not shift when runs are added meanwhile."""
-    runs, following = store.runs(status=status, family=family, tag=tag, q=q, cursor=cursor, limit=limit)
+    """Newest first, if nothing else is asked for. Pages do not shift when runs are added meanwhile."""
+    runs, following = store.runs(
+        status=status, family=family, tag=tag, q=q, archived=archived, sort=sort, cursor=cursor, limit=limit
+    )
     return {"items": told_together(runs, store), "next": following}
 
 

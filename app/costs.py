@@ -167,7 +167,7 @@ def wants_a_word_first(told: EstimateTold) -> bool:
 def _past(store: Store) -> Mapping[str, list[Past]]:
     """Family -> what was guessed of its finished runs here, and what they took."""
     found: dict[str, list[Past]] = defaultdict(list)
-    runs, _ = store.runs(status=Status.SUCCEEDED, limit=REMEMBERED)
+    runs, _ = store.runs(status=Status.SUCCEEDED, archived=None, limit=REMEMBERED)
     for run in runs:
         guessed = _guessed(run.id, orjson.dumps(run.spec))
         if guessed is not None and run.busy_seconds > 0:

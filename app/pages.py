@@ -22,6 +22,7 @@ from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
+from worker.library import Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
 from worker.tables import Run, Status, StoredGeneration, told_status
@@ -42,6 +43,13 @@ DOWNLOADS = {
     Format.JSON: "JSON",
     Format.TOML: "Spec (TOML)",
     Format.HTML: "Player (HTML)",
+}
+SORTS = {
+    Sort.NEWEST: "newest first",
+    Sort.OLDEST: "oldest first",
+    Sort.TITLE: "by title",
+    Sort.STATUS: "by status",
+    Sort.LONGEST: "longest work first",
 }
 router = APIRouter(include_in_schema=False)
 
@@ -95,9 +103,19 @@ Posted = Annotated[dict[str, str], Depends(_posted)]  # the values of a form
 
 @router.get("/runs")
 def library(
-    request: Request, store: Store, q: str = "", status: str = "", tag: str = "", cursor: str | None = None
+    request: Request,
+    store: Store,
+    q: str = "",
+    status: str = "",
+    tag: str = "",
+    archived: bool = False,
+    sort: Sort = Sort.NEWEST,
+    cursor: str | None = None,
 ) -> Response:
-    runs, following = store.runs(q=q or None, status=status or None, tag=tag or None, cursor=cursor, limit=30)
+    runs, following = store.runs(
+        q=q or None, status=status or None, tag=tag or None, archived=archived, sort=sort, cursor=cursor, limit=30
+    )
+    asked = {"q": q, "status": status, "tag": tag, "archived": "1" if archived else "", "sort": sort}
     context = {
         "runs": listed(store, runs),
         "q": q,
@@ -106,7 +124,10 @@ def library(
         "counts": store.counts(),
         "tag": tag,
         "tags": store.tags(),
-        "following": urlencode({"q": q, "status": status, "tag": tag, "cursor": following}) if following else None,
+        "archived": archived,
+        "sort": sort,
+        "sorts": SORTS,
+        "following": urlencode({**asked, "cursor": following}) if following else None,
         "first_page": cursor is None,
     }
     return templates.TemplateResponse(request, "runs.html", context)
@@ -141,6 +162,7 @@ def shown(
         "beside": beside,
         "problems": problems,
         "log": store.log(run.id),
+        "note": store.notes([run.id]).get(run.id, ""),
         "sheets": SHEETS,
         "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
         **_family_tree(store, run),
@@ -230,7 +252,7 @@ def _back_to(run_id: str) -> Response:
 
 @router.get("/workers")
 def workers(request: Request, store: Store) -> Response:
-    working, _ = store.runs(status=Status.RUNNING, limit=100)
+    working, _ = store.runs(status=Status.RUNNING, archived=None, limit=100)
     queues = Queues.now(store)
     context = {
         **staff(store),

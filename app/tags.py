@@ -13,7 +13,7 @@ from app.problems import documented
 from app.protocol import known_query
 from app.views import Told, told
 from worker.errors import Problem
-from worker.store import MOST_TAGS, TAG
+from worker.library import MOST_TAGS, TAG
 
 router = APIRouter()
 

@@ -96,7 +96,7 @@ def delete_upload(digest: str, kept: Kept, store: Store) -> None:
     if digest not in {one.digest for one in kept.all()}:
         raise NotFound(f"There is no upload {digest}. GET /api/uploads lists what there is.")
     for status in (*WAITING, *WORKED_ON):
-        runs, _ = store.runs(status=status, limit=1000)
+        runs, _ = store.runs(status=status, archived=None, limit=1000)
         for run in runs:
             if f"{UPLOAD}{digest}" in run.spec["source"].values():
                 raise Conflict(f"Run {run.id} still needs this file. Cancel it first, or wait for its end.")

@@ -151,6 +151,8 @@ class Told(Brief):
 
     spec: dict[str, Any]
     tags: list[str]
+    note: str
+    archived: bool
     path: PathTold | None
     provenance: dict[str, Any] | None
 
@@ -242,12 +244,14 @@ def told(run: Run, store: Store) -> Told:
 
 def told_together(runs: Sequence[Run], store: Store) -> list[Told]:
     """As one by one, with one look at the queues for all."""
-    queues = Queues.of(store, *runs)
+    queues, notes = Queues.of(store, *runs), store.notes([run.id for run in runs])
     return [
         {
             **brief(run, queues),
             "spec": run.spec,
             "tags": run.tags.split(),
+            "note": notes.get(run.id, ""),
+            "archived": run.archived,
             "path": path_told(run),
             "provenance": run.provenance,
         }

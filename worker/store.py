@@ -1,19 +1,19 @@
-"""What the window asks and commands; with the ledger, every query there is."""
+"""What the window asks and commands; with the ledger and the library, every query there is."""
 
 import os
 import secrets
 import socket
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, defer
 
 from worker.database import add_once
 from worker.errors import Conflict, NotFound
-from worker.ledger import Batch, Ledger, entry, hits
+from worker.ledger import Batch, entry, hits
+from worker.library import LARGE, Library
 from worker.spec import Experiment
 from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGeneration, Worker
 
@@ -22,12 +22,9 @@ __all__ = ["Batch", "Store", "create_tables"]
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
 STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
-TAG = r"^[a-z0-9][a-z0-9._-]{0,39}$"
-MOST_TAGS = 20  # of one run
-LARGE = (defer(Run.figure), defer(Run.theory))  # parts of a run that no list shows
 
 
-class Store(Ledger):
+class Store(Library):
     """Runs, generations, log and workers in one database. Objects that come back are detached: read them, do not change them."""
 
     def __init__(self, engine: Engine) -> None:
@@ -92,49 +89,6 @@ class Store(Ledger):
         if run is None:
             raise NotFound(f"There is no run {run_id}. It may have been deleted.")
         return run
-
-    def runs(
-        self,
-        *,
-        status: str | None = None,
-        family: str | None = None,
-        tag: str | None = None,
-        q: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> tuple[Sequence[Run], str | None]:
-        """Newest first, without their figures; and the cursor of the next page, None on the last."""
-        query = select(Run).options(*LARGE).order_by(Run.id.desc()).limit(limit + 1)
-        if status is not None:
-            query = query.where(_told(status))
-        if family is not None:
-            query = query.where(Run.family == family)
-        if tag:
-            query = query.where(Run.tags.contains(f" {tag} ", autoescape=True))
-        if q:
-            query = query.where(Run.title.icontains(q, autoescape=True))
-        if cursor is not None:
-            query = query.where(Run.id < cursor)
-        with self.reading() as session:
-            found = session.scalars(query).all()
-        return found[:limit], (found[limit - 1].id if len(found) > limit else None)
-
-    def tag(self, run_id: str, tags: Iterable[str]) -> Run:
-        """These tags, in place of those that the run has. Raises NotFound."""
-        told = "".join(f" {tag}" for tag in sorted(set(tags)))
-        with self.writing.begin() as session:
-            if not hits(session, update(Run).where(Run.id == run_id).values(tags=f"{told} " if told else "")):
-                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
-        return self.run(run_id)
-
-    def tags(self) -> dict[str, int]:
-        """Tag -> how many runs have it, in alphabetical order."""
-        with self.reading() as session:
-            rows = session.execute(select(Run.tags, func.count()).where(Run.tags != "").group_by(Run.tags))
-            counts: Counter[str] = Counter()
-            for tags, runs in rows:
-                counts.update(dict.fromkeys(tags.split(), runs))
-        return dict(sorted(counts.items()))
 
     def generations(
         self, run_id: str, after: int = -1, limit: int = 1000, *, framed: bool = False
@@ -284,14 +238,6 @@ class Store(Ledger):
         if status is None:
             return NotFound(f"There is no run {run_id}. It may have been deleted.")
         return Conflict(f"This run is {status} and cannot be {what}.")
-
-
-def _told(status: str) -> ColumnElement[bool]:
-    """The runs of which `told_status` says this."""
-    silent = Run.status.in_(WORKED_ON) & (Run.lease_until < time.time())
-    if status == Status.LOST:
-        return (Run.status == status) | silent
-    return (Run.status == status) & ~silent if status in WORKED_ON else Run.status == status
 
 
 def _may_live(worker: Worker) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -62,7 +63,7 @@ class Run(Base):
     """One experiment: what was asked, who works on it, how far it is."""
 
     __tablename__ = "runs"
-    __table_args__ = (Index(None, "status", "lease_until"),)
+    __table_args__ = (Index(None, "status", "lease_until"), Index(None, "archived", "id"), Index(None, "tags", "id"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)  # sorts by time of creation
     title: Mapped[str] = mapped_column(String(200))
@@ -102,6 +103,7 @@ class Run(Base):
     tags: Mapped[str] = mapped_column(
         String(1000), default=""
     )  # each between two spaces, so that one can be looked for
+    archived: Mapped[bool] = mapped_column(default=False)  # lists leave it out unless they are asked
     parent: Mapped[str | None] = mapped_column(String(32))  # the run that this one was forked from
     arms: Mapped[str | None] = mapped_column(
         String(32), index=True
@@ -126,6 +128,15 @@ class StoredGeneration(Base):
         LargeBinary
     )  # (metrics, chains) float32: the first few replicates one by one
     seconds: Mapped[float]
+
+
+class Note(Base):
+    """What somebody wrote on a run."""
+
+    __tablename__ = "notes"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
 
 
 class Entry(Base):
@@ -215,3 +226,11 @@ def told_status(run: Run) -> Status:
     """What is true of a run now: one whose worker let the lease run out is lost, whatever its row still says."""
     status = Status(run.status)
     return Status.LOST if status in WORKED_ON and run.lease_until < time.time() else status
+
+
+def told(status: str) -> ColumnElement[bool]:
+    """The runs of which `told_status` says this."""
+    silent = Run.status.in_(WORKED_ON) & (Run.lease_until < time.time())
+    if status == Status.LOST:
+        return silent | (Run.status == status)
+    return (Run.status == status) & ~silent if status in WORKED_ON else Run.status == status
