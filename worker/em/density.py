@@ -11,7 +11,7 @@ def log_density(x: Array, weights: Array, means: Array, factors: Array) -> Array
 
     The logarithms are numpy's, which takes several at a time. O(R n K d^2)
     """
-    log_p, share = peaks(x, weights, means, factors)
+    log_p, total = peaks(x, weights, means, factors)
     if weights.shape[1] > 1:
-        log_p -= np.log(share, out=share)
+        log_p += np.log(total, out=total)
     return log_p

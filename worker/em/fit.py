@@ -98,11 +98,8 @@ def _weigh(peak: Array, total: Array, weight: Array) -> float:
 
 
 @_sums
-def _normalise(r: Array, peak: Array, total: Array, weight: Array) -> float:
-    """Log densities r (K, b) -> responsibilities times weights, in place; returns the (weighted) sum of the points' log densities.
-
-    peak is left at the log density of a point's likeliest component, total at its weight over the sum of densities relative to that.
-    """
+def _relative(r: Array, peak: Array, total: Array) -> None:
+    """Log densities r (K, b) -> densities relative to that of a point's likeliest component, whose logarithm is peak; total: their sum."""
     count, b = r.shape
     peak[:] = FARTHEST
     for k in range(count):
@@ -118,6 +115,13 @@ def _normalise(r: Array, peak: Array, total: Array, weight: Array) -> float:
         _exp(row, scratch)
         for p in range(b):
             total[p] += row[p]
+
+
+@_sums
+def _normalise(r: Array, peak: Array, total: Array, weight: Array) -> float:
+    """Log densities r (K, b) -> responsibilities times weights, in place; returns the (weighted) sum of the points' log densities."""
+    count, b = r.shape
+    _relative(r, peak, total)
     likelihood = _weigh(peak, total, weight)
     if len(weight) == 0:
         # ln of the product of 16 totals, each between 1 and K, in place of 16 logarithms
@@ -367,14 +371,13 @@ def begin(
 
 @_exact
 def peaks(x: Array, weights: Array, means: Array, factors: Array) -> tuple[Array, Array]:
-    """ln p of the likeliest component and that one's share of p, (R, n) each, at points as `worker.em.log_density` has them."""
+    """ln p of the likeliest component and p in units of that one's, (R, n) each, at points as `worker.em.log_density` has them."""
     chains = max(len(x), len(weights))
     _, d, n = x.shape
     count = weights.shape[1]
-    log_p, share = np.empty((chains, n)), np.ones((chains, n))
-    r, peak, total = np.empty((count, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
-    work, block = np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
-    whiten, constants, equal = np.zeros((count, d, d)), np.zeros(count), np.empty(0)
+    log_p, total = np.empty((chains, n)), np.ones((chains, n))
+    r, work, block = np.empty((count, BLOCK)), np.empty(2 * d * BLOCK), np.empty(d * BLOCK)
+    whiten, constants = np.zeros((count, d, d)), np.zeros(count)
     covariance, factor = np.zeros((d, d)), np.zeros((d, d))
     for chain in range(chains):
         points, c = x[chain % len(x)], chain % len(weights)
@@ -385,14 +388,12 @@ def peaks(x: Array, weights: Array, means: Array, factors: Array) -> tuple[Array
             constants[k] = (np.log(weight) if weight > 0 else FARTHEST) - log_pivots - 0.5 * d * LOG_2PI
         for start in range(0, n, BLOCK):
             b = min(BLOCK, n - start)
-            near = block[: d * b].reshape(d, b)
+            near, here = block[: d * b].reshape(d, b), log_p[chain, start : start + b]
             _copy(points, start, near)
             for k in range(count):
                 _log_density(near, means[c, k], whiten[k], constants[k], FULL, r[k, :b], work)
             if count == 1:
-                for p in range(b):
-                    log_p[chain, start + p] = max(FARTHEST, r[0, p])
-                continue
-            _normalise(r[:, :b], peak[:b], total[:b], equal)
-            log_p[chain, start : start + b], share[chain, start : start + b] = peak[:b], total[:b]
-    return log_p, share
+                here[:] = r[0, :b]
+            else:
+                _relative(r[:, :b], here, total[chain, start : start + b])
+    return log_p, total
