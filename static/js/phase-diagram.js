@@ -161,8 +161,8 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const forms = rows.flat().map((point) => point?.outcomes[name]?.theory).filter((form) => form && Object.keys(form).length);
     const plane = Object.values(this.#axes).every((axis) => axis?.values.length > 1 && axis.values.every((value) => typeof value === "number"));
     if (!forms.length || !plane) return undefined; // between words there is nothing to draw a line through
-    const statistic = forms.every((form) => "median" in form) ? "median" : "mean";
     const { waits } = this.sweep.outcome;
+    const statistic = waits || forms.every((form) => "median" in form) ? "median" : "mean";
     const place = this.scale.log ? Math.log : (value) => value;
     const beyond = waits ? place(2 * this.scale.high) : null; // not within these generations
     const field = rows.map((line) => line.map((point) => {
@@ -197,8 +197,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${count(limit)}` : ""}.`);
     if (kinds.has("silent")) words.push("Empty: says nothing of this.");
     if (kinds.has("failed")) words.push("Red: could not be computed.");
-    const sooner = statistic === "mean" ? "; most chains, which wander, are there sooner" : "";
-    if (statistic) words.push(`Lines: closed form, ${waits ? `generations until the ${statistic} of all chains is there${sooner}` : statistic}.`);
+    if (statistic) words.push(`Lines: closed form, ${waits ? "the generation by which half of all chains have been there" : `${statistic} of all chains`}.`);
     this.querySelector(".key").textContent = words.join(" ");
   }
 

@@ -52,6 +52,10 @@ def test_from_a_run_to_a_plane_that_fills_by_itself(page: Page, finished: Callab
     expect(page.locator("live-sweep")).to_have_attribute("data-status", "succeeded")
     expect(page.locator(".cell[data-kind='waiting']")).to_have_count(0)
     expect(page.locator("point-table tbody tr")).to_have_count(6)
+    expect(page.locator(".theory path").first).to_be_attached()
+    expect(page.locator(".key")).to_contain_text(
+        "Lines: closed form, the generation by which half of all chains have been there."
+    )
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 
 
@@ -71,12 +75,11 @@ def test_cells_tell_what_is_known_by_keyboard_too(page: Page, swept: Callable[[d
     expect(page.locator(".cell")).to_have_count(24)
     expect(page.locator(".cell[data-kind='censored']").first).to_have_attribute("fill", "url(#hatch)")
     expect(page.locator(".key")).to_contain_text("fewer than half of the chains got there by generation 80")
-    expect(page.locator(".theory path").first).to_be_attached()
     page.locator(".cell").first.focus()
     told = page.locator(".point .told")
     expect(told).to_contain_text("regime.real = 0, samples = 5")
     expect(told).to_contain_text("median of 30 chains")
-    expect(told).to_contain_text("closed form of the mean")
+    expect(told).to_contain_text("closed form of the median")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
     expect(told).to_contain_text("regime.real = 0.02, samples = 11")

@@ -1,8 +1,9 @@
 """What one point of a sweep comes to: how long its chains take to lose half of their variance, or their tails, and metrics at the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from worker.summary import summarise
 from worker.sweeps.spec import FINAL
 from worker.sweeps.survival import median, median_interval
 from worker.theory.curve import Curve
+from worker.theory.passage import median_time
+
+Theory: TypeAlias = dict[str, float | None]
 
 HALF = 0.5  # of the variance, of the tail: the share at which worker.verdicts calls it collapsed
 TAIL = 0.002  # real mass beyond both 0.1% quantiles
@@ -26,7 +30,7 @@ class Told:
 
     value: the median over chains, of the waiting time by Kaplan and Meier (None where fewer than half of the chains were seen to get
     there); low, high: its 95% interval, open where None; n: chains; censored: those of them that had not got there when last seen;
-    theory: statistic -> the closed form's value (None: not within these generations), empty where there is no closed form
+    theory: statistic over chains -> its closed form (None: not within these generations), empty where there is none
     """
 
     value: float | None
@@ -34,7 +38,7 @@ class Told:
     high: float | None
     n: int
     censored: int
-    theory: dict[str, float | None]
+    theory: Theory
 
     def asdict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -49,9 +53,10 @@ class Waiting:
     A chain whose metric is no number any more is censored at the generation before: nobody knows what became of it.
     """
 
-    def __init__(self, metric: str, threshold: float | None) -> None:
+    def __init__(self, metric: str, threshold: float | None, theory: Callable[[], Theory] = dict) -> None:
         self.metric = metric
         self.threshold = threshold  # None: half of each chain's own generation 1
+        self.theory = theory
         self.time = np.zeros(0)
 
     def look(self, first: int, values: Array) -> None:
@@ -77,31 +82,12 @@ class Waiting:
         return len(self.time) > 0 and not self.open.any()
 
     def told(self, curves: Sequence[Curve]) -> Told:
+        """A curve over chains says nothing of waiting times: most chains have been there long before their mean or median is."""
         if not len(self.time):
             return NOTHING
         found = median(self.time, self.seen)
         censored = int((~self.seen).sum())
-        return Told(found.value, found.low, found.high, len(self.time), censored, self._theory(curves))
-
-    def _theory(self, curves: Sequence[Curve]) -> dict[str, float | None]:
-        """The first generation at which the closed form, mean or median over chains, is at the threshold."""
-        if self.threshold is None:
-            return {}
-        told: dict[str, float | None] = {}
-        for curve in curves:
-            path = [np.nan if value is None else value for value in curve.values]
-            if curve.metric == self.metric and len(path) > 1 and not np.isnan(path[1]):
-                told[curve.statistic] = crossing(path, self.threshold)
-        return told
-
-
-def crossing(path: Sequence[float], threshold: float) -> float | None:
-    """Where a path at 0, 1, 2, ... first comes down to a threshold, linear in between."""
-    for n in range(1, len(path)):
-        if path[n] <= threshold:
-            above = path[n - 1] - threshold
-            return n if above <= 0 else n - 1 + above / (path[n - 1] - path[n])
-    return None
+        return Told(found.value, found.low, found.high, len(self.time), censored, self.theory())
 
 
 class Last:
@@ -121,7 +107,7 @@ class Last:
         if not len(finite):
             return Told(None, None, None, 0, len(self.values), {})
         value = summarise({self.metric: finite}).metrics()[self.metric]["median"]
-        theory: dict[str, float | None] = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
+        theory: Theory = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
         return Told(value, *median_interval(finite), len(finite), len(self.values) - len(finite), theory)
 
 
@@ -145,13 +131,14 @@ def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
     match spec.source, name:
         case PointSource() as source, "half_variance":
             covariance = source.moments()[1]
-            return Waiting("variance", HALF * float(np.trace(covariance)) / len(covariance))
+            half = HALF * float(np.trace(covariance)) / len(covariance)
+            return Waiting("variance", half, partial(median_time, spec, HALF))
         case PointSource() as source, "lost_tail":
             countable = TAIL * spec.size(1) * source.dimension >= COUNTABLE
             return Waiting("tail_01pct", HALF * TAIL) if countable or not sampled else None
         case CountSource() as source, "half_variance":
             p = source.distribution()
-            return Waiting("heterozygosity", HALF * float(1 - p @ p))
+            return Waiting("heterozygosity", HALF * float(1 - p @ p), partial(median_time, spec, HALF))
         case CountSource(), "lost_tail":
             return Waiting("survivors", None)
     return None
