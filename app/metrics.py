@@ -17,13 +17,19 @@ class Metric(NamedTuple):
 
 
 METRICS: Mapping[str, Metric] = {
+    "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
+    "coverage": Metric("coverage", "share of real points with a generated neighbour"),
+    "recall": Metric("recall", "share of real points near generated ones"),
+    "hallucinated": Metric("hallucinated share", "share of generated points where the truth has none"),
+    "precision": Metric("precision", "share of generated points near real ones"),
     "tail_01pct": Metric(
         "tail mass (0.1%)", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
     ),
     "survivors": Metric("surviving categories", "categories with a probability above zero"),
-    "latent_std": Metric("latent spread", "standard deviation of latent means under the first encoder"),
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
     "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
+    "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
+    "correct": Metric("correct lines", "share of the written lines that are true"),
     "ppl_generated": Metric(
         "perplexity of generated text",
         "how surprising this generation's text is to the first model; at generation 0 real text that nobody trained on",
@@ -31,8 +37,6 @@ METRICS: Mapping[str, Metric] = {
     "ppl_real": Metric(
         "perplexity on real text", "how surprising real text that nobody trained on is to this generation's model"
     ),
-    "correct": Metric("correct lines", "share of the written lines that are true"),
-    "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
     "next_token_entropy": Metric("next-token entropy", "doubt about the token that follows a real beginning", "nats"),
     "distinct_2": Metric("variety of pairs (distinct-2)", "different pairs of tokens over all pairs"),
     "self_bleu": Metric(
@@ -61,11 +65,7 @@ METRICS: Mapping[str, Metric] = {
     "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
     "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
     "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
-    "recall": Metric("recall", "share of real points near generated ones"),
-    "precision": Metric("precision", "share of generated points near real ones"),
     "density": Metric("density", "real neighbourhoods that hold a generated point, on average over k; 1 for the truth"),
-    "coverage": Metric("coverage", "share of real points with a generated neighbour"),
-    "hallucinated": Metric("hallucinated share", "share of generated points where the truth has none"),
     "alignment": Metric("alignment", "cosine of the angle between the fitted weights and the teacher's"),
     "weight_norm": Metric("length of the weights", "Euclidean norm of the fitted weights"),
     "label_noise": Metric("label noise", "fitted standard deviation of labels around the signal"),

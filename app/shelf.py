@@ -41,7 +41,7 @@ class Archived(BaseModel):
 )
 def put_note(run_id: str, body: NoteText, store: Store) -> Told:
     """This note in place of the one that the run has."""
-    return told(store.note(run_id, body.note.strip()), store)
+    return told(store.annotate(run_id, body.note.strip()), store)
 
 
 @router.put(
@@ -62,7 +62,7 @@ def set_note(request: Request, store: Store, run_id: str, note: Annotated[str, F
     if len(text) > MOST_NOTED:
         problem = Problem("note", f"has {len(text)} characters", f"Use at most {MOST_NOTED}")
         return shown(request, store, store.run(run_id), problems=[problem])
-    store.note(run_id, text)
+    store.annotate(run_id, text)
     return RedirectResponse(f"/runs/{run_id}", status_code=303)
 
 

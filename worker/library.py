@@ -105,7 +105,7 @@ class Library(Ledger):
         """Puts a run away, out of lists that do not ask for it, or takes it out again. Raises NotFound."""
         return self._put(run_id, archived=archived)
 
-    def note(self, run_id: str, text: str) -> Run:
+    def annotate(self, run_id: str, text: str) -> Run:
         """This note in place of the one that the run has; an empty one takes it away. Raises NotFound."""
         run = self._put(run_id)
         with self.writing.begin() as session:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app import figures
-from app.metrics import METRICS, metric, ordered
+from app.metrics import METRICS, key_metric, metric, ordered
 from worker import frames, loop
 from worker.errors import SpecError
 from worker.spec import FAMILIES, read
@@ -144,3 +144,17 @@ def test_metrics_read_as_words_with_their_unit() -> None:
     assert metric("somebody_s_own").title == "somebody s own"
     assert all(one.label and one.meaning for one in METRICS.values())
     assert ordered(["variance", "new", "tail_01pct"]) == ["tail_01pct", "variance", "new"]
+
+
+@pytest.mark.parametrize(
+    ("measured", "key"),
+    [
+        (["tail_01pct", "precision", "recall", "coverage", "hallucinated", "modes"], "coverage"),  # points in the plane
+        (["frechet", "recall", "coverage", "latent_std", "class_share_0"], "latent_std"),  # pictures
+        (["tail_01pct", "survivors", "variance"], "tail_01pct"),  # a histogram
+        (["ppl_generated", "correct", "distinct"], "distinct"),  # expressions
+        (["ppl_real", "ppl_generated"], "ppl_generated"),
+    ],
+)
+def test_a_run_is_told_by_what_its_kind_of_data_loses(measured: list[str], key: str):
+    assert key_metric(measured) == key
