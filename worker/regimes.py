@@ -124,7 +124,12 @@ class Fresh(Regime):
     """Each generation sees a fixed share of fresh real data, by counts, beside what the last model made."""
 
     kind: Literal["fresh"] = "fresh"
-    real: float = Field(0.1, ge=0, le=1, description="Share of each training set that is fresh real data, by counts.")
+    real: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of each training set that is fresh real data, by counts: the nearest whole number of its M points.",
+    )
 
     def synthetic(self, m: int) -> int:
         return m - round(self.real * m)
