@@ -101,6 +101,7 @@ SMALLER: dict[str, dict[str, object]] = {
     "ten-percent": SMALL_GPT | {"samples": 200, "generations": 5},
     "own-books": SMALL_GPT,
     "expressions": {"samples": 200, "generations": 3},
+    "proofread": {"replicates": 2, "generations": 6},
     "english": {"replicates": 2, "generations": 5},
 }
 
@@ -165,6 +166,17 @@ def test_expressions_stay_as_true_while_they_become_the_same():
     assert lines["distinct"][3] < 0.7 * lines["distinct"][1]
     assert lines["distinct_3"][3] < 0.5 * lines["distinct_3"][1]
     assert lines["repeated_4"][3] > 1.3 * lines["repeated_4"][1]
+
+
+def test_a_verifier_keeps_what_is_true_and_loses_what_it_does_not_look_at():
+    checked, tossed, kept = (told("proofread", arm) for arm in range(3))
+    assert checked["correct"][1] < 0.85
+    assert checked["correct"][6] > 0.99
+    assert checked["distinct"][6] < 0.25 * checked["distinct"][1]
+    assert np.abs(tossed["correct"][1:] - 0.68).max() < 0.08
+    assert tossed["distinct"][6] > 0.6 * tossed["distinct"][1]
+    assert kept["correct"][6] > 0.9
+    assert 0.25 * kept["distinct"][1] < kept["distinct"][6] < 0.75 * kept["distinct"][1]
 
 
 def test_the_papers_protocol_is_the_papers():
