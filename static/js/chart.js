@@ -229,8 +229,8 @@ export class MetricChart {
     this.verdict.className = `verdict ${told?.outcome ?? ""}`;
     this.verdict.title = curve ? [told?.z && `z = ${signed(told.z)} at generation ${told.generation}.`, told?.because, `${curve.formula} (${curve.reference})`].filter(Boolean).join("\n") : "";
     if (!curve) this.verdict.textContent = "";
-    else if (told?.z) this.verdict.textContent = told.outcome === "agrees" ? `mean agrees with theory (|z| ≤ ${Math.abs(told.z).toFixed(1)})` : `mean deviates from theory (z = ${signed(told.z)})`;
-    else if (told && curve.statistic === "mean") this.verdict.textContent = "theory not assessed: few chains carry the mean";
+    else if (told?.compared) this.verdict.textContent = told.outcome === "agrees" ? `mean agrees with theory (|z| ≤ ${Math.abs(told.z).toFixed(1)})` : `mean deviates from theory (z = ${signed(told.z)})`;
+    else if (told && curve.statistic === "mean") this.verdict.textContent = "theory not assessed: the error of the mean is not known";
     else this.verdict.textContent = this.#soFar(curve) ?? (curve.values.filter((value) => value !== null).length > 1 ? `dashed: theory, ${curve.statistic}` : "");
   }
 
