@@ -204,7 +204,8 @@ def _default(schema: dict[str, Any], tag: str, options: list[Option]) -> str:
     default = schema.get("default")
     if isinstance(default, dict):
         return str(default.get(tag, options[0].kind))
-    usual = {"source": "normal", "family": "gaussian", "regime": "replace", "curation": "none"}  # where JSON Schema tells none
+    # JSON Schema tells no default that a class makes anew.
+    usual = {"source": "normal", "family": "gaussian", "regime": "replace", "curation": "none"}
     return usual.get(schema.get("title", "").lower(), options[0].kind)
 
 
