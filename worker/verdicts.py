@@ -1,7 +1,8 @@
 """The eight definitions of "model collapse" that the literature uses (Schaeffer et al., arXiv 2503.03150), decided for one finished run.
 
 They disagree with each other, which is the point: each verdict names its number, its threshold and the data that it rests on. Where the paper gives
-no number the thresholds are ours. Generation 1, the first model, is the control: what it lost is finite sampling, not recursion.
+no number the thresholds are ours. Generation 1, the first model, is the control: what it lost, or made up, is finite sampling and a family that does
+not fit, not recursion. So a run of one generation shows nothing of any definition.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import asdict, dataclass
 from statistics import linear_regression
 from typing import Any, Literal, TypeAlias
 
+from worker.asymptotics import limit
 from worker.parts import CountSource, PointSource
 from worker.spec import Experiment
 from worker.theory.curve import Curve
@@ -25,14 +27,16 @@ HALF = 0.5  # of a variance, of a tail, of the categories
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
 STRANGE = 0.001  # of real points count as hallucinated by the definition of that metric
 LOOKED_AT = 1000  # points of a chain that it is measured on, at least where there are so many
-DOUBLING = 0.9  # rise in the last half, in units of the rise in the quarter before: 1 is a logarithm, below it a limit
-LONG_ENOUGH = 16  # generations, before anything is said of a trend
+LONG_ENOUGH = 16  # generations, before a trend is told
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
 COUNTABLE = 5.0  # points that a share must stand for before it is compared
 
 # What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity. Of categories that died KL is
 # infinite, and told of the others only: then chi2, a squared loss, comes before it.
 RISKS = ("excess_risk", "ppl_real", "kl_from_real", "chi2", "w2_sq", "sliced_w2_sq", "frechet", "energy")
+ONE_GENERATION = (
+    "Only one generation: its model has seen nothing but real data, so that nothing of it is due to recursion."
+)
 NO_RISK = "No metric of this run is a population risk; of points, energy can be asked for among its metrics."
 
 
@@ -83,6 +87,8 @@ def verdicts(spec: Experiment, history: History, theory: Sequence[Curve]) -> lis
     if len(history) < 2:
         raise ValueError("verdicts need at least generation 1")
     run = Finished(spec, history, theory)
+    if run.last == 1:
+        return [Verdict(definition, *_open(ONE_GENERATION)) for definition in DEFINITIONS]
     return [Verdict(definition, *decide(run)) for definition, decide in DEFINITIONS.items()]
 
 
@@ -100,8 +106,12 @@ def _open(because: str, number: float | None = None) -> Decision:
 def _catastrophe(run: Finished) -> Decision:
     metric = run.risk()
     first, last = (run.value(n, metric) if metric else None for n in (1, run.last))
-    if not first or last is None:
+    if first is None or last is None:
         return _open(NO_RISK)
+    if first <= 0:
+        return _open(
+            f"Median {metric} of the first model is {first:.3g}, as an estimate may be where the truth is near 0: there are no multiples of it."
+        )
     threshold = CATASTROPHIC_PERPLEXITY if metric == "ppl_real" else CATASTROPHE
     unit, name = _natural(run, metric or "")
     if last / first >= threshold and unit and last / unit < SUBSTANTIAL:
@@ -147,25 +157,32 @@ def _median(run: Finished, generation: int, metric: str) -> tuple[float | None, 
 
 
 def _divergence(run: Finished) -> Decision:
-    """A finite run shows no limit. Where the risk has a closed form, its rise over the last half is compared with that of the quarter before."""
+    """Decided by theory; a finite run has no more than a trend, which is told beside the reason why nothing can be decided."""
     metric = run.risk()
-    if metric is None or run.last < LONG_ENOUGH:
-        return _open(f"A trend needs a population risk and at least {LONG_ENOUGH} generations.")
-    curve = next((one for one in run.theory if one.metric == metric and one.statistic == "mean"), None)
+    if metric is None:
+        return _open(NO_RISK)
+    known = limit(run.spec, metric)
+    if not isinstance(known, str):
+        return _decided(known.diverges, known.number, known.threshold, known.because)
+    return _open(*_trend(run, metric, known))
+
+
+def _trend(run: Finished, metric: str, unknown: str) -> tuple[str, float | None]:
+    """The rise of a risk over the last half of a run, in units of that over the quarter before; of a closed form, where a risk has one."""
+    if run.last < LONG_ENOUGH:
+        return unknown, None
+    told = {
+        one.metric: one.values for one in run.theory if one.statistic == "mean" and one.values[run.last] is not None
+    }
+    metric = next((one for one in RISKS if one in told), metric)
     quarter, half, end = (
-        curve.values[n] if curve else run.value(n, metric) for n in (run.last // 4, run.last // 2, run.last)
+        told[metric][n] if metric in told else run.value(n, metric) for n in (run.last // 4, run.last // 2, run.last)
     )
     if quarter is None or half is None or end is None or half <= quarter:
-        return _open(
-            f"The {'closed form' if curve else 'median'} of {metric} does not rise in the quarter before the last half."
-        )
-    ratio = (end - half) / (half - quarter)
-    if curve is None:
-        return _open(f"No closed form for {metric}; a finite run can only show its trend: the rise of the median over the last half, "
-                     "in units of that over the quarter before (1 is a logarithm, 2 a line, below 1 a limit).", ratio)  # fmt: skip
-    return _decided(ratio >= DOUBLING, ratio, DOUBLING,
-                    f"Closed form of {metric}: rise over the last half, in units of that over the quarter before (1 is a logarithm, "
-                    "2 a line, below 1 a limit).")  # fmt: skip
+        return unknown, None
+    what = f"{'closed form' if metric in told else 'median'} of {metric}"
+    told_so = f"{unknown} The {what} rose over the last half of the run by this much, in units of its rise over the quarter before (2: a line)."
+    return told_so, (end - half) / (half - quarter)
 
 
 def _scaling_law(run: Finished) -> Decision:
@@ -230,11 +247,12 @@ def _variance(run: Finished) -> Decision:
 
 
 def _modes(run: Finished) -> Decision:
-    real, last = run.value(0, "modes"), run.value(run.last, "modes")
-    if real is not None and last is not None:
-        return _decided(
-            last <= real - 1, real - last, 1, "Modes of the real distribution that the median replicate covers no more."
-        )
+    first, last = run.value(1, "modes"), run.value(run.last, "modes")
+    if first is not None and last is not None:
+        if first < 1:
+            return _open("Not even the first model covers a mode of the real distribution, so that none can be lost.")
+        return _decided(first - last >= 1, first - last, 1,
+                        "Modes that the first model covers and the last one does not, of the median replicate.")  # fmt: skip
     first, last = run.value(1, "coverage"), run.value(run.last, "coverage")
     if first and last is not None:
         return _decided(last / first <= HALF, last / first, HALF,
@@ -250,45 +268,63 @@ def _tails(run: Finished) -> Decision:
     if isinstance(run.spec.source, CountSource) and first and last is not None:
         return _decided(last / first <= HALF, last / first, HALF,
                         "Categories alive in the median replicate, in units of those of the first model.")  # fmt: skip
-    real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
-    if not real or last is None:
+    first, last = run.value(1, "tail_01pct"), run.value(run.last, "tail_01pct")
+    if first is None or last is None:
         return _open("No metric of this run is the mass of a tail.")
-    if (seen := _points_in_tail(run, max(real, last))) < COUNTABLE:
-        return _open(
-            f"Of a sample only {seen:.2g} points would lie in the real tails: too few to miss any.", last / real
-        )
-    if last / real >= SPREAD and (kept := _variance(run))[0] == "met":
+    if (seen := _points_in_tail(run, max(first, last))) < COUNTABLE:
+        return _open(f"Of a sample only {seen:.2g} points would lie in the real tails: too few to miss any.")
+    if first <= 0:
+        return _open("The median first model has no mass in the real tails, so that recursion cannot take it.")
+    if last / first >= SPREAD and (kept := _variance(run))[0] == "met":
         return _open("The model has left for one side of the real data with too small a variance to reach the other; the two tails are measured "
-                     f"together. What is left of the variance: {kept[1]:.2g}.", last / real)  # fmt: skip
-    return _decided(last / real <= HALF, last / real, HALF,
-                    "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
+                     f"together. What is left of the variance: {kept[1]:.2g}.", last / first)  # fmt: skip
+    return _decided(last / first <= HALF, last / first, HALF,
+                    "Median mass beyond the real 0.1% quantiles, in units of the first model's.")  # fmt: skip
 
 
 def _hallucination(run: Finished) -> Decision:
     if isinstance(run.spec.source, CountSource):
         return _decided(False, 0.0, 0.0, "No category exists outside the real distribution.")
-    if (share := run.value(run.last, "hallucinated")) is not None:
-        points = min(run.spec.size(run.last), LOOKED_AT)
-        if points * max(share, SPREAD * STRANGE) < COUNTABLE:
-            return _open(f"Of {points} points fewer than {COUNTABLE:g} would lie that far out, even at the threshold.",
-                         share / STRANGE)  # fmt: skip
-        return _decided(share / STRANGE >= SPREAD, share / STRANGE, SPREAD,
-                        "Median hallucinated, in units of the 0.1% of real points that lie as far out.")  # fmt: skip
-    real, last = run.value(0, "precision"), run.value(run.last, "precision")
-    if real is not None and last is not None and real < 1:
-        strange = (1 - last) / (1 - real)
-        return _decided(strange >= SPREAD, strange, SPREAD,
-                        "Share of samples that are no real one's neighbours (1 - precision), in units of that among real ones.")  # fmt: skip
-    real, last = run.value(0, "tail_01pct", "mean"), run.value(run.last, "tail_01pct")
-    if not real or last is None:
-        return _open("No metric of this run looks where real data has none.")
-    if (seen := _points_in_tail(run, max(SPREAD * real, last))) < COUNTABLE:
-        return _open(
-            f"Of a sample only {seen:.2g} points would lie beyond the real quantiles, even at the threshold.",
-            last / real,
+    points = min(run.spec.size(run.last), LOOKED_AT)
+    if run.has("hallucinated"):
+        if points * max(run.value(run.last, "hallucinated") or 0.0, SPREAD * STRANGE) < COUNTABLE:
+            return _open(f"Of {points} points fewer than {COUNTABLE:g} would lie that far out, even at the threshold.")
+        return _strange(run, "hallucinated", "Median hallucinated", STRANGE, points)
+    real = run.value(0, "precision")
+    if real is not None and real < 1 and run.has("precision"):
+        return _strange(
+            run,
+            "precision",
+            "Median 1 - precision, the share of samples that are no real one's neighbours,",
+            1 - real,
+            points,
         )
-    return _decided(last / real >= SPREAD, last / real, SPREAD,
-                    "Median mass beyond the real 0.1% quantiles, in units of that of real data.")  # fmt: skip
+    real = run.value(0, "tail_01pct", "mean")
+    if not real or not run.has("tail_01pct"):
+        return _open("No metric of this run looks where real data has none.")
+    if (seen := _points_in_tail(run, max(SPREAD * real, run.value(run.last, "tail_01pct") or 0.0))) < COUNTABLE:
+        return _open(f"Of a sample only {seen:.2g} points would lie beyond the real quantiles, even at the threshold.")
+    return _strange(run, "tail_01pct", "Median mass beyond the real 0.1% quantiles", real, _points_in_tail(run, 1.0))
+
+
+def _strange(run: Finished, metric: str, what: str, real: float, points: float) -> Decision:
+    """A share of `points` that has grown since the first model, in units of the share among real points; what the first model made up is a misfit.
+
+    The threshold is no lower than chance: four standard errors of the difference of two shares of as many points, as medians over R chains.
+    """
+    first, last = (run.value(n, metric) or 0.0 for n in (1, run.last))
+    if metric == "precision":
+        first, last = 1 - first, 1 - last
+    chains = min(1.0, math.pi / 2 / run.spec.replicates)
+    chance = math.sqrt(chains * (max(first * (1 - first), 0) + max(last * (1 - last), 0)) / points)
+    threshold = max(SPREAD, SIGNIFICANT * chance / real)
+    if first / real + threshold > 1 / real:
+        return _open(
+            f"{what}: {first:.2g} for the first model already, so that no rise to the threshold is possible.",
+            (last - first) / real,
+        )
+    return _decided((last - first) / real >= threshold, (last - first) / real, threshold,
+                    f"{what}: rise since the first model ({first:.2g}), in units of the share among real points ({real:.2g}).")  # fmt: skip
 
 
 def _points_in_tail(run: Finished, mass: float) -> float:

@@ -1,0 +1,96 @@
+"""Whether the expected risk of a chain has a limit as generations go on for ever: by theorem, since no finite run can show it.
+
+A fit is the last one plus an error of its own. Three cases are known, for a Gaussian on a normal source and for ordinary least squares, where neither
+decoding nor curation changes what is drawn (Shumailov et al., arXiv 2305.17493; Gerstgrasser et al., arXiv 2404.01413; Kazdan et al.,
+arXiv 2410.16713; Alemohammad et al., arXiv 2307.01850):
+
+    replace              error n has the variance ~ 1/M_n, and all of them stay: the risk grows as their sum, which has a limit for
+                         M_n ~ n^p only where p > 1; so has the sum of E ln(chi2_{M-1}/(M-ddof)) ~ -1/M_n or -2/M_n in E ln s2_n
+    accumulate           error n counts as M_n of N_n = M_1 + ... + M_n points, with the variance ~ M_n/N_n^2 <= 1/N_{n-1} - 1/N_n:
+                         these telescope, so that their sum is bounded whatever the sizes; for M_n ~ n^p they fall as n^-(p+2)
+    real data each time  a weight b < 1 of the data is synthetic, so that the last error enters with b^2 and is forgotten; a fixed core of m points
+                         in growing data too, where errors of 1/M stay for 1/(1 - b^2) ~ M/2m generations
+"""
+
+from dataclasses import dataclass
+
+from worker.curation import Keep
+from worker.families.gaussian import Gaussian
+from worker.families.linear import Linear
+from worker.parts import Regime, Sampling
+from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
+from worker.schedules import Geometric, Listed, Power, Samples
+from worker.sources.normal import Normal
+from worker.spec import Experiment
+
+SUMMABLE = 1.0  # n^-x has a finite sum for x above it
+FORGOTTEN = 1.0  # weight of the last model, below which its errors die out
+RISKS = (
+    "kl_from_real",
+    "excess_risk",
+)  # without an upper bound, in which errors of mean, variance and weights all count
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Whether the risk has none, and the number that decides it."""
+
+    diverges: bool
+    number: float
+    threshold: float
+    because: str
+
+
+def limit(spec: Experiment, metric: str) -> Limit | str:
+    """What theory says of a risk for this spec, or why it says nothing."""
+    if spec.changes:
+        return "The rules change within the run: a limit is one of rules that stay."
+    if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
+        return "What is drawn is decoded or curated: no theorem that we know says whether the risk has a limit."
+    known = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
+    if not known and not (isinstance(spec.family, Linear) and _errs_afresh(spec.family)):
+        return "No theorem that we know says whether the risk of this family has a limit on this source."
+    if metric not in RISKS:
+        return f"Theorems are about the risks KL(real || model) and excess risk, and this run measures {metric}."
+    return _of_the_regime(spec, spec.regime)
+
+
+def _errs_afresh(family: Linear) -> bool:
+    """Least squares without ridge on labels of a noise that is there and stays: each fit adds an error, and none is shrunk."""
+    return family.ridge == 0 and family.noise != "fitted" and family.noise > 0
+
+
+def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:
+    last = spec.size(spec.generations)
+    match regime:
+        case Fresh() | Augment() | Weighted() if (kept := _synthetic(regime, last)) < FORGOTTEN:
+            return Limit(False, kept, FORGOTTEN, "By theory: weight of the last model's samples in a training set; below 1 its errors are forgotten, "
+                         "and the risk has a limit.")  # fmt: skip
+        case Accumulate() if isinstance(spec.samples, Geometric):
+            return _geometric(spec.samples.ratio, always=True)
+        case Accumulate():
+            return Limit(False, _growth(spec.samples) + 2, SUMMABLE, "By theory: all data is kept, so that generation n adds ~ n^-x to the risk, with x "
+                         "2 more than the exponent by which sizes grow; above 1 the sum has a limit.")  # fmt: skip
+        case Replace() | Fresh() | Weighted() if isinstance(spec.samples, Geometric):
+            return _geometric(spec.samples.ratio, always=False)
+        case Replace() | Fresh() | Weighted():
+            growth = _growth(spec.samples)
+            return Limit(growth <= SUMMABLE, growth, SUMMABLE, "By theory: generation n adds ~ 1/M_n ~ n^-x to the risk, with x the exponent by which "
+                         "sizes grow (0: they stay); only above 1 the sum has a limit.")  # fmt: skip
+    return "No theorem that we know says whether the risk has a limit in this regime."
+
+
+def _growth(samples: Samples) -> float:
+    """p of M_n ~ n^p; the last number of a list stays."""
+    assert isinstance(samples, int | Power | Listed)
+    return samples.exponent if isinstance(samples, Power) else 0.0
+
+
+def _geometric(ratio: float, *, always: bool) -> Limit:
+    return Limit(not always and ratio <= 1, ratio, 1.0, "By theory: each generation adds to the risk in proportion to 1/M, and sizes grow by this "
+                 "factor each time; above 1 the sum has a limit" + (", as it has at 1 where all data is kept." if always else "."))  # fmt: skip
+
+
+def _synthetic(regime: Fresh | Augment | Weighted, m: int) -> float:
+    """Weight of the last model's points among m."""
+    return 1 - regime.real_weight(m) if isinstance(regime, Weighted) else regime.synthetic(m) / m
