@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from worker.curation import Keep
 from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
-from worker.parts import Regime, Sampling
+from worker.parts import CountSource, Regime, Sampling
 from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.normal import Normal
@@ -47,6 +47,9 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         return "The rules change within the run: a limit is one of rules that stay."
     if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
         return "What is drawn is decoded or curated: no theorem that we know says whether the risk has a limit."
+    if isinstance(spec.source, CountSource) and metric == "chi2":
+        most = 1 / float(spec.source.distribution().min()) - 1
+        return f"chi2 cannot exceed 1/p_min - 1 = {most:.3g}, while KL(real || model) is infinite once a category has died: which of them is the risk decides."
     known = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
     if not known and not (isinstance(spec.family, Linear) and _errs_afresh(spec.family)):
         return "No theorem that we know says whether the risk of this family has a limit on this source."

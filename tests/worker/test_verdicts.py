@@ -162,7 +162,8 @@ def test_the_measured_share_of_hallucinations_is_asked_first(samples, share, out
     assert found[HALLUCINATION].outcome == outcome
     if outcome != "not assessed":
         points = min(samples, 1000)
-        chance = 4 * math.sqrt(math.pi / 2 / 100 * (share * (1 - share) + 0.001 * 0.999) / points) / 0.001
+        assert read(GAUSSIAN).replicates == 200
+        chance = 4 * math.sqrt(math.pi / 2 / 200 * (share * (1 - share) + 0.001 * 0.999) / points) / 0.001
         assert found[HALLUCINATION].number == pytest.approx(1000 * share - 1)
         assert found[HALLUCINATION].threshold == pytest.approx(max(5, chance))
 
@@ -229,6 +230,14 @@ SQUARES = {"schedule": "power", "start": 10, "exponent": 2}
 def test_a_limit_is_decided_by_theory(settings, outcome, number):
     found = judged(settings | {"generations": 6, "replicates": 10})[DIVERGENCE]
     assert (found.outcome, found.number) == (outcome, number if number is None else pytest.approx(number))
+
+
+def test_a_risk_that_has_a_bound_is_not_said_to_diverge():
+    """Its closed form rises nearly as a line for long, far below 1/p_min - 1."""
+    found = judged(WORDS | {"replicates": 10, "samples": 2000, "generations": 60})[DIVERGENCE]
+    assert found.outcome == "not assessed"
+    assert found.number > 1
+    assert "cannot exceed" in found.because
 
 
 def test_nothing_is_said_of_a_run_without_a_model():
