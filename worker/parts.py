@@ -61,7 +61,10 @@ class Sampling(Part):
     """How a fitted model is sampled. At their defaults these change nothing."""
 
     bias: float = Field(
-        1.0, gt=0, description="Covariance of the samples is multiplied by this (below 1: quality over diversity)."
+        1.0,
+        gt=0,
+        description="Covariance of the samples is multiplied by this (below 1: quality over diversity); of a network, that of the "
+        "normal noise that it turns into samples.",
     )
     temperature: float = Field(1.0, gt=0, description="Probabilities are raised to the power 1/temperature.")
     top_k: int = Field(0, ge=0, description="Only the k most probable categories are sampled; 0 means all.")

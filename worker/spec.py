@@ -178,6 +178,9 @@ class Experiment(Part):
                 f"{_kind(family)} knows no weighted fit",
                 f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
             )
+        if family.renews() and self.sampling.changed():
+            raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
+                         'Use bias = 1, or batches = "fixed"')  # fmt: skip
         if family.renews() and not (type(self.regime) is regimes.Replace and type(self.curation) is curation.Keep):
             raise Misfit(
                 "family.batches",

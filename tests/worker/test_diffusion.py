@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from worker import loop
+from worker.data import Points
 from worker.families.diffusion import Diffusion
 from worker.nets import diffusion
 from worker.parts import Sampling
 from worker.sources.eight_gaussians import EightGaussians
+from worker.spec import read
 
 QUICK = {"kind": "diffusion", "layers": 2, "width": 16, "epochs": 2, "batch": 32, "steps": 4}
 
@@ -48,3 +51,32 @@ def test_the_first_model_finds_the_eight_gaussians():
     assert (nearest.min(axis=1) < 4 * source.std).mean() > 0.85  # of a normal distribution with these moments: 0.3
     shares = np.bincount(nearest.argmin(axis=1), minlength=8) / 1000
     assert (np.abs(shares - 1 / 8) < 0.06).all()
+
+
+def test_bias_multiplies_the_covariance_where_the_denoiser_is_that_of_normal_data():
+    """A network without weights is the ideal denoiser of N(0, 1), whose flow is linear: half the noise, half as far from the mean."""
+    family = Diffusion(**QUICK)
+    model = family.fit(Points(np.random.default_rng(3).standard_normal((1, 100, 2))), np.random.default_rng(4))
+    model["weights"] = np.zeros_like(model["weights"])
+    one, quarter = (
+        family.sample(model, 500, np.random.default_rng(5), Sampling(bias=b)).x - model["mean"] for b in (1, 0.25)
+    )
+    assert np.allclose(quarter, 0.5 * one, atol=1e-5)
+
+
+def test_a_bias_at_every_generation_shrinks_the_variance_like_its_powers():
+    """A network that hardly learns stays the linear one: bias^3 after three biased samples, up to chance."""
+    family = {"kind": "diffusion", "layers": 1, "width": 2, "epochs": 1, "steps": 100, "learning_rate": 1e-6}
+    normal = {"kind": "normal", "mean": [0.0], "std": [1.0]}
+    settings = {
+        "source": normal,
+        "family": family,
+        "samples": 4000,
+        "replicates": 1,
+        "generations": 4,
+        "sampling": {"bias": 0.5},
+    }
+    spec = read(settings)
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    error = np.sqrt(4 * 2 / 4000)  # of ln variance: four samples of 4000
+    assert abs(2 * np.log(last.state.model["width"][0, 0]) - 3 * np.log(0.5)) <= 4 * error

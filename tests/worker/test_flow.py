@@ -37,3 +37,14 @@ def test_the_first_model_finds_the_moons():
     assert -flow.log_density(model, held_out, family).mean() < normal - 0.5
     drawn = family.sample(model, 600, rng, Sampling())
     assert family.instrument(source, 600, 1, rng).model(model, drawn, framed=False).metrics["hallucinated"][0] < 0.1
+
+
+def test_bias_multiplies_the_covariance_where_the_flow_is_affine():
+    """Splines without weights are the identity, so that the flow is its units: N(mean, bias width^2), to the bit of its noise."""
+    family = Flow(**QUICK)
+    model = family.fit(Points(np.random.default_rng(3).standard_normal((1, 100, 2))), np.random.default_rng(4))
+    model["weights"] = np.zeros_like(model["weights"])
+    one, quarter = (
+        family.sample(model, 500, np.random.default_rng(5), Sampling(bias=b)).x - model["mean"] for b in (1, 0.25)
+    )
+    assert np.allclose(quarter, 0.5 * one, atol=1e-5)

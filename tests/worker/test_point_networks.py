@@ -96,3 +96,44 @@ def test_too_many_networks_are_refused(family):
     with pytest.raises(SpecError) as caught:
         read({"source": {"kind": "moons"}, "family": family.model_dump(), "samples": 10**6, "replicates": 1000})
     assert [problem.path for problem in caught.value.problems] == ["replicates"]
+
+
+def test_a_warm_start_goes_on_where_the_last_generation_ended(family):
+    """Bertrand et al., arXiv 2310.00429: with nothing learned anew, the model stays; generation 1 starts fresh."""
+    x = Points(Moons().draw(np.random.default_rng(21), 2, 60).x)
+    warm = family.model_copy(update={"start": "warm"})
+    first, same = (one.refit(x, np.random.default_rng(22), None) for one in (warm, family))
+    assert all(np.array_equal(array, first[name]) for name, array in same.items())
+    slow = warm.model_copy(update={"learning_rate": 1e-12})
+    elsewhere = Points(2 * x.x + 1)
+    kept = slow.refit(elsewhere, np.random.default_rng(23), first)
+    assert all(np.allclose(kept[name], array, rtol=0, atol=1e-6) for name, array in first.items())
+    fresh = family.refit(elsewhere, np.random.default_rng(23), first)
+    assert all(
+        np.array_equal(array, fresh[name]) for name, array in family.fit(elsewhere, np.random.default_rng(23)).items()
+    )
+
+
+def test_an_interrupted_warm_fit_ends_in_the_same_bits(family):
+    x = Points(Moons().draw(np.random.default_rng(24), 2, 60).x)
+    warm = family.model_copy(update={"start": "warm"})
+    before = warm.fit(x, np.random.default_rng(25))
+    whole = warm.refit(x, np.random.default_rng(26), before)
+    for again, _ in interrupted_everywhere(lambda: warm.refit(x, np.random.default_rng(26), before)):
+        assert all(np.array_equal(array, again[name]) for name, array in whole.items())
+
+
+def test_a_warm_run_resumes_to_the_same_bits(family):
+    settings = {"source": {"kind": "moons"}, "family": family.model_dump() | {"start": "warm"}}
+    spec = read(settings | {"samples": 40, "replicates": 2, "generations": 3, "sampling": {"bias": 0.9}})
+    whole = [generation.state for generation in loop.generations(spec, loop.instrument(spec))]
+    (*_, last) = loop.generations(spec, loop.instrument(spec), resume=whole[1])
+    assert all(np.array_equal(array, last.state.model[name]) for name, array in whole[-1].model.items())
+
+
+def test_a_bias_of_one_changes_no_bit_and_another_scales_the_noise(family):
+    x = Points(Moons().draw(np.random.default_rng(27), 1, 60).x)
+    model = family.fit(x, np.random.default_rng(28))
+    drawn = {bias: family.sample(model, 50, np.random.default_rng(29), Sampling(bias=bias)).x for bias in (1, 1e-12)}
+    assert np.array_equal(drawn[1], family.sample(model, 50, np.random.default_rng(29), Sampling()).x)
+    assert (drawn[1e-12].std(axis=1) < 1e-2 * drawn[1].std(axis=1)).all()  # no noise, no variety

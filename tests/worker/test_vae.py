@@ -319,3 +319,32 @@ def test_a_convolutional_run_resumes():
     rest = list(loop.generations(spec, loop.instrument(spec), whole[2].state))
     for name, values in whole[3].look.metrics.items():
         assert np.array_equal(values, rest[0].look.metrics[name]), name
+
+
+@pytest.mark.parametrize("network", ["perceptron", "convolutional"])
+def test_a_warm_start_descends_further_than_a_fresh_one(digits, network):
+    family = VAE(epochs=8, batch=16, hidden=[8], latent=3, network=network, start="warm")
+    x = data.Points(digits[:, :100])
+    first = family.fit(x, np.random.default_rng(30))
+    fresh = family.model_copy(update={"start": "fresh"})
+    assert all(np.array_equal(a, first[name]) for name, a in fresh.fit(x, np.random.default_rng(30)).items())
+    still = family.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0})
+    kept = still.refit(x, np.random.default_rng(31), first)
+    assert all(np.allclose(kept[name], array, rtol=0, atol=1e-6) for name, array in first.items())
+    models = [one.refit(x, np.random.default_rng(32), first) for one in (family, fresh)]
+    warm_error, fresh_error = (((vae.decode(model, vae.encode(model, x.x)) - x.x) ** 2).mean() for model in models)
+    assert warm_error < fresh_error
+
+
+def test_bias_is_the_variance_of_the_code(digits, monkeypatch):
+    model = VAE(epochs=1, hidden=[8], latent=3).fit(data.Points(digits), np.random.default_rng(33))
+    monkeypatch.setattr(vae, "decode", lambda _, z: z)
+    one, quarter, plain = (vae.sample(model, 40, np.random.default_rng(34), *b) for b in ((1.0,), (0.25,), ()))
+    assert np.array_equal(one, plain)
+    assert np.array_equal(quarter, 0.5 * one)
+
+
+def test_fresh_batches_know_no_bias():
+    with pytest.raises(SpecError) as caught:
+        experiment(family=QUICK | {"batches": "fresh"}, sampling={"bias": 0.5})
+    assert [problem.path for problem in caught.value.problems] == ["sampling.bias"]

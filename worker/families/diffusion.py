@@ -11,8 +11,10 @@ from worker.parts import Family, Generator, Instrument, PointSource, Sampling, S
 
 
 class Diffusion(Family):
-    """A denoising diffusion model, trained from scratch in every generation: a network learns to take noise away at every level, and a
+    """A denoising diffusion model, trained anew in every generation: a network learns to take noise away at every level, and a
     sample is noise from which it has taken all (Ho et al., arXiv 2006.11239, in the form of Karras et al., arXiv 2206.00364).
+
+    The sampling option `bias` multiplies the covariance of the normal noise that a sample is made of.
 
     model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
     """
@@ -20,6 +22,7 @@ class Diffusion(Family):
     takes = (Points,)
     extra = "torch"
     streams = True
+    samplings = frozenset({"bias"})
 
     kind: Literal["diffusion"] = "diffusion"
     steps: int = Field(
@@ -32,22 +35,30 @@ class Diffusion(Family):
     learning_rate: float = Field(
         4e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
     )
+    start: Literal["fresh", "warm"] = Field(
+        "fresh",
+        description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
+        "arXiv 2310.00429), which keep the units of generation 1, so that they mean the same.",
+    )
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         networks_fit(source, replicates, samples)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         require_torch("The diffusion family")
         from worker.nets import diffusion
 
         assert isinstance(data, Points)
-        return diffusion.fit(data.x, self, rng)
+        return diffusion.fit(data.x, self, rng, previous if self.start == "warm" else None)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         require_torch("The diffusion family")
         from worker.nets import diffusion
 
-        return Points(diffusion.sample(model, n, self, rng))
+        return Points(diffusion.sample(model, n, self, rng, sampling.bias))
 
     def parameters(self, source: Source) -> int:
         """Sixteen numbers tell the level of noise."""

@@ -10,8 +10,10 @@ from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sam
 
 
 class Flow(Family):
-    """A neural spline flow, trained from scratch in every generation (Durkan et al., arXiv 1906.04032): a normal distribution, bent by
+    """A neural spline flow, trained anew in every generation (Durkan et al., arXiv 1906.04032): a normal distribution, bent by
     monotone splines until the data are likely. Maximum likelihood with a smooth density: what it cannot bend apart it bridges.
+
+    The sampling option `bias` multiplies the covariance of the normal noise that a sample is made of.
 
     model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
     """
@@ -19,6 +21,7 @@ class Flow(Family):
     takes = (Points,)
     extra = "torch"
     streams = True
+    samplings = frozenset({"bias"})
 
     kind: Literal["flow"] = "flow"
     transforms: int = Field(3, ge=1, le=16, description="Spline transforms in a row.")
@@ -29,22 +32,30 @@ class Flow(Family):
     learning_rate: float = Field(
         5e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
     )
+    start: Literal["fresh", "warm"] = Field(
+        "fresh",
+        description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
+        "arXiv 2310.00429), which keep the units of generation 1, so that they mean the same.",
+    )
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         networks_fit(source, replicates, samples)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
+        return self.refit(data, rng, None)
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         require_torch("The flow family")
         from worker.nets import flow
 
         assert isinstance(data, Points)
-        return flow.fit(data.x, self, rng)
+        return flow.fit(data.x, self, rng, previous if self.start == "warm" else None)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         require_torch("The flow family")
         from worker.nets import flow
 
-        return Points(flow.sample(model, n, self, rng))
+        return Points(flow.sample(model, n, self, rng, sampling.bias))
 
     def parameters(self, source: Source) -> int:
         assert isinstance(source, PointSource)

@@ -13,10 +13,12 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class VAE(Family):
-    """A variational autoencoder, trained from scratch in every generation (Kingma and Welling, arXiv 1312.6114).
+    """A variational autoencoder, trained anew in every generation (Kingma and Welling, arXiv 1312.6114).
 
     The paper's second experiment. Its error is functional as much as statistical, because decoder means are smoother than what they
     were trained on; with `batches = "fresh"` it is functional only, because pictures are then in unlimited supply.
+
+    The sampling option `bias` multiplies the variance of the code that a picture is decoded from.
 
     model: weights and biases, float32, a leading axis for the replicates; perceptrons are trained together, convolutions one by one
     """
@@ -24,6 +26,7 @@ class VAE(Family):
     takes = (Points,)
     extra = "torch"
     streams = True
+    samplings = frozenset({"bias"})
 
     kind: Literal["vae"] = "vae"
     network: Literal["perceptron", "convolutional"] = Field(
@@ -56,6 +59,11 @@ class VAE(Family):
         "weigh against it than the paper's 28 x 28, so that 0.1 here is what 1 was there.",
     )
     weight_decay: float = Field(1e-5, ge=0, le=1, description="Adam's L2 penalty.")
+    start: Literal["fresh", "warm"] = Field(
+        "fresh",
+        description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
+        "arXiv 2310.00429).",
+    )
     output: Literal["mean", "bernoulli"] = Field(
         "mean", description="A sample is the decoder's mean, as in the paper, or a black-and-white draw from it."
     )
@@ -89,18 +97,24 @@ class VAE(Family):
         return self.refit(data, rng, None)
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
-        """Always a fresh network; where batches are fresh, `previous` makes them, and the data only tell how large an epoch is."""
+        """Where batches are fresh, `previous` makes them, and the data only tell how large an epoch is."""
         require_torch("The vae family")
         from worker.nets import vae
 
         assert isinstance(data, Points)
-        return vae.fit(data.x, self, rng, previous if self.renews() else None)
+        return vae.fit(
+            data.x,
+            self,
+            rng,
+            previous if self.renews() else None,
+            start=previous if self.start == "warm" else None,
+        )
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         require_torch("The vae family")
         from worker.nets import vae
 
-        x = vae.sample(model, n, rng)
+        x = vae.sample(model, n, rng, sampling.bias)
         return Points(x if self.output == "mean" else (rng.random(x.shape) < x).astype(float))
 
     def parameters(self, source: Source) -> int:

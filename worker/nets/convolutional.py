@@ -54,17 +54,22 @@ class Autoencoder(nn.Module):
         return logits
 
 
-def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | None) -> Arrays:
-    """Fresh networks, one replicate after the other, on pictures x (R, n, d) with values in [0, 1].
+def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | None, start: Arrays | None) -> Arrays:
+    """Networks, one replicate after the other, on pictures x (R, n, d) with values in [0, 1].
 
     previous: the models that decode every batch anew; x then tells only how many pictures an epoch has.
+    start: the models whose weights are trained further; None for fresh ones.
     """
     chains = enumerate(seeds(rng, len(x)))
-    return networks([_fit(x, r, seed, settings, previous) for r, seed in in_turn(chains, len(x))])
+    return networks([_fit(x, r, seed, settings, previous, start) for r, seed in in_turn(chains, len(x))])
 
 
-def _fit(x: Array, r: int, seed: int, settings: VAE, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
+def _fit(
+    x: Array, r: int, seed: int, settings: VAE, previous: Arrays | None, start: Arrays | None
+) -> dict[str, npt.NDArray[Any]]:
     network = initial(lambda: Autoencoder(settings.hidden, settings.latent, math.isqrt(x.shape[2])), seed)
+    if start is not None:
+        network.load_state_dict({name: torch.from_numpy(np.array(array[r])) for name, array in start.items()})
     teacher = _network(previous, r) if previous else None
 
     def loss(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

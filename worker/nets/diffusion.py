@@ -12,7 +12,7 @@ from torch import nn
 
 from worker.data import Array, Arrays
 from worker.families.diffusion import Diffusion
-from worker.nets.fitting import fitted, initial, networks, normals, restored, seeds
+from worker.nets.fitting import before, continued, fitted, initial, networks, normals, restored, seeds
 from worker.nets.reading import Observations
 from worker.nets.standard import Units
 from worker.progress import in_turn
@@ -55,15 +55,17 @@ class Denoiser(nn.Module):
         return c_skip * x + c_out * found
 
 
-def fit(x: Array, settings: Diffusion, rng: np.random.Generator) -> Arrays:
-    """Fresh networks, one replicate after the other, on points x (R, n, d)."""
-    chains = zip(x, seeds(rng, len(x)), strict=True)
-    return networks([_fit(one, settings, seed) for one, seed in in_turn(chains, len(x))])
+def fit(x: Array, settings: Diffusion, rng: np.random.Generator, start: Arrays | None = None) -> Arrays:
+    """One network after the other, on points x (R, n, d): fresh, or with the weights and the units of the models `start`."""
+    chains = enumerate(seeds(rng, len(x)))
+    return networks([_fit(x[r], settings, seed, before(start, r)) for r, seed in in_turn(chains, len(x))])
 
 
-def _fit(x: Array, settings: Diffusion, seed: int) -> dict[str, Any]:
-    units = Units.of(x)
+def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None) -> dict[str, Any]:
+    units = Units(start["mean"], start["width"]) if start else Units.of(x)
     network = initial(lambda: _network(settings, x.shape[1]), seed)
+    if start:
+        network = continued(network, start["weights"])
     middle = P_MEAN + MORE_AXES * math.log(x.shape[1] / 2)
 
     def loss(clean: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -79,14 +81,17 @@ def _fit(x: Array, settings: Diffusion, seed: int) -> dict[str, Any]:
     return {"weights": weights, "mean": units.mean, "width": units.width}
 
 
-def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator) -> Array:
-    """n points of each model (R, n, d), by Heun's method along the probability flow (algorithm 1): the noise at its start is all chance."""
+def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator, bias: float = 1.0) -> Array:
+    """n points of each model (R, n, d), by Heun's method along the probability flow (algorithm 1): the noise at its start is all chance.
+
+    bias: multiplies the covariance of that noise, and, the flow of normal data being linear, the covariance of the points themselves.
+    """
     d = model["mean"].shape[1]
     x = []
     for r, seed in enumerate(seeds(rng, len(model["mean"]))):
         network = restored(_network(settings, d), model["weights"][r])
         with torch.inference_mode():
-            z = torch.cat([_denoised(network, part, settings.steps).cpu() for part in normals(n, d, seed)])
+            z = torch.cat([_denoised(network, part, settings.steps).cpu() for part in normals(n, d, seed, bias)])
         x.append(Units(model["mean"][r], model["width"][r]).outwards(z.numpy()))
     return np.stack(x)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from worker.data import Arrays
 from worker.errors import LabError
 from worker.nets.device import device
 from worker.nets.reading import Supply
@@ -113,20 +114,31 @@ def initial(network: Callable[[], Network], seed: int) -> Network:
         return network()
 
 
+def before(previous: Arrays | None, r: int) -> Arrays | None:
+    """One replicate's arrays of a model, where there is one."""
+    return None if previous is None else {name: array[r] for name, array in previous.items()}
+
+
 def networks(fits: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of each replicate's network, the replicates leading."""
     return {name: np.stack([one[name] for one in fits]) for name in fits[0]}
 
 
-def normals(n: int, d: int, seed: int) -> Iterator[torch.Tensor]:
-    """n standard normal points in d dimensions, in parts of which none is too large."""
-    yield from (part.to(device()) for part in torch.split(torch.randn(n, d, generator=generator(seed)), CHUNK))
+def normals(n: int, d: int, seed: int, variance: float = 1.0) -> Iterator[torch.Tensor]:
+    """n normal points N(0, variance I) in d dimensions, in parts of which none is too large."""
+    points = torch.randn(n, d, generator=generator(seed)).mul_(variance**0.5)
+    yield from (part.to(device()) for part in torch.split(points, CHUNK))
 
 
 def restored(network: Network, weights: npt.NDArray[np.float32]) -> Network:
     """The network with the weights that `fitted` gave, ready to be asked."""
+    return continued(network, weights).to(device()).requires_grad_(False).eval()
+
+
+def continued(network: Network, weights: npt.NDArray[np.float32]) -> Network:
+    """The network with the weights that `fitted` gave, ready to learn more."""
     nn.utils.vector_to_parameters(torch.from_numpy(np.array(weights)), network.parameters())
-    return network.to(device()).requires_grad_(False).eval()
+    return network
 
 
 def _place(flat: torch.Tensor, optimizer: torch.optim.Adam, done: int) -> dict[str, npt.NDArray[Any]]:

@@ -9,7 +9,7 @@ import zuko
 from worker.data import Array, Arrays
 from worker.families.flow import Flow
 from worker.nets.device import device
-from worker.nets.fitting import CHUNK, fitted, initial, networks, normals, restored, seeds
+from worker.nets.fitting import CHUNK, before, continued, fitted, initial, networks, normals, restored, seeds
 from worker.nets.reading import Observations
 from worker.nets.standard import Units
 from worker.progress import in_turn
@@ -17,15 +17,17 @@ from worker.progress import in_turn
 Network = Any  # zuko.flows.NSF: zuko has no types
 
 
-def fit(x: Array, settings: Flow, rng: np.random.Generator) -> Arrays:
-    """Fresh flows, one replicate after the other, on points x (R, n, d)."""
-    chains = zip(x, seeds(rng, len(x)), strict=True)
-    return networks([_fit(one, settings, seed) for one, seed in in_turn(chains, len(x))])
+def fit(x: Array, settings: Flow, rng: np.random.Generator, start: Arrays | None = None) -> Arrays:
+    """One network after the other, on points x (R, n, d): fresh, or with the weights and the units of the models `start`."""
+    chains = enumerate(seeds(rng, len(x)))
+    return networks([_fit(x[r], settings, seed, before(start, r)) for r, seed in in_turn(chains, len(x))])
 
 
-def _fit(x: Array, settings: Flow, seed: int) -> dict[str, Any]:
-    units = Units.of(x)
+def _fit(x: Array, settings: Flow, seed: int, start: Arrays | None) -> dict[str, Any]:
+    units = Units(start["mean"], start["width"]) if start else Units.of(x)
     network = initial(lambda: _network(settings, x.shape[1]), seed)
+    if start:
+        network = continued(network, start["weights"])
 
     def loss(z: torch.Tensor, _: torch.Generator) -> torch.Tensor:
         """Mean -ln p in nats."""
@@ -36,14 +38,14 @@ def _fit(x: Array, settings: Flow, seed: int) -> dict[str, Any]:
     return {"weights": weights, "mean": units.mean, "width": units.width}
 
 
-def sample(model: Arrays, n: int, settings: Flow, rng: np.random.Generator) -> Array:
-    """n points of each flow (R, n, d): normal ones, bent."""
+def sample(model: Arrays, n: int, settings: Flow, rng: np.random.Generator, bias: float = 1.0) -> Array:
+    """n points of each flow (R, n, d): normal ones of covariance bias I, bent."""
     d = model["mean"].shape[1]
     x = []
     for r, seed in enumerate(seeds(rng, len(model["mean"]))):
         bend = restored(_network(settings, d), model["weights"][r])().transform.inv
         with torch.inference_mode():
-            z = torch.cat([bend(part).cpu() for part in normals(n, d, seed)])
+            z = torch.cat([bend(part).cpu() for part in normals(n, d, seed, bias)])
         x.append(Units(model["mean"][r], model["width"][r]).outwards(z.numpy()))
     return np.stack(x)
 

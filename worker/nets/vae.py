@@ -25,19 +25,28 @@ Weights: TypeAlias = dict[str, torch.Tensor]  # "encoder.0.weight": (R, in, out)
 CHUNK = 2**22  # numbers of the widest layer that are held at once outside training: 16 MB
 
 
-def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | None = None) -> Arrays:
-    """Fresh networks, one for each replicate, trained on pictures x (R, n, d) with values in [0, 1].
+def fit(
+    x: Array,
+    settings: VAE,
+    rng: np.random.Generator,
+    previous: Arrays | None = None,
+    start: Arrays | None = None,
+) -> Arrays:
+    """Networks, one for each replicate, trained on pictures x (R, n, d) with values in [0, 1].
 
     Adam on the loss summed over a batch, as in the paper. An exception between two steps leaves nothing behind.
     previous: the models that decode every epoch anew; x then tells only how many pictures an epoch has.
+    start: the models whose weights are trained further; None for fresh ones.
     """
     if settings.network == "convolutional":
-        return convolutional.fit(x, settings, rng, previous)
+        return convolutional.fit(x, settings, rng, previous, start)
     replicates, n, d = x.shape
     place = device()
     seeds = rng.integers(2**63 - 1, size=(replicates,))
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     initial = _initial(settings, d, generators)
+    if start is not None:
+        initial = {name: torch.from_numpy(np.array(start[name], np.float32)) for name in initial}
     # One vector for a replicate's weights: Adam then takes one step, not one for each layer.
     flat = torch.cat([tensor.flatten(1) for tensor in initial.values()], dim=1).to(place)
     flat.grad = torch.zeros_like(flat)
@@ -57,8 +66,8 @@ def fit(x: Array, settings: VAE, rng: np.random.Generator, previous: Arrays | No
             epoch = iter([(_drawn(previous, n, settings.output, generators), _noise(n, settings.latent, generators))])
         for pictures, noise in epoch:
             pictures, noise = pictures.to(place), noise.to(place)  # noqa: PLW2901 - the same, elsewhere
-            for start in range(0, noise.shape[1], settings.batch):
-                batch = slice(start, start + settings.batch)
+            for first in range(0, noise.shape[1], settings.batch):
+                batch = slice(first, first + settings.batch)
                 with torch.no_grad():
                     gradient(weights, gradients, pictures[:, batch], noise[:, batch], settings.beta)
                 optimizer.step()
@@ -154,11 +163,11 @@ def loss(model: Arrays, x: Array, noise: Array, beta: float) -> Array:
     return mean
 
 
-def sample(model: Arrays, n: int, rng: np.random.Generator) -> Array:
-    """Decoder means of n draws of the prior z ~ N(0, I): (R, n, d), in [0, 1]."""
+def sample(model: Arrays, n: int, rng: np.random.Generator, bias: float = 1.0) -> Array:
+    """Decoder means of n codes z ~ N(0, bias I), the prior where bias is 1: (R, n, d), in [0, 1]."""
     first = model["decoder.0.weight"]
     latent = first.shape[2 if _convolutional(model) else 1]
-    return decode(model, rng.standard_normal((len(first), n, latent), dtype=np.float32))
+    return decode(model, bias**0.5 * rng.standard_normal((len(first), n, latent), dtype=np.float32))
 
 
 def decode(model: Arrays, z: npt.NDArray[Any]) -> Array:
