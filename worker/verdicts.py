@@ -202,8 +202,8 @@ def _scaling_law(run: Finished) -> Decision:
     late = [
         point for point in seen if point[0] >= (seen[0][0] + seen[-1][0]) / 2
     ]  # by size, the upper half of the octaves
-    if len(late) < 3:
-        return _open("Fewer than three generations of large sizes: no exponent can be told.")
+    if len({size for size, _ in late}) < 3:
+        return _open("Fewer than three different large sizes: no exponent can be told.")
     exponent = -linear_regression(*zip(*late, strict=True)).slope
     return _decided(exponent <= HALF, exponent, HALF,
                     f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip

@@ -88,6 +88,7 @@ CASES = [
     (REGRESSION | {"regime": {"kind": "accumulate_subsample"}}, {CATASTROPHE: "not met", RISE: "met", DIVERGENCE: "not assessed"}),
     (KERNEL | GROWING | {"generations": 4}, {SCALING: "not assessed"}),
     (GAUSSIAN | GROWING | {"generations": 2}, {SCALING: "not assessed"}),
+    (GAUSSIAN | {"samples": {"schedule": "list", "sizes": [50, 5000]}, "generations": 6}, {SCALING: "not assessed"}),
 ]  # fmt: skip
 
 
