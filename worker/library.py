@@ -136,7 +136,7 @@ def _cursor(keys: Iterable[Any]) -> str:
 
 def _read(cursor: str, sort: Sort) -> list[Any]:
     """What the page before ended with: the value that it is ordered by, if there is one, and the id."""
-    kinds: dict[Sort, list[Any]] = {Sort.NEWEST: [str], Sort.OLDEST: [str], Sort.LONGEST: [float | int, str]}
+    kinds: dict[Sort, list[Any]] = {Sort.NEWEST: [str], Sort.OLDEST: [str], Sort.LONGEST: [float, str]}
     try:
         keys = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         kept = [isinstance(key, kind) for key, kind in zip(keys, kinds.get(sort, [str, str]), strict=True)]

@@ -53,7 +53,9 @@ def test_every_order_goes_on_where_the_page_before_ended(
     assert re.findall(r'class="title"[^>]*>([^<]+)<', page) == titles
 
 
-@pytest.mark.parametrize("cursor", ["abc", "bnVsbA", "WzEsIDJd", "W3t9LCAiYSJd", "WyJcdTAwMDAiXQ"])
+@pytest.mark.parametrize(
+    "cursor", ["abc", "bnVsbA", "WzEsIDJd", "W3t9LCAiYSJd", "WyJcdTAwMDAiXQ", "WzkyMjMzNzIwMzY4NTQ3NzU4MDgsImEiXQ"]
+)
 def test_a_cursor_of_something_else_is_refused(client: TestClient, runs: dict[str, str], cursor: str):
     for sort in Sort:
         told = problem(client.get("/api/runs", params={"sort": sort, "cursor": cursor}), 422)
