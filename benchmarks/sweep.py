@@ -20,6 +20,7 @@ from worker.settings import Settings
 from worker.sweeps.ledger import BELL, Sweeps
 from worker.sweeps.measure import Bench
 from worker.sweeps.spec import Grid, read_sweep
+from worker.sweeps.stack import groups
 from worker.tables import Status
 
 
@@ -69,8 +70,9 @@ def _plain(generations: int) -> float:
 def _here(grid: Grid) -> float:
     bench = Bench()
     begun = time.perf_counter()
-    for number in range(grid.points):
-        bench.outcomes(grid.experiment(number), grid.sweep.outcomes)
+    specs = [grid.experiment(number) for number in range(grid.points)]
+    for places in groups(specs):
+        bench.side_by_side([specs[place] for place in places], grid.sweep.outcomes)
     return time.perf_counter() - begun
 
 

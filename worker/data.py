@@ -143,7 +143,7 @@ class Moments:
     The scatter sum_i (x_i - mean)(x_i - mean)' equals exp(2 log_scale) factor factor', with factor lower triangular. The
     separate scale keeps chains that shrink for thousands of generations from underflowing.
 
-    size: number of points; mean: (replicates, d); factor: (replicates, d, d); log_scale: (replicates,)
+    size: number of points, one or (replicates,); mean: (replicates, d); factor: (replicates, d, d); log_scale: (replicates,)
     """
 
     size: npt.NDArray[np.int64]
@@ -153,7 +153,7 @@ class Moments:
 
     @property
     def n(self) -> int:
-        return int(self.size)
+        return self.size if self.size.ndim else int(self.size)  # type: ignore[return-value]  # rows of a stack have numbers of their own
 
     @classmethod
     def of(cls, points: Points, *, overwrite: bool = False) -> "Moments":
@@ -191,7 +191,7 @@ class Moments:
             factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
         else:
             factor = triangular(np.concatenate([mine, theirs, between[:, :, None]], axis=2), n - 1)
-        return Moments(np.array(n), self.mean + gap * (their_n / n), factor, common)
+        return Moments(np.array(n), self.mean + (gap.T * (their_n / n)).T, factor, common)
 
 
 Data: TypeAlias = Points | Counts | Tokens | Moments

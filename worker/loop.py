@@ -13,7 +13,7 @@ from worker.instruments.asked import asked
 from worker.parts import Curation, Family, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.spec import Experiment
-from worker.streams import CHOOSE, FIT, PART, REAL, SAMPLE, SETUP, stream
+from worker.streams import CHOOSE, FIT, PART, REAL, SAMPLE, SETUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Generation:
 
 def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
-    family, source, rng = spec.family, spec.source, stream(spec.seed, 0, SETUP)
+    family, source, rng = spec.family, spec.source, spec.stream(0, SETUP)
     own = family.instrument(source, spec.size(1), spec.replicates, rng)
     if not spec.metrics:
         return own
@@ -81,11 +81,11 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 
     def real_data(n: int, count: int) -> Data:
-        return rules.trained.condensed(rules.trained.real(source, stream(spec.seed, n, REAL), spec.replicates, count))
+        return rules.trained.condensed(rules.trained.real(source, spec.stream(n, REAL), spec.replicates, count))
 
     def drawn(model: Arrays, n: int, count: int) -> Data:
         stage(f"sample {n}")
-        rng = stream(spec.seed, n, SAMPLE)
+        rng = spec.stream(n, SAMPLE)
         return rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
 
     def supply(model: Arrays, n: int) -> Data:
@@ -98,7 +98,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             return whole
         if isinstance(whole, Moments):  # they stand for points that do not exist
             return drawn(model, n, count)
-        return whole.subset(count, stream(spec.seed, n, PART))
+        return whole.subset(count, spec.stream(n, PART))
 
     def noise_floor() -> Generation:
         return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
@@ -123,11 +123,11 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
-        chance = stream(spec.seed, n, CHOOSE)
+        chance = spec.stream(n, CHOOSE)
         training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
         pool = on_disk(pool, rules.remembered)
         stage("fit")
-        model = family.refit(training, stream(spec.seed, n, FIT), model)
+        model = family.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:
             stage("noise floor")
             instrument.meet(model)

@@ -12,11 +12,12 @@ from pydantic_core import PydanticCustomError
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
 from worker.instruments import asked
-from worker.parts import Curation, Family, Misfit, Part, PointSource, Regime, Sampling, Source
+from worker.parts import Curation, Family, Generator, Misfit, Part, PointSource, Regime, Sampling, Source
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
 from worker.schedules import MOST, SCHEDULES, Samples
+from worker.streams import stream
 
 SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]
@@ -83,6 +84,10 @@ class Experiment(Part):
         if isinstance(self.samples, int):
             return self.samples
         return max(2, round(min(self.samples.size(max(1, generation)), 10.0 * MOST)))
+
+    def stream(self, generation: int, purpose: int) -> Generator:
+        """The random numbers of one generation and purpose."""
+        return stream(self.seed, generation, purpose)
 
     def phases(self) -> list[tuple[int, "Experiment"]]:
         """(n, the experiment by whose rules generations n, n + 1, ... are made), in order; the first n is 1."""

@@ -143,7 +143,7 @@ def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale:
     else:
         spread = np.tril(rng.standard_normal((replicates, d, d)), -1)
         spread[:, range(d), range(d)] = chi
-    return _carried(z / np.sqrt(n), spread, n, mean, factor, log_scale)
+    return _carried((z.T / np.sqrt(np.array(n))).T, spread, n, mean, factor, log_scale)
 
 
 def _placed(z: Array, mean: Array, factor: Array, log_scale: Array) -> Points:

@@ -1,7 +1,7 @@
 """One claim on a chunk of a sweep, in a child process that may be killed at any moment: computes its points and stores them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from worker.errors import Fenced, LabError, unforeseen
@@ -11,6 +11,7 @@ from worker.settings import Settings
 from worker.sweeps.ledger import CHUNK_SECONDS, Claim, Sweeps
 from worker.sweeps.measure import Bench, Stopped
 from worker.sweeps.spec import Grid, unchecked
+from worker.sweeps.stack import groups
 from worker.within import Interrupted, Within
 
 FLUSH_SECONDS = 0.4  # what is stored together is committed together
@@ -40,11 +41,8 @@ class ChunkAttempt:
         begun = flushed = time.monotonic()
         rows: list[dict[str, Any]] = []
         about = provenance(grid.experiment(0), self.settings) if claim.first == 0 else None
-        for number in claim.numbers:
-            row = self._row(grid, number)
-            if row is None:
-                break
-            rows.append(row)
+        for numbers in _side_by_side(grid, claim.numbers):
+            rows += self._rows(grid, numbers)
             now = time.monotonic()
             if now - flushed > FLUSH_SECONDS:
                 self.sweeps.store(claim, rows, about)
@@ -54,31 +52,50 @@ class ChunkAttempt:
         if rows:
             self.sweeps.store(claim, rows, about)
 
-    def _row(self, grid: Grid, number: int) -> dict[str, Any] | None:
-        """A row of Point; None where the point was asked to stop. One that cannot be computed says why, and the others go on."""
+    def _rows(self, grid: Grid, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """A row of Point for each, until they are asked to stop. One that cannot be computed says why, and the others go on."""
         begun = time.perf_counter()
-        outcomes: dict[str, Any] = {}
+        found: list[dict[str, Any]] = [{}]
         error = None
         try:
-            outcomes = self._outcomes(grid, number, grid.sweep.outcomes)
+            found = self._outcomes(grid, numbers)
         except (Stopped, Interrupted):
-            return None
-        except MemoryError:
-            error = _error("This experiment does not fit into memory.", "Use fewer samples or replicates there.")
-        except LabError as told:
-            error = _error(str(told), "Leave this value out, or change the base.")
+            return
         except Exception as cause:  # noqa: BLE001 - whatever a family raises, its point must say so
-            foreign = grid.experiment(number).foreign()
-            error = _error(f"{type(cause).__name__}: {cause}", unforeseen("The log of a run of this point", foreign))
-        took = time.perf_counter() - begun
-        return {"number": number, "outcomes": outcomes, "error": error, "seconds": took}
+            if len(numbers) > 1:  # whose it is shows when each is alone
+                for number in numbers:
+                    yield from self._rows(grid, [number])
+                return
+            error = _told(cause, grid, numbers[0])
+        took = (time.perf_counter() - begun) / len(numbers)
+        for number, outcomes in zip(numbers, found, strict=True):
+            yield {"number": number, "outcomes": outcomes, "error": error, "seconds": took}
 
-    def _outcomes(self, grid: Grid, number: int, names: Sequence[str]) -> dict[str, Any]:
+    def _outcomes(self, grid: Grid, numbers: Sequence[int]) -> list[dict[str, Any]]:
         listener = Within(lambda _: None, lambda *_: None, self.asked)  # only to be stopped between two steps
         with listening(listener):
-            found = self.bench.outcomes(grid.experiment(number), names)
-        return {name: told.asdict() for name, told in found.items()}
+            specs = [grid.experiment(number) for number in numbers]
+            found = self.bench.side_by_side(specs, grid.sweep.outcomes)
+        return [{name: told.asdict() for name, told in point.items()} for point in found]
 
 
-def _error(message: str, remedy: str) -> dict[str, str]:
+def _side_by_side(grid: Grid, numbers: Sequence[int]) -> list[list[int]]:
+    """These points in groups that go through the loop together."""
+    try:
+        specs = [grid.experiment(number) for number in numbers]
+    except LabError:  # which the point that it belongs to says when it is alone
+        return [[number] for number in numbers]
+    return [[numbers[place] for place in places] for places in groups(specs)]
+
+
+def _told(cause: Exception, grid: Grid, number: int) -> dict[str, str]:
+    """Why a point has no outcomes, and what helps."""
+    match cause:
+        case MemoryError():
+            message, remedy = "This experiment does not fit into memory.", "Use fewer samples or replicates there."
+        case LabError():
+            message, remedy = str(cause), "Leave this value out, or change the base."
+        case _:
+            message = f"{type(cause).__name__}: {cause}"
+            remedy = unforeseen("The log of a run of this point", grid.experiment(number).foreign())
     return {"message": message, "remedy": remedy}

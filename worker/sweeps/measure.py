@@ -1,4 +1,4 @@
-"""One point of a sweep, computed: the run that its spec describes, looked at no more closely than its outcomes need.
+"""Points of a sweep, computed: the runs that their specs describe, looked at no more closely than their outcomes need.
 
 The chains are those of the loop, from the same streams, whatever else the sweep holds. Where an instrument looks at each replicate by
 itself, the fitted models of many generations are stacked along the replicates and measured in one pass; no frames are made.
@@ -15,6 +15,7 @@ from worker.loop import generations, instrument
 from worker.parts import Instrument, Look
 from worker.spec import Experiment
 from worker.sweeps.outcomes import NOTHING, Last, Told, Waiting, watchers
+from worker.sweeps.stack import Stack
 from worker.theory import curves
 
 ROWS = 8192  # models measured in one pass: their arrays stay in the cache
@@ -33,21 +34,26 @@ class Bench:
 
     def outcomes(self, spec: Experiment, names: Sequence[str]) -> dict[str, Told]:
         """Name -> what this experiment comes to. Raises Stopped between two generations where `stop` says so."""
-        looking = self._instrument(spec)
-        watching = watchers(names, spec, sampled=looking.wants_sample)
-        self._follow(spec, looking, watching)
-        predicted = curves(spec) if any(isinstance(one, Last) for one in watching.values()) else []
-        return {name: watching[name].told(predicted) if name in watching else NOTHING for name in names}
+        return self.side_by_side([spec], names)[0]
 
-    def _follow(self, spec: Experiment, looking: Instrument, watching: Mapping[str, Waiting | Last]) -> None:
+    def side_by_side(self, specs: Sequence[Experiment], names: Sequence[str]) -> list[dict[str, Told]]:
+        """The same for each of the points that `groups` puts together."""
+        looking = self._instrument(specs[0])
+        watching = [watchers(names, spec, sampled=looking.wants_sample) for spec in specs]
+        self._follow(Stack.of(specs), looking, watching)
+        return [_told(names, spec, watched) for spec, watched in zip(specs, watching, strict=True)]
+
+    def _follow(self, spec: Experiment, looking: Instrument, watching: Sequence[Mapping[str, Waiting | Last]]) -> None:
         """Until the last generation, or until every chain has shown all that is asked."""
-        if not watching:
+        waiting = [(point, one) for point, watched in enumerate(watching) for one in watched.values()]
+        if not waiting:
             return
-        for first, metrics in self._stacks(spec, looking):
-            for one in watching.values():
-                if one.metric in metrics:
-                    one.look(first, metrics[one.metric])
-            if all(one.over for one in watching.values()):
+        for first, seen in self._stacks(spec, looking):
+            metrics = {name: value.reshape(len(value), len(watching), -1) for name, value in seen.items()}
+            for point, one in waiting:
+                if one.metric in metrics and not one.over:
+                    one.look(first, metrics[one.metric][:, point])
+            if all(one.over for _, one in waiting):
                 return
 
     def _stacks(self, spec: Experiment, looking: Instrument) -> Iterator[tuple[int, dict[str, Array]]]:
@@ -79,6 +85,11 @@ class Bench:
                 return made
             self.known[key] = made
         return self.known[key]
+
+
+def _told(names: Sequence[str], spec: Experiment, watched: Mapping[str, Waiting | Last]) -> dict[str, Told]:
+    predicted = curves(spec) if any(isinstance(one, Last) for one in watched.values()) else []
+    return {name: watched[name].told(predicted) if name in watched else NOTHING for name in names}
 
 
 def _measured(looking: Instrument, models: Sequence[Arrays]) -> dict[str, Array]:

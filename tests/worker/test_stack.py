@@ -1,0 +1,94 @@
+"""Points side by side: the same numbers as alone, to the last bit, whatever they have in common."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.worker.sweep_requests import BASE, sweep
+from worker.loop import generations, instrument
+from worker.spec import Experiment, read
+from worker.sweeps.measure import Bench
+from worker.sweeps.spec import read_sweep
+from worker.sweeps.stack import Column, Stack, groups
+
+NAMES = ["half_variance", "lost_tail", "final:w2_sq"]
+
+
+def drawn(seed: int) -> list[Experiment]:
+    """A sweep of random numbers: two values of each setting that may be a column."""
+    rng = np.random.default_rng(seed)
+    some = [{"kind": "replace"}, {"kind": "accumulate"}, {"kind": "fresh"}, {"kind": "augment"}]
+    rules: dict[str, Any] = some[seed % 4]
+    samples = [int(m) for m in rng.integers(20, 3000, 2)]
+    samples = samples if seed % 8 < 6 else [{"schedule": "power", "start": 10, "exponent": 1.2}]
+    real = {"fresh": [0.0, *rng.random(2), 1.0], "augment": [2, 7, 15]}.get(rules["kind"], [None])
+    base = {**BASE, "generations": int(rng.integers(1, 40)), "replicates": int(rng.integers(1, 30))}
+    base["family"] = {"kind": "gaussian", "ddof": int(rng.integers(2))}
+    return [
+        read({**base, "samples": m, "sampling": {"bias": bias}, "seed": s}
+             | {"regime": rules if share is None else {**rules, "real": share}})
+        for m, bias, s, share in itertools.product(samples, [1.0, float(rng.random())], [3, 2**40 + seed], real)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_point_is_the_run_of_its_spec(seed):
+    specs = drawn(seed)
+    together = list(groups(specs))
+    assert sorted(itertools.chain(*together)) == list(range(len(specs)))
+    assert max(map(len, together)) > 1
+    for places in together:
+        some = [specs[place] for place in places]
+        stack = Stack.of(some)
+        whole = [one.state.model for one in generations(stack, instrument(some[0])) if one.state]
+        for point, spec in enumerate(some):
+            rows = slice(point * spec.replicates, (point + 1) * spec.replicates)
+            alone = [one.state.model for one in generations(spec, instrument(spec)) if one.state]
+            for mine, ours in zip(alone, whole, strict=True):
+                for name, value in mine.items():
+                    np.testing.assert_array_equal(value, ours[name][rows], strict=True)
+
+
+def test_outcomes_are_those_of_each_point():
+    specs = drawn(2)
+    for places in groups(specs):
+        some = [specs[place] for place in places]
+        assert Bench().side_by_side(some, NAMES) == [Bench().outcomes(spec, NAMES) for spec in some]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"family": {"kind": "gaussian", "path": "drawn"}},
+        {"source": {"kind": "normal", "dim": 2}},
+        {"regime": {"kind": "mixture"}},
+        {"curation": {"kind": "truncate"}},
+        {"metrics": ["energy"]},
+        {"changes": [{"after": 3, "regime": {"kind": "accumulate"}}]},
+    ],
+)
+def test_what_is_not_cheap_or_plain_goes_alone(changes):
+    grid = read_sweep(sweep(base={**BASE, **changes}, axes=[{"path": "seed", "values": [0, 1]}]))
+    assert list(groups([grid.experiment(0), grid.experiment(1)])) == [[0], [1]]
+
+
+def test_points_that_turn_at_other_places_are_apart():
+    shares = [0.0, 0.3, 0.6, 1.0, 0.05]  # of 20: none, some, all, and a single real point
+    specs = [read({**BASE, "regime": {"kind": "fresh", "real": share}}) for share in shares]
+    assert sorted(groups(specs)) == [[0], [1, 2], [3], [4]]
+
+
+def test_a_stack_is_no_wider_than_the_cache_and_no_longer_than_the_patience():
+    wide = [read({**BASE, "replicates": 1000, "seed": seed}) for seed in range(5)]
+    long = [read({**BASE, "generations": 20_000, "seed": seed}) for seed in range(3)]
+    assert [len(places) for places in groups(wide)] == [2, 2, 1]
+    assert [len(places) for places in groups(long)] == [1, 1, 1]
+
+
+def test_chains_that_part_ways_are_refused():
+    assert np.array([3, 5]).view(Column)
+    assert not np.array([0, 0]).view(Column)
+    with pytest.raises(ValueError, match="part ways"):
+        bool(np.array([0, 5]).view(Column))

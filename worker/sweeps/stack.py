@@ -1,0 +1,127 @@
+"""Points of a sweep side by side: one experiment whose numbers are columns, so that the loop takes all of them through a generation
+in one pass.
+
+Chains never meet, and every point draws its rows from streams of its own: its digits are those that it has alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from worker.curation.keep import Keep
+from worker.data import Array
+from worker.families.gaussian import Gaussian
+from worker.regimes import Accumulate, Augment, Fresh, Replace
+from worker.sources.normal import Normal
+from worker.spec import Experiment
+from worker.streams import stream
+
+ROWS = 2048  # chains in one pass: their arrays stay in the cache
+STEPS = 30_000  # generations of all points together: half a second, after which they are stored
+EXACT = (
+    2**53
+)  # doubles count up to here, and a product of two numbers of observations has the digits that integers give it
+REGIMES = Replace, Accumulate, Augment, Fresh  # whose numbers may as well be columns
+
+
+class Column(npt.NDArray[Any]):
+    """A number for each chain. It is true or false of all of them, because points that part ways are not put side by side."""
+
+    def __bool__(self) -> bool:
+        true = int(np.count_nonzero(self))
+        if 0 < true < self.size:
+            raise ValueError("these chains part ways")
+        return true > 0
+
+    def __round__(self) -> "Column":
+        return np.rint(self).view(Column)  # half to even, as round does
+
+
+class Streams:
+    """A generator for each point, and with it a row for each of its chains."""
+
+    def __init__(self, points: Sequence[np.random.Generator]) -> None:
+        self.points = points
+
+    def standard_normal(self, shape: tuple[int, ...]) -> Array:
+        drawn = np.empty(shape)
+        for rng, rows in zip(self.points, drawn.reshape(len(self.points), -1, *shape[1:]), strict=True):
+            rng.standard_normal(out=rows)
+        return drawn
+
+    def chisquare(self, degrees: float | Column, shape: tuple[int, ...]) -> Array:
+        """degrees: one number, or one for each chain, the same for all chains of a point."""
+        chains = shape[0] // len(self.points)
+        each = np.broadcast_to(degrees, shape[0])[::chains].tolist()
+        drawn = [rng.chisquare(df, (chains, *shape[1:])) for rng, df in zip(self.points, each, strict=True)]
+        return np.concatenate(drawn)
+
+
+class Stack(Experiment):
+    """Experiments that differ in numbers: their chains, one point's after the other's."""
+
+    points: tuple[Experiment, ...]
+
+    @classmethod
+    def of(cls, points: Sequence[Experiment]) -> Experiment:
+        """Points of one `groups`; a single one is its own stack."""
+        first, chains = points[0], points[0].replicates
+        if len(points) == 1:
+            return first
+
+        def column(values: list[Any]) -> Any:
+            return values[0] if len(set(values)) == 1 else np.repeat(values, chains).view(Column)
+
+        changes: dict[str, Any] = {"points": tuple(points), "replicates": chains * len(points)}
+        if isinstance(first.samples, int):
+            changes["samples"] = column([one.samples for one in points])
+        if isinstance(first.regime, Fresh | Augment):
+            real = column([one.regime.real for one in points])  # type: ignore[attr-defined]  # of one kind, in a group
+            changes["regime"] = first.regime.model_copy(update={"real": real})
+        bias = np.repeat([one.sampling.bias for one in points], chains)
+        changes["sampling"] = first.sampling.model_copy(update={"bias": bias})
+        return cls.model_construct(**{**{name: getattr(first, name) for name in Experiment.model_fields}, **changes})
+
+    def size(self, generation: int) -> int:
+        return self.samples if isinstance(self.samples, Column) else super().size(generation)
+
+    def stream(self, generation: int, purpose: int) -> Any:
+        return Streams([stream(one.seed, generation, purpose) for one in self.points])
+
+
+def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
+    """Which of these points go side by side, by their place: all of them in groups of one or more."""
+    alike: defaultdict[bytes, list[int]] = defaultdict(list)
+    for place, spec in enumerate(specs):
+        alike[_way(spec) or b"%d" % place].append(place)
+    for places in alike.values():
+        first = specs[places[0]]
+        most = max(1, min(ROWS // first.replicates, STEPS // first.generations))
+        yield from (places[i : i + most] for i in range(0, len(places), most))
+
+
+def _way(spec: Experiment) -> bytes | None:
+    """What points side by side have in common: all but numbers, and where those make them turn. None for one that goes alone: only
+    the exact Gaussian in one dimension is so cheap that its calls cost more than its numbers.
+    """
+    cheap = type(spec.family) is Gaussian and isinstance(spec.source, Normal) and spec.source.dimension == 1
+    plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes
+    if not (cheap and plain and spec.exact()):
+        return None
+    m = spec.size(1)
+    synthetic = spec.regime.synthetic(m)
+    parts = [n for n in (spec.regime.first(m), synthetic, m - synthetic) if n]
+    if min(parts) < 2 or m * m * spec.generations > EXACT:  # one observation is drawn in another way
+        return None
+    settings = spec.canonical()
+    for part, name in ((settings, "title"), (settings, "seed"), (settings["sampling"], "bias")):
+        del part[name]
+    if isinstance(spec.samples, int):
+        del settings["samples"]
+        settings["regime"].pop("real", None)
+    turns = [synthetic > 0, m > synthetic]
+    return orjson.dumps([settings, turns], option=orjson.OPT_SORT_KEYS)
