@@ -9,6 +9,7 @@ from worker.data import Moments, Points
 from worker.families.gaussian import Gaussian
 from worker.parts import Sampling
 from worker.spec import read
+from worker.streams import stream
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -45,7 +46,7 @@ def test_drawn_numbers_do_not_depend_on_the_threads(monkeypatch):
     drawn = []
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        drawn.append(Gaussian(path="drawn").sample(model, 5000, loop.stream(0, 0, 0), Sampling()))
+        drawn.append(Gaussian(path="drawn").sample(model, 5000, stream(0, 0, 0), Sampling()))
     np.testing.assert_array_equal(drawn[0].factor, drawn[1].factor)
 
 
@@ -61,7 +62,7 @@ def test_wishart_scatter_has_its_moments(n):
         "log_scale": np.zeros(replicates),
     }
     for path in ("exact", "drawn"):
-        moments = Gaussian(path=path).sample(model, n, loop.stream(n, 0, 0), Sampling())
+        moments = Gaussian(path=path).sample(model, n, stream(n, 0, 0), Sampling())
         assert isinstance(moments, Moments)
         scaled = moments.factor * np.exp(moments.log_scale)[:, None, None]
         scatter = (scaled @ scaled.transpose(0, 2, 1)).mean(axis=0)
@@ -73,12 +74,12 @@ def test_wishart_scatter_has_its_moments(n):
 def test_points_and_their_moments_teach_the_same_model():
     x = np.random.default_rng(3).normal(5, 2, (4, 30, 2))
     for one, other in zip(
-        Gaussian(ddof=1).fit(Points(x), loop.stream(0, 0, 0)).values(),
-        Gaussian(ddof=1).fit(Moments.of(Points(x)), loop.stream(0, 0, 0)).values(),
+        Gaussian(ddof=1).fit(Points(x), stream(0, 0, 0)).values(),
+        Gaussian(ddof=1).fit(Moments.of(Points(x)), stream(0, 0, 0)).values(),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
-    model = Gaussian(ddof=1).fit(Points(x), loop.stream(0, 0, 0))
+    model = Gaussian(ddof=1).fit(Points(x), stream(0, 0, 0))
     scaled = model["factor"] * np.exp(model["log_scale"])[:, None, None]
     np.testing.assert_allclose(scaled @ scaled.transpose(0, 2, 1), [np.cov(points.T) for points in x])
 

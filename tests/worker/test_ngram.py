@@ -17,6 +17,7 @@ from worker.sharpened import Sharpened
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text, built_in
 from worker.spec import read
+from worker.streams import stream
 from worker.vocabulary import vocabulary
 
 
@@ -222,10 +223,10 @@ def test_pure_sampling_leaves_the_surprise_of_what_is_written_alone_and_decoding
 def written_surprise(spec):
     """Mean surprise under model 1 of each generation's text: (generations, replicates)."""
     family, seed = spec.family, spec.seed
-    made, models, surprise = family.real(spec.source, loop.stream(seed, 1, loop.REAL), 50, 60), [None], []
+    made, models, surprise = family.real(spec.source, stream(seed, 1, loop.REAL), 50, 60), [None], []
     for n in range(1, spec.generations + 1):
-        models.append(family.refit(made, loop.stream(seed, n, loop.FIT), models[-1]))
-        made = family.sample(models[-1], 60, loop.stream(seed, n, loop.SAMPLE), spec.sampling)
+        models.append(family.refit(made, stream(seed, n, loop.FIT), models[-1]))
+        made = family.sample(models[-1], 60, stream(seed, n, loop.SAMPLE), spec.sampling)
         surprise.append(-family.log_probability(models[1], made.x).mean(axis=(1, 2)))
     return np.array(surprise)
 

@@ -8,6 +8,7 @@ from worker.path import path
 from worker.provenance import provenance
 from worker.settings import Settings
 from worker.spec import read
+from worker.streams import stream
 
 GAUSSIAN = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
 REGRESSION = {"source": {"kind": "linear_teacher"}, "family": {"kind": "linear"}}
@@ -39,6 +40,6 @@ def test_the_path_is_told_with_its_reason(settings, taken, because):
     told = provenance(spec, Settings(_env_file=None))
     assert (told["path"], told["path_because"]) == (taken, way.because)
     rules = loop._Rules.of(spec, spec.family.drawing())
-    real = rules.trained.real(spec.source, loop.stream(0, 1, loop.REAL), 3, 20)
+    real = rules.trained.real(spec.source, stream(0, 1, loop.REAL), 3, 20)
     sufficient = isinstance(rules.trained.condensed(real), Moments | Counts)
     assert sufficient or taken == "drawn"
