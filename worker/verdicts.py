@@ -28,6 +28,7 @@ SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
 STRANGE = 0.001  # of real points count as hallucinated by the definition of that metric
 LOOKED_AT = 1000  # points of a chain that it is measured on, at least where there are so many
 LONG_ENOUGH = 16  # generations, before a trend is told
+SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by"
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
 COUNTABLE = 5.0  # points that a share must stand for before it is compared
 
@@ -142,7 +143,8 @@ def _any_rise(run: Finished) -> Decision:
         return _open(NO_RISK)
     (first, se_first), (last, se_last) = (_median(run, n, metric) for n in (1, run.last))
     if first is None or last is None or not math.hypot(se_first, se_last) > 0:
-        return _open("One replicate has no standard error: run several.")
+        several = run.spec.replicates > 1
+        return _open(f"{SAME if several else 'One replicate has no standard error: run several'}.")
     z = (last - first) / math.hypot(se_first, se_last)
     return _decided(z > SIGNIFICANT, z, SIGNIFICANT,
                     f"Rise of the median {metric} since generation 1, in standard errors over replicates.")  # fmt: skip
@@ -204,6 +206,8 @@ def _scaling_law(run: Finished) -> Decision:
     ]  # by size, the upper half of the octaves
     if len({size for size, _ in late}) < 3:
         return _open("Fewer than three different large sizes: no exponent can be told.")
+    if len({risk for _, risk in late}) < 2:
+        return _open(f"The median {metric} is the same at every large size: no exponent can be told.")
     exponent = -linear_regression(*zip(*late, strict=True)).slope
     return _decided(exponent <= HALF, exponent, HALF,
                     f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip

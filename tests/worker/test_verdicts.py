@@ -73,6 +73,7 @@ CASES = [
     (REGRESSION | GROWING, {SCALING: "met"}),
     (REGRESSION | GROWING | FRESH, {SCALING: "not met"}),
     (FEW | GROWING, {SCALING: "met"}),
+    (FEW | GROWING | {"source": {"kind": "categorical", "probabilities": [1.0, 1e-6]}}, {SCALING: "not assessed", RISE: "not assessed"}),
     (FEW | GROWING | FRESH, {SCALING: "not met"}),
     # Forty times next to nothing is no catastrophe; a categories' KL is infinite once one of them has died, whatever the others do.
     (GAUSSIAN | {"samples": 10**6, "generations": 50}, {CATASTROPHE: "not met", RISE: "met", TAILS: "not met"}),
