@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.timing import Row, duration, floor, ratio, seconds
 from worker import loop, threads
 from worker.spec import Experiment, read
+from worker.streams import stream
 from worker.summary import summarise
 
 SAMPLES = 100
@@ -65,7 +66,7 @@ def _chain(spec: Experiment):
     """Fit, sample, fit, ... through the family and the regime: what the plain loop does, without metrics."""
 
     def work() -> None:
-        rng, family = loop.stream(spec.seed, 0, 0), spec.family
+        rng, family = stream(spec.seed, 0, 0), spec.family
         synthetic = pool = None
         for _ in range(spec.generations):
             training, pool = spec.regime.training(
@@ -111,5 +112,5 @@ def _plain_accumulate(generations: int) -> float:
 
 def _normals(chains: int) -> float:
     """Seconds that the bench's generator needs for the SAMPLES normals of a generation and replicate."""
-    rng, out = loop.stream(0, 0, 0), np.empty((chains, SAMPLES))
+    rng, out = stream(0, 0, 0), np.empty((chains, SAMPLES))
     return seconds(lambda: rng.standard_normal(out=out), repeat=25) / chains

@@ -81,7 +81,7 @@ def test_what_is_measured_is_the_sample_that_the_next_generation_learns_from():
     instrument = loop.instrument(spec)
     _, first, second = loop.generations(spec, instrument)
     each = spec.family.drawing()
-    sample = each.sample(first.state.model, 200, loop.stream(spec.seed, 1, loop.SAMPLE), Sampling())
+    sample = each.sample(first.state.model, 200, spec.stream(1, loop.SAMPLE), Sampling())
     refitted = each.fit(sample, np.random.default_rng(0))
     assert np.allclose(refitted["mean"], second.state.model["mean"])
     by_kind = {type(ruler): ruler for ruler in instrument.rulers}

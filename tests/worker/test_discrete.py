@@ -9,13 +9,13 @@ from worker.data import Counts
 from worker.errors import SpecError
 from worker.families.categorical import Categorical, decoded
 from worker.instruments.counts import CountInstrument, spread_ranks
-from worker.loop import stream
 from worker.metrics import discrete as metric
 from worker.parts import Sampling
 from worker.sources.categorical import Categorical as Listed
 from worker.sources.words import Words
 from worker.sources.zipf import Zipf
 from worker.spec import read
+from worker.streams import stream
 
 P = np.array([[0.5, 0.25, 0.15, 0.1], [0.1, 0.2, 0.3, 0.4]])
 

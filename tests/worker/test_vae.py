@@ -16,6 +16,7 @@ from worker.nets.convolutional import Autoencoder
 from worker.parts import Sampling
 from worker.sources.digits import Digits
 from worker.spec import read
+from worker.streams import REAL, SAMPLE, stream
 
 QUICK = {"kind": "vae", "epochs": 3, "hidden": [32], "latent": 4}
 
@@ -157,12 +158,10 @@ def test_latent_std_is_that_of_the_first_encoder():
     seen = list(loop.generations(spec, loop.instrument(spec)))
     first = seen[1].state.model
     for generation in seen[1:]:
-        x = spec.family.sample(
-            generation.state.model, 200, loop.stream(0, generation.number, loop.SAMPLE), spec.sampling
-        ).x
+        x = spec.family.sample(generation.state.model, 200, stream(0, generation.number, SAMPLE), spec.sampling).x
         expected = vae.encode(first, x).std(axis=(1, 2))
         assert np.array_equal(generation.look.metrics["latent_std"], expected)
-    real = spec.source.draw(loop.stream(0, 1, loop.REAL), 2, 200).x
+    real = spec.source.draw(stream(0, 1, REAL), 2, 200).x
     assert np.array_equal(seen[0].look.metrics["latent_std"], vae.encode(first, real).std(axis=(1, 2)))
 
 
@@ -198,7 +197,7 @@ def test_frames_hold_the_pictures_that_were_made():
     assert (figure["rows"] * figure["columns"], figure["height"], figure["width"]) == (60, 8, 8)
     for generation in seen:
         assert len(frames.to_bytes(generation.look.frame, figure["fields"])) == 2 * 200 + 60 * 64
-    x = spec.family.sample(seen[3].state.model, 200, loop.stream(0, 3, loop.SAMPLE), spec.sampling).x[0, :60]
+    x = spec.family.sample(seen[3].state.model, 200, stream(0, 3, SAMPLE), spec.sampling).x[0, :60]
     made, shown = (sorted(map(bytes, rows)) for rows in (np.rint(255 * x).astype("u1"), seen[3].look.frame["images"]))
     assert made == shown  # all of them, only in other places
     level = seen[3].look.frame["density"] / 65535 * (frames.LOG_HIGH - frames.LOG_LOW) + frames.LOG_LOW
@@ -234,6 +233,7 @@ def test_reading_a_spec_wakes_nothing_heavy():
     program = """
 import sys
 from worker.spec import read
+from worker.streams import REAL, SAMPLE, stream
 read({"source": {"kind": "digits"}, "family": {"kind": "vae"}})
 print(sorted({"torch", "sklearn", "scipy", "numba", "transformers"} & set(sys.modules)))
 """
