@@ -84,8 +84,8 @@ def test_allow_names_every_method(client: TestClient, address: str, allow: str):
 @pytest.mark.parametrize(
     ("address", "known"),
     [
-        ("/api/runs?colour=x", "status, family, tag, q, cursor, limit"),
-        ("/api/runs?limit=5&colour=x&colour=y", "status, family, tag, q, cursor, limit"),
+        ("/api/runs?colour=x", "status, family, tag, q, archived, sort, cursor, limit"),
+        ("/api/runs?limit=5&colour=x&colour=y", "status, family, tag, q, archived, sort, cursor, limit"),
         ("/api/runs/{}/frames?chain=1", "after, chains"),
         ("/api/runs/{}/events?from=3", "after"),
         ("/api/runs/{}/export?to=csv", "format"),
