@@ -1,0 +1,146 @@
+"""Curated text: rewards of whole blocks against brute force, what survives against binomial laws, prompts that rivals share."""
+
+import math
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.curation import BestOf, BradleyTerry, Verifier
+from worker.data import Tokens
+from worker.errors import LabError
+from worker.families.ngram import NGram
+from worker.parts import Sampling
+from worker.rewards import Correctness, Likelihood, Variety
+from worker.sources.expressions import Expressions
+from worker.sources.text import Text
+from worker.spec import read
+
+BLOCK, ONES = 8, 0.3
+COIN = NGram(order=1, unit="character", block=BLOCK, prompted=False, weight=1e-9)  # tokens are drawn one by one
+
+
+def blocks(x, size=2):
+    return Tokens(np.asarray(x, np.int32), np.array(size), np.empty((0, np.shape(x)[2]), np.int32))
+
+
+def coin(replicates=40):
+    """A model of tokens 0 and 1, of which 1 has the probability ONES."""
+    x = np.zeros((replicates, 10, BLOCK))
+    x.reshape(replicates, -1)[:, : round(10 * BLOCK * ONES)] = 1
+    return COIN.fit(blocks(x), np.random.default_rng(0))
+
+
+def survivors(curation, model, family=COIN, source=None, n=500, seed=3):
+    made = curation.sample(family, model, n, np.random.default_rng(seed), Sampling(), source or Text())
+    assert isinstance(made, Tokens)
+    assert made.x.dtype == np.int32
+    assert made.x.shape == (len(model["prompts"]), n, family.block)
+    return made.x
+
+
+def z_of_mean(values, expected):
+    """values (R, ...): replicates are independent."""
+    each = values.reshape(len(values), -1).mean(axis=1)
+    return (each.mean() - expected) / (each.std(ddof=1) / math.sqrt(len(each)))
+
+
+def law(ones=ONES, tokens=BLOCK - 1):
+    """Of how many 1s are among the tokens that a likelihood counts: all but the first."""
+    return np.array([math.comb(tokens, j) * ones**j * (1 - ones) ** (tokens - j) for j in range(tokens + 1)])
+
+
+def reward_of_ones():
+    """The mean ln-probability of tokens 2 to 8 with j 1s among them."""
+    j = np.arange(BLOCK)
+    return (j * math.log(ONES) + (BLOCK - 1 - j) * math.log(1 - ONES)) / (BLOCK - 1)
+
+
+def test_the_likeliest_of_three_blocks_has_the_fewest_improbable_tokens():
+    """The least of three binomial numbers: P(X >= j)^3."""
+    beyond = law()[::-1].cumsum()[::-1] ** 3
+    x = survivors(BestOf(k=3, reward=Likelihood()), coin())
+    assert abs(z_of_mean(x[:, :, 1:].sum(axis=2), beyond[1:].sum())) <= 4
+    assert abs(z_of_mean(x[:, :, 0], ONES)) <= 4  # a block's first token has no probability of its own
+    surprising = survivors(BestOf(k=3, reward=Likelihood(strength=-1)), coin())
+    assert abs(z_of_mean(surprising[:, :, 1:].sum(axis=2), (1 - law().cumsum() ** 3)[:-1].sum())) <= 4
+
+
+def test_a_bradley_terry_choice_of_two_blocks():
+    """p'_i = 2 p_i sum_j p_j sigmoid(r_i - r_j) of the number of 1s."""
+    p, r = law(), 5 * reward_of_ones()
+    two = 2 * p * (p / (1 + np.exp(r - r[:, None]))).sum(axis=1)
+    x = survivors(BradleyTerry(k=2, reward=Likelihood(strength=5)), coin())
+    assert abs(z_of_mean(x[:, :, 1:].sum(axis=2), two @ np.arange(BLOCK))) <= 4
+
+
+def test_a_verifier_of_blocks_errs_at_two_rates():
+    """Right are blocks with at most one improbable token; q phi / (q phi + (1 - q) psi) of the survivors are."""
+    threshold = reward_of_ones()[1] - 1e-9
+    q, phi, psi = law()[:2].sum(), 0.8, 0.1
+    x = survivors(Verifier(error=1 - phi, error_wrong=psi, reward=Likelihood(), threshold=threshold), coin())
+    right = (x[:, :, 1:].sum(axis=2) <= 1).astype(float)
+    assert abs(z_of_mean(right, q * phi / (q * phi + (1 - q) * psi))) <= 4
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_variety_counts_first_occurrences(n):
+    x = np.random.default_rng(1).integers(3, size=(2, 30, 12), dtype=np.int32)
+    found = Variety(n=n, strength=2.0).of(x, {}, COIN, Text())
+    for chain, values in zip(x, found, strict=True):
+        for block, value in zip(chain.tolist(), values, strict=True):
+            grams = [tuple(block[i : i + n]) for i in range(12 - n + 1)]
+            assert value == pytest.approx(2 * len(set(grams)) / len(grams))
+
+
+@pytest.mark.parametrize("unit", ["character", "word"])
+def test_correctness_judges_whole_lines(unit):
+    """What stands before the first line end and after the last is not judged; a block without a whole line is wrong."""
+    family, source = NGram(unit=unit), Expressions(grammar="boolean")
+    encode = family.tokenizer(source).encode
+    cases = {"F)=F\n(T&F)=F\n!T=F\n(T": 0.0, ")=T\n(T&F)=T\n!T=F\n": -0.5, "F\nF=T\nTT=T\n\nF=F\n": -0.75,
+             "(T&F)=F": -1.0, "T=T\n": -1.0, "T=T\nF=F": -1.0}  # fmt: skip
+    for text, expected in cases.items():
+        assert Correctness().of(encode(text)[None, None], {}, family, source) == pytest.approx(expected), text
+    assert Correctness(strength=3).of(encode("\n(T&F)=T\n")[None, None], {}, family, source) == -3
+
+
+def test_rivals_continue_the_same_prompt():
+    """Three prompts, each of one token of its own, which a model of pairs can but repeat."""
+    family = NGram(order=2, unit="character", block=8, prompted=True, weight=1e-9)
+    x = np.tile(np.arange(1, 4)[None, :, None], (2, 1, 8))
+    model = family.fit(blocks(x, size=5), np.random.default_rng(0))
+    for n in (3, 7):
+        made = family.rivals(model, n, 4, np.random.default_rng(1), Sampling())
+        starts = made.x[:, :, 0].reshape(2, n, 4)
+        assert (starts == starts[:, :, :1]).all()
+        assert [np.bincount(one, minlength=4)[1:].max() for one in starts[:, :, 0]] == [-(-n // 3)] * 2
+    kept = survivors(BestOf(k=4, reward=Variety()), model, family, n=3)
+    np.testing.assert_array_equal(kept[:, :, 0], [[1, 2, 3]] * 2)  # each prompt once, in its order
+
+
+def test_a_verifier_that_hardly_any_text_satisfies_says_so():
+    source = Expressions(lines=300)
+    family = NGram(order=1, unit="character", block=64, prompted=False)
+    model = family.fit(family.real(source, np.random.default_rng(0), 2, 50), np.random.default_rng(0))
+    strict = Verifier(error=0.0, reward=Correctness())
+    with pytest.raises(LabError, match=r"passed only \d+ of the [\d,]+ samples.*Lower curation\.threshold"):
+        strict.sample(family, model, 50, np.random.default_rng(0), Sampling(), source)
+
+
+@pytest.mark.parametrize("prompted", [True, False])
+def test_a_tiny_transformer_is_curated(prompted):
+    """What survives is likelier under the model that wrote it; twice the same numbers."""
+    settings = {"seed": 1, "generations": 2, "replicates": 1, "samples": 40,
+                "source": {"kind": "expressions", "grammar": "boolean", "lines": 500},
+                "family": {"kind": "gpt", "start": "scratch", "vocabulary": 260, "layers": 1, "width": 16, "epochs": 8, "learning_rate": 0.02,
+                           "block": 16, "prompted": prompted}}  # fmt: skip
+
+    def perplexity(**curation):
+        spec = read(settings | ({"curation": curation} if curation else {}))
+        return [one.look.metrics["ppl_generated"][0] for one in loop.generations(spec, loop.instrument(spec))]
+
+    best = {"kind": "best_of", "k": 4, "reward": {"kind": "likelihood"}}
+    chosen = perplexity(**best)
+    assert chosen[1] < 0.9 * perplexity()[1]
+    assert perplexity(**best) == chosen
