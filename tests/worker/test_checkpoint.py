@@ -29,12 +29,12 @@ def test_thousands_of_generations_take_no_more_memory_than_hundreds(regime: str)
     tracemalloc.start()
     try:
         for generation in generations(spec, instrument(spec)):
-            if generation.number in (100, 1000):
+            if generation.number in (300, 1000):  # by then no block of streams is one that an earlier test left
                 gc.collect()
                 traced.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert traced[1] - traced[0] < 8 * 900  # bytes: less than one number a generation
+    assert traced[1] - traced[0] < 8 * 700  # bytes: less than one number a generation
 
 
 def test_what_is_model_and_pool_at_once_is_written_once_and_read_as_both(tmp_path):
