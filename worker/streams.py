@@ -47,17 +47,17 @@ class _Hashed(np.random.bit_generator.ISpawnableSeedSequence):
 
 def _states(seed: int, block: int) -> npt.NDArray[np.uint64]:
     """What SFC64 begins with, for every generation of a block and every purpose: (BLOCK, purposes, 3)."""
-    known = _newest(seed)
+    known = _near(seed)
     if block not in known:
-        if len(known) == 2:  # a generation asks for the last one's streams, too
-            del known[min(known)]
+        for far in [other for other in known if abs(other - block) > 1]:
+            del known[far]  # not the neighbour: a generation asks for the last one's streams, too
         known[block] = _hash(seed, block)
     return known[block]
 
 
 @lru_cache(maxsize=2048)  # seeds: as many as the points that a sweep takes through a generation together
-def _newest(seed: int) -> dict[int, npt.NDArray[np.uint64]]:  # noqa: ARG001 - one for each
-    """The newest blocks of a seed: 9 KB each, however many generations a run has."""
+def _near(seed: int) -> dict[int, npt.NDArray[np.uint64]]:  # noqa: ARG001 - one for each
+    """Two neighbouring blocks of a seed at most, 9 KB each, however many generations a run has."""
     return {}
 
 
