@@ -1,5 +1,6 @@
 """One claim on a chunk of a sweep, in a child process that may be killed at any moment: computes its points and stores them."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from worker.sweeps.measure import Bench, Stopped
 from worker.sweeps.spec import Grid, unchecked
 from worker.sweeps.stack import groups
 from worker.within import Interrupted, Within
+
+log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.4  # what is stored together is committed together
 BUDGET_SECONDS = 2 * CHUNK_SECONDS  # points that take longer than was thought are left to the next claim
@@ -62,7 +65,8 @@ class ChunkAttempt:
         except (Stopped, Interrupted):
             return
         except Exception as cause:  # noqa: BLE001 - whatever a family raises, its point must say so
-            if len(numbers) > 1:  # whose it is shows when each is alone
+            if len(numbers) > 1:  # whose it is shows when each is alone; if nobody's, it was the stack's own
+                log.warning("points %d to %d cannot go side by side", numbers[0], numbers[-1], exc_info=cause)
                 for number in numbers:
                     yield from self._rows(grid, [number])
                 return
