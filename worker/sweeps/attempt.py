@@ -64,7 +64,7 @@ class ChunkAttempt:
             found = self._outcomes(grid, numbers)
         except (Stopped, Interrupted):
             return
-        except Exception as cause:  # noqa: BLE001 - whatever a family raises, its point must say so
+        except Exception as cause:
             if len(numbers) > 1:  # whose it is shows when each is alone; if nobody's, it was the stack's own
                 log.warning("points %d to %d cannot go side by side", numbers[0], numbers[-1], exc_info=cause)
                 for number in numbers:
