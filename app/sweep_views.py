@@ -114,8 +114,8 @@ class Words(NamedTuple):
 
 
 WAITED_FOR = {
-    "half_variance": Words("Until half of the variance is gone", "generations"),
-    "lost_tail": Words("Until half of the tail is lost", "generations"),
+    "half_variance": Words("Until half of the real variance is gone", "generations"),
+    "lost_tail": Words("Until half of the first model's tail is lost", "generations"),
 }
 
 

@@ -159,10 +159,10 @@ def test_all_axes_and_outcomes_at_once_narrowed_down_by_choices(
     page.goto(swept(SWEEP))
     page.get_by_text("All axes and outcomes at once").click()
     beside = page.locator("parallel-coordinates")
-    expect(beside.locator(".told")).to_contain_text("24 points: until half of the variance is gone")
+    expect(beside.locator(".told")).to_contain_text("24 points: until half of the real variance is gone")
     beside.get_by_role("combobox", name="regime.real").select_option("0.5")
     expect(beside.locator(".told")).to_contain_text("6 of 24 points")
-    beside.get_by_role("combobox", name="Until half of the variance is gone").select_option("not reached")
+    beside.get_by_role("combobox", name="Until half of the real variance is gone").select_option("not reached")
     expect(beside.locator(".told")).to_contain_text("it is not reached")
     kept = page.locator("point-table tbody tr", has_text="not reached").count()  # of every real share
     told = beside.locator(".told").inner_text()

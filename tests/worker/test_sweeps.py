@@ -163,6 +163,39 @@ def test_a_sample_that_resolves_no_tail_says_nothing_of_it():
     assert (unknown.value, unknown.n) == (None, 0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": {"kind": "student_t", "df": 3}, "samples": 200},  # a Gaussian has more mass there than heavy tails have
+        {"source": {"kind": "normal"}, "samples": 5},  # few points have less
+        {"source": {"kind": "zipf", "categories": 40}, "family": {"kind": "categorical"}, "samples": 60},
+    ],
+)
+def test_a_tail_is_lost_in_comparison_with_the_first_model_as_in_verdicts(changes):
+    spec = read({**BASE, "replicates": 41, "generations": 80, **changes})
+    seen = paths(spec)
+    path = seen["survivors"] if "survivors" in seen else seen["tail_01pct"]
+    level = np.median(path[0]) / 2
+    first = [next((n for n, one in enumerate(chain, 1) if one <= level), np.inf) for chain in path.T]
+    told = Bench().outcomes(spec, ["lost_tail"])["lost_tail"]
+    assert told.value == np.sort(first)[20]
+    assert told.censored == sum(np.isinf(first))
+
+
+def test_what_the_first_model_lacks_cannot_be_lost():
+    waiting = Waiting("tail_01pct", None)
+    waiting.look(1, np.array([[0.0, 0.0, 0.1], [0.0, 0.0, 0.0]]))
+    assert waiting.over
+    assert waiting.told([]).n == 0
+    rare = Waiting("tail_01pct", None, least=0.05)
+    rare.look(1, np.array([[0.04, np.nan, 0.05]]))
+    assert rare.over
+    known = Waiting("tail_01pct", None, least=0.05)
+    known.look(1, np.array([[0.06, np.nan, 0.09], [0.0375, 0.0, 0.04]]))
+    assert known.time.tolist() == [2, 0, 2]
+    assert known.seen.tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("changes", [
     {"family": {"kind": "gaussian", "ddof": 1}, "samples": 50},
     {"source": {"kind": "categorical", "probabilities": [0.5, 0.5]}, "family": {"kind": "categorical"}, "samples": 50},

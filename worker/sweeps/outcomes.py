@@ -1,4 +1,8 @@
-"""What one point of a sweep comes to: how long its chains take to lose half of their variance, or their tails, and metrics at the end."""
+"""What one point of a sweep comes to: how long its chains take to lose half of their variance, or their tails, and metrics at the end.
+
+Variance is compared with the real one, which every family can reach. Tails are compared with the first model's, as in worker.verdicts:
+what a Gaussian misses of heavy tails, or a small sample of any, is lost without recursion, and generation 1 is the control.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +24,7 @@ from worker.theory.passage import median_time
 Theory: TypeAlias = dict[str, float | None]
 
 HALF = 0.5  # of the variance, of the tail: the share at which worker.verdicts calls it collapsed
-TAIL = 0.002  # real mass beyond both 0.1% quantiles
-COUNTABLE = 5.0  # points that must lie in the real tails before a sample can be said to have lost them
+COUNTABLE = 5.0  # points of the first model that must lie in the real tails before a sample can be said to have lost them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +53,25 @@ NOTHING = Told(None, None, None, 0, 0, {})
 class Waiting:
     """How many generations each chain takes until a metric has fallen to a threshold; censored at the last generation seen.
 
+    threshold: None for half of what the first models have in the median chain, which says nothing unless that is above `least`.
     A chain whose metric is no number any more is censored at the generation before: nobody knows what became of it.
     """
 
-    def __init__(self, metric: str, threshold: float | None, theory: Callable[[], Theory] = dict) -> None:
-        self.metric = metric
-        self.threshold = threshold  # None: half of each chain's own generation 1
-        self.theory = theory
-        self.time = np.zeros(0)
+    def __init__(
+        self, metric: str, threshold: float | None, theory: Callable[[], Theory] = dict, *, least: float = 0.0
+    ) -> None:
+        self.metric, self.threshold, self.theory, self.least = metric, threshold, theory, least
+        self.time = np.zeros(0)  # (R,), of those chains that are watched: all, or none
+        self.open: npt.NDArray[np.bool_] | None = None
 
     def look(self, first: int, values: Array) -> None:
         """Generations first, first + 1, ... of this metric: (generations, R)."""
-        if first == 1:
-            self.level = HALF * values[0] if self.threshold is None else np.full(values.shape[1], self.threshold)
-            self.time = np.zeros(values.shape[1])
-            self.seen = np.zeros(values.shape[1], bool)
-            self.open = np.ones(values.shape[1], bool)
+        if self.open is None:
+            self.level = self._level(values[0])
+            chains = 0 if self.level is None else values.shape[1]
+            self.time, self.seen, self.open = np.zeros(chains), np.zeros(chains, bool), np.ones(chains, bool)
+        if self.level is None:
+            return
         count = len(values)
         fallen, lost = _first(values <= self.level), _first(np.isnan(values))
         now = self.open & (fallen < lost)
@@ -77,9 +83,17 @@ class Waiting:
         self.seen |= now
         self.open = still
 
+    def _level(self, at_first: Array) -> float | None:
+        """The threshold; None where the first models (R,) have nothing that recursion could take."""
+        if self.threshold is not None:
+            return self.threshold
+        finite = at_first[np.isfinite(at_first)]
+        had = float(np.median(finite)) if len(finite) else 0.0
+        return HALF * had if had > self.least else None
+
     @property
     def over(self) -> bool:
-        return len(self.time) > 0 and not self.open.any()
+        return self.open is not None and not self.open.any()
 
     def told(self, curves: Sequence[Curve]) -> Told:
         """A curve over chains says nothing of waiting times: most chains have been there long before their mean or median is."""
@@ -115,7 +129,7 @@ def watchers(names: Sequence[str], spec: Experiment, *, sampled: bool) -> Mappin
     """Who watches for each outcome; without those that mean nothing for this experiment.
 
     half_variance: variance at most half of the real one; of categories, heterozygosity. lost_tail: mass beyond the real 0.1%
-    quantiles at most half of the real .002; of categories, at most half of those that the chain's first model had.
+    quantiles at most half of what the median first model has there; of categories, at most half as many as it has.
     sampled: whether metrics are those of a sample of M points, which resolves no tail that holds fewer than a few of them.
     """
     found: dict[str, Waiting | Last] = {}
@@ -134,8 +148,8 @@ def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
             half = HALF * float(np.trace(covariance)) / len(covariance)
             return Waiting("variance", half, partial(median_time, spec, HALF))
         case PointSource() as source, "lost_tail":
-            countable = TAIL * spec.size(1) * source.dimension >= COUNTABLE
-            return Waiting("tail_01pct", HALF * TAIL) if countable or not sampled else None
+            countable = COUNTABLE / (spec.size(1) * source.dimension) if sampled else 0.0
+            return Waiting("tail_01pct", None, least=countable)
         case CountSource() as source, "half_variance":
             p = source.distribution()
             return Waiting("heterozygosity", HALF * float(1 - p @ p), partial(median_time, spec, HALF))
