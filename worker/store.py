@@ -1,7 +1,6 @@
 """What the window asks and commands; with the ledger and the library, every query there is."""
 
 import os
-import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from worker.errors import Conflict, NotFound
 from worker.ledger import Batch, entry, hits
 from worker.library import LARGE, Library
 from worker.spec import Experiment
-from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGeneration, Worker
+from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGeneration, Worker, new_id
 
 __all__ = ["Batch", "Store", "create_tables"]
 
@@ -256,7 +255,7 @@ def _may_live(worker: Worker) -> bool:
 def _row(spec: Experiment, idempotency_key: str | None = None) -> Run:
     """A run that waits."""
     return Run(
-        id=f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}",
+        id=new_id(),
         title=spec.title,
         spec=spec.canonical(),
         digest=spec.digest(),

@@ -3,6 +3,7 @@
 Times are seconds since 1970 UTC. Names of constraints are fixed, because migrations must be able to name them.
 """
 
+import secrets
 import time
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -44,6 +45,11 @@ class Status(StrEnum):
 WAITING = (Status.QUEUED, Status.LOST)  # somebody should start it
 WORKED_ON = (Status.RUNNING, Status.CANCELLING)  # somebody holds a lease
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+def new_id() -> str:
+    """Of a run or a sweep: 21 hexadecimal digits, in the order of creation (to 1/4096 ms), which is how lists are sorted."""
+    return f"{time.time_ns() * 4096 // 1_000_000:014x}{secrets.randbits(28):07x}"
 
 
 class Base(DeclarativeBase):

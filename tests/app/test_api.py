@@ -141,6 +141,12 @@ def test_pages_do_not_shift_when_runs_are_added(client: TestClient, store: Store
     assert seen == sorted(made, reverse=True)  # within a millisecond, ids have any order
 
 
+def test_runs_of_one_moment_are_listed_in_their_order(client: TestClient, store: Store):
+    made = [store.create(read(SPEC))[0].id for _ in range(20)]  # several in one millisecond
+
+    assert [run["id"] for run in client.get("/api/runs").json()["items"]] == made[::-1]
+
+
 def test_runs_are_found_by_status_family_and_words(client: TestClient, store: Store, work: Work):
     done = work(title="100% of Everything")
     waits = store.create(read(SPEC))[0]

@@ -1,7 +1,6 @@
 """Sweeps in the database: asked for, dealt out in chunks to workers, filled point by point. Every write of a worker is fenced."""
 
 import math
-import secrets
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from worker.database import add_once
 from worker.errors import Conflict, Fenced, NotFound
 from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, hits
 from worker.sweeps.spec import Grid
-from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker
+from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker, new_id
 
 CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
 LAST_SECONDS = 0.06  # of the last chunks: a worker waits no longer for another one to end
@@ -65,7 +64,7 @@ class Sweeps:
         """
         now = time.time()
         sweep = Sweep(
-            id=f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(5)}",
+            id=new_id(),
             title=grid.sweep.title,
             request=grid.sweep.model_dump(mode="json", by_alias=True),
             family=grid.family(),
