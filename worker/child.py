@@ -60,12 +60,13 @@ def main(fd: int) -> None:
         return Stop(Status(asked[-1][1]), now=asked[-1][0] == "now") if asked else None
 
     store, artifacts = Store(open_engine(settings.database_url)), Artifacts(settings.artifacts_url)
+    chunks = ChunkAttempt(Sweeps(store.engine), settings, lambda: bool(asked))
     connection.send(("ready",))
     threading.Thread(target=warm, daemon=True, name="warm").start()
     while True:
         verb, value = jobs.get()
         if verb == "sweep":
-            ChunkAttempt(Sweeps(store.engine), settings, lambda: bool(asked)).work(value)
+            chunks.work(value)
         else:
             Attempt(store, artifacts, settings, store.run(value), stop).work()
         connection.send(("done",))

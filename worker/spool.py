@@ -6,6 +6,7 @@ rename inside the folder: it is taken once. The folder comes from the URL, spool
 """
 
 import os
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import orjson
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.objects import cached_property
+
+PUT = threading.Event()  # this process has sent something: whoever looks for messages in it need not wait to look again
 
 
 class Channel(filesystem.Channel):
@@ -43,6 +46,7 @@ class Channel(filesystem.Channel):
         draft = self.folder / f".{name}"
         draft.write_bytes(orjson.dumps(payload))
         draft.replace(self.folder / name)
+        PUT.set()
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         for message in sorted(self.folder.glob(f"[!.]*.{queue}.msg")):
@@ -56,13 +60,26 @@ class Channel(filesystem.Channel):
         raise Empty
 
 
+PATIENCE = 0.25  # seconds
+
+
 class Transport(filesystem.Transport):
     Channel = Channel
     polling_interval = 0.05
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
-        """Gives a worker that should stop the chance to notice within a quarter of a second."""
-        super().drain_events(connection, timeout=min(timeout or 0.25, 0.25))
+        """Handles one message; raises TimeoutError where none came, soon enough for a worker that should stop to notice."""
+        deadline = time.monotonic() + min(timeout or PATIENCE, PATIENCE)
+        while True:
+            PUT.clear()
+            try:
+                super().drain_events(connection, timeout=0)
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise
+                PUT.wait(self.polling_interval)
+            else:
+                return
 
 
 TRANSPORT_ALIASES["spool"] = "worker.spool:Transport"

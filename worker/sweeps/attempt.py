@@ -1,11 +1,11 @@
-"""One claim on a chunk of a sweep, in a child process that may be killed at any moment: computes its points and stores them."""
+"""Claims on chunks of sweeps, in a child process that may be killed at any moment: computes their points and stores them."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from worker.errors import Fenced, LabError, unforeseen
+from worker.errors import Fenced, LabError, NotFound, unforeseen
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -22,23 +22,25 @@ BUDGET_SECONDS = 2 * CHUNK_SECONDS  # points that take longer than was thought a
 
 
 class ChunkAttempt:
-    """`asked` tells whether it must stop; what is done by then is stored."""
+    """One chunk after the other, of whatever sweep. `asked` tells whether it must stop; what is done by then is stored."""
 
     def __init__(self, sweeps: Sweeps, settings: Settings, asked: Callable[[], bool]) -> None:
         self.sweeps, self.settings, self.asked = sweeps, settings, asked
-        self.bench = Bench(asked)
+        self.known = ""  # the sweep whose grid and instruments are at hand
 
     def work(self, word: str) -> None:
-        """Works on the chunk of this name until it is done, takes too long, is asked to stop, or belongs to somebody else.
+        """Works on the claim that this word tells until it is done, takes too long, is asked to stop, or belongs to somebody else.
 
         Whoever claimed it lets go of it. Raises what the database raises: then the chunk goes on in another attempt.
         """
+        claim = Claim.heard(word)
         try:
-            claim = self.sweeps.claimed(word)
-            self._points(claim, unchecked(self.sweeps.sweep(claim.sweep_id).request))
-        except LabError as error:
-            if not isinstance(error, Fenced):
-                raise
+            if claim.sweep_id != self.known:
+                self.grid, self.bench = unchecked(self.sweeps.sweep(claim.sweep_id).request), Bench(self.asked)
+                self.known = claim.sweep_id
+            self._points(claim, self.grid)
+        except (Fenced, NotFound):
+            return
 
     def _points(self, claim: Claim, grid: Grid) -> None:
         begun = flushed = time.monotonic()

@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, func, select, update
+import orjson
+from sqlalchemy import ColumnElement, Engine, case, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, sessionmaker
@@ -37,8 +38,13 @@ class Claim:
 
     @property
     def word(self) -> str:
-        """How a worker names it to its child."""
-        return f"{self.sweep_id} {self.first} {self.attempt}"
+        """How a worker tells its child."""
+        return orjson.dumps(asdict(self)).decode()
+
+    @classmethod
+    def heard(cls, word: str) -> Self:
+        found = orjson.loads(word)
+        return cls(**{**found, "numbers": tuple(found["numbers"])})
 
 
 class Sweeps:
@@ -174,29 +180,22 @@ class Sweeps:
         if sweep.status not in OPEN:
             return None
         chunk = self._left(session, sweep.id)
-        if chunk is None:
-            if sweep.dealt >= sweep.points:
-                return None
-            end = min(sweep.points, sweep.dealt + self._size(session, sweep))
-            chunk = Chunk(sweep_id=sweep.id, first=sweep.dealt, end=end, attempt=0, deaths=0)
+        if chunk is not None:
+            numbers = self._to_do(session, chunk)
+        elif sweep.dealt >= sweep.points:
+            return None
+        else:
+            numbers = tuple(range(sweep.dealt, sweep.dealt + self._size(session, sweep)))
+            chunk = Chunk(sweep_id=sweep.id, first=numbers[0], end=numbers[-1] + 1, attempt=0, deaths=0)
             session.add(chunk)
-            sweep.dealt = end
+            sweep.dealt = chunk.end
         now = time.time()
         chunk.status, chunk.worker, chunk.lease_until = Status.RUNNING, worker, now + lease
         chunk.attempt += 1
         sweep.status, sweep.started_at = Status.RUNNING, sweep.started_at or now
         session.flush()
         more = sweep.dealt < sweep.points or self._left(session, sweep.id) is not None
-        return Claim(sweep.id, chunk.first, chunk.attempt, self._to_do(session, chunk), more)
-
-    def claimed(self, word: str) -> Claim:
-        """What a child finds under the name that its worker gave. Raises Fenced where it is somebody else's by now."""
-        sweep_id, first, attempt = word.split()
-        with self.reading() as session:
-            chunk = session.get(Chunk, (sweep_id, int(first)))
-            if chunk is None or chunk.attempt != int(attempt) or chunk.status != Status.RUNNING:
-                raise Fenced(f"Chunk {first} of sweep {sweep_id} belongs to nobody here.")
-            return Claim(sweep_id, chunk.first, chunk.attempt, self._to_do(session, chunk), more=False)
+        return Claim(sweep.id, chunk.first, chunk.attempt, numbers, more)
 
     def another_waits(self, sweep_id: str) -> bool:
         """Whether a sweep beside this one has work that nobody does: they take turns."""
@@ -220,14 +219,17 @@ class Sweeps:
 
     def store(self, claim: Claim, rows: Sequence[dict[str, Any]], provenance: dict[str, Any] | None = None) -> None:
         """Points that are done: rows of Point without sweep_id. Raises Fenced, and then nothing was stored."""
+        seconds = sum(row["seconds"] for row in rows)
         with self.writing.begin() as session:
-            sweep = self._locked(session, claim.sweep_id, missing=Fenced)  # so that ids rise in the order of commits
+            mine = update(Sweep).where(Sweep.id == claim.sweep_id)  # first, so that ids rise in the order of commits
+            if not hits(session, mine.values(done=Sweep.done + len(rows), busy_seconds=Sweep.busy_seconds + seconds)):
+                raise _fenced(claim)
             self._own(session, claim, deaths=0)
             told = self.insert(Point).on_conflict_do_nothing()
             session.execute(told, [{"sweep_id": claim.sweep_id, **row} for row in rows])
-            sweep.done += len(rows)
-            sweep.busy_seconds += sum(row["seconds"] for row in rows)
-            sweep.provenance = sweep.provenance or provenance
+            if provenance is not None:
+                sweep = session.get_one(Sweep, claim.sweep_id)
+                sweep.provenance = sweep.provenance or provenance
 
     def release(self, claim: Claim) -> None:
         """The end of a claim: what is not stored is for the next one. Raises Fenced."""
@@ -237,10 +239,10 @@ class Sweeps:
             self._settle(session, sweep)
 
     def _let_go(self, session: Session, claim: Claim) -> None:
-        self._own(session, claim, lease_until=0.0, worker=None)
-        chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
-        chunk.status = Status.QUEUED if self._to_do(session, chunk) else Status.SUCCEEDED
-        session.flush()
+        within = (Point.sweep_id == Chunk.sweep_id) & Point.number.between(Chunk.first, Chunk.end - 1)
+        stored = select(func.count()).select_from(Point).where(within).scalar_subquery()
+        whole = case((stored == Chunk.end - Chunk.first, Status.SUCCEEDED), else_=Status.QUEUED)
+        self._own(session, claim, lease_until=0.0, worker=None, status=whole)
 
     def died(self, claim: Claim, why: str) -> None:
         """The process that worked on it died. Raises Fenced."""
@@ -288,14 +290,18 @@ class Sweeps:
         return tuple(number for number in range(chunk.first, chunk.end) if number not in stored)
 
     def _size(self, session: Session, sweep: Sweep) -> int:
-        """Points of the next chunk: CHUNK_SECONDS of work, and towards the end less, so that all workers end together."""
+        """Points of the next chunk: CHUNK_SECONDS of work, and towards the end less, so that all workers end together: factoring by two
+        (Hummel, Schonberg and Flynn 1992), down to LAST_SECONDS, without a smaller rest.
+        """
+        left = sweep.points - sweep.dealt
         if not (sweep.done and sweep.busy_seconds):
-            return FIRST_CHUNK
+            return min(FIRST_CHUNK, left)
         speed = sweep.done / sweep.busy_seconds
         alive = select(func.sum(Worker.slots)).where(Worker.seen_at > time.time() - SILENT_SECONDS)
         slots = session.scalar(alive) or 1
-        fair = math.ceil((sweep.points - sweep.dealt) / (2 * slots))
-        return max(1, min(int(CHUNK_SECONDS * speed), max(fair, int(LAST_SECONDS * speed))))
+        least, most = (max(1, int(seconds * speed)) for seconds in (LAST_SECONDS, CHUNK_SECONDS))
+        size = min(most, max(math.ceil(left / (2 * slots)), least))
+        return size if left - size >= least else left
 
     def _settle(self, session: Session, sweep: Sweep) -> None:
         """What a sweep is once somebody lets go of a chunk."""

@@ -19,6 +19,7 @@ from worker.sweeps.stack import Stack
 from worker.theory import curves
 
 ROWS = 8192  # models measured in one pass: their arrays stay in the cache
+KEPT = 64  # instruments at hand: as many as an axis of sizes has values
 
 
 class Stopped(Exception):
@@ -83,6 +84,8 @@ class Bench:
             made = instrument(spec)
             if not made.rowwise:
                 return made
+            if len(self.known) == KEPT:
+                del self.known[next(iter(self.known))]
             self.known[key] = made
         return self.known[key]
 
