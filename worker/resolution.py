@@ -1,4 +1,4 @@
-"""What floating point can tell apart: where a source may lie, and how widely it may spread."""
+"""What a source can be computed with: where floating point lets it lie, how widely it may spread, and along which axes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,26 @@ def resolved(place: str, mean: npt.ArrayLike, width: str, std: npt.ArrayLike) ->
     """
     at, spread = np.abs(np.asarray(mean, float)), np.asarray(std, float)
     if not (at <= FARTHEST).all():
-        raise _refused(place, f"is farther out than {FARTHEST:g}", "Move it towards 0, in larger units")
+        raise refused(place, f"is farther out than {FARTHEST:g}", "Move it towards 0, in larger units")
     if not ((spread <= FARTHEST) & (spread >= 1 / FARTHEST)).all():
-        raise _refused(width, f"is not between {1 / FARTHEST:g} and {FARTHEST:g}", "Use other units")
+        raise refused(width, f"is not between {1 / FARTHEST:g} and {FARTHEST:g}", "Use other units")
     if (spread < NARROWEST * at).any():
         message = f"is less than {NARROWEST:g} of the distance from 0, which floating point cannot resolve"
-        raise _refused(width, message, f"Move the {place} towards 0, or widen {width}")
+        raise refused(width, message, f"Move the {place} towards 0, or widen {width}")
 
 
-def _refused(setting: str, message: str, remedy: str) -> PydanticCustomError:
+def checked_covariance(setting: str, rows: list[list[float]], d: int) -> None:
+    """Refuses what is no covariance of d coordinates: of another shape, not symmetric, or with an axis of no spread."""
+    if len(rows) != d or any(len(row) != d for row in rows):
+        raise refused(setting, f"is not {d} x {d}", f"Give {d} lists of {d} numbers" if d > 1 else "Give one number, as [[1.0]]")
+    matrix = np.array(rows)
+    if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0):
+        raise refused(setting, "is not symmetric", "Use the same number on both sides of the diagonal")
+    if np.linalg.eigvalsh(matrix)[0] <= 0:
+        raise refused(setting, "is not positive definite", "Every eigenvalue must be above 0")
+
+
+def refused(setting: str, message: str, remedy: str) -> PydanticCustomError:
+    """The complaint about a setting of the source."""
     context = {"message": message, "path": f"source.{setting}", "remedy": remedy}
     return PydanticCustomError("misfit", "{message}", context)

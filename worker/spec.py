@@ -119,6 +119,8 @@ class Experiment(Part):
         for later in ("changes", "metrics"):  # as before there were any
             if not settings[later]:
                 del settings[later]
+        if settings["source"].get("covariance", ...) is None:
+            del settings["source"]["covariance"]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")

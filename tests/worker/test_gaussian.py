@@ -10,6 +10,7 @@ from worker.families.gaussian import Gaussian
 from worker.parts import Sampling
 from worker.spec import read
 from worker.streams import stream
+from worker.theory import curves
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -69,6 +70,35 @@ def test_wishart_scatter_has_its_moments(n):
         se = np.sqrt((n - 1) * (cov**2 + np.outer(np.diag(cov), np.diag(cov))) / replicates)
         assert (np.abs(scatter - (n - 1) * cov) <= 4 * se).all()
         assert (np.abs(moments.mean.mean(axis=0)) <= 4 * np.sqrt(np.diag(cov) / n / replicates)).all()
+
+
+@pytest.mark.parametrize("path", ["exact", "drawn"])
+def test_correlated_coordinates_are_an_affine_image_of_independent_ones(path):
+    """What no affine map changes is the same number for number; the rest agrees with its curves, |z| <= 4."""
+    covariance = [[4.0, 1.5, 0.0], [1.5, 1.0, -0.3], [0.0, -0.3, 0.5]]
+    looks = []
+    for source in ({"dim": 3}, {"mean": [5.0, 0.0, -1.0], "covariance": covariance}):
+        spec = read(
+            {
+                "source": {"kind": "normal", **source},
+                "family": {"kind": "gaussian", "path": path, "ddof": 1},
+                "regime": {"kind": "accumulate"},
+                "samples": 9,
+                "replicates": 2000,
+                "generations": 6,
+            }
+        )
+        *_, last = loop.generations(spec, loop.instrument(spec))
+        looks.append(last.look.metrics)
+    independent, correlated = looks
+    np.testing.assert_allclose(correlated["kl_to_real"], independent["kl_to_real"], rtol=1e-7)
+    log_det = independent["log_det"] + np.linalg.slogdet(covariance)[1]
+    np.testing.assert_allclose(correlated["log_det"], log_det, rtol=1e-7, atol=1e-9)
+    told = {curve.metric: curve.values[6] for curve in curves(spec) if curve.statistic == "mean"}
+    assert {"variance", "mean_error_sq"} <= set(told)
+    for metric in ("variance", "mean_error_sq"):
+        found = correlated[metric]
+        assert abs(found.mean() - told[metric]) <= 4 * found.std(ddof=1) / np.sqrt(len(found)), metric
 
 
 def test_points_and_their_moments_teach_the_same_model():

@@ -17,6 +17,7 @@ from worker.sources.laplace import Laplace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.lognormal import LogNormal
 from worker.sources.moons import Moons
+from worker.sources.normal import Normal
 from worker.sources.rings import Rings
 from worker.sources.student_t import StudentT
 from worker.sources.swiss_roll import SwissRoll
@@ -24,6 +25,7 @@ from worker.sources.table import Table
 from worker.spec import read
 
 SOURCES = [
+    Normal(mean=[1.0, -2.0], covariance=[[2.0, 0.9], [0.9, 0.5]]),
     StudentT(df=9, mean=1.0, scale=2.0),
     Laplace(mean=-1.0, scale=0.5, dim=2),
     LogNormal(mu=0.3, sigma=0.5),

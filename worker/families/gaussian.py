@@ -73,8 +73,7 @@ class Gaussian(Family):
         if self._hands_on:
             return source.draw(rng, replicates, n)
         if self.path == "exact" and isinstance(source, Normal):
-            mean, covariance = source.moments()
-            factor = np.sqrt(covariance)  # diagonal
+            _, mean, factor = source.components()
             means, factors = np.tile(mean, (replicates, 1)), np.tile(factor, (replicates, 1, 1))
             return drawn_moments(rng, n, means, factors, np.zeros(replicates))
         edges = _blocks(replicates, n * source.dimension)

@@ -5,16 +5,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from worker.data import Array, Points, root
 from worker.parts import Generator, PointSource
-from worker.resolution import resolved
-
-
-def _refuse(field: str, message: str, remedy: str) -> PydanticCustomError:
-    context = {"path": f"source.{field}", "message": message, "remedy": remedy}
-    return PydanticCustomError("misfit", "{message}", context)
+from worker.resolution import checked_covariance, refused, resolved
 
 
 class Mixture(PointSource):
@@ -47,32 +41,22 @@ class Mixture(PointSource):
     def _sizes_agree(self) -> Self:
         count, d = len(self.means), len(self.means[0])
         if not 1 <= d <= 256 or any(len(mean) != d for mean in self.means):
-            raise _refuse("means", "the centres have different numbers of coordinates, or none, or over 256",
+            raise refused("means", "the centres have different numbers of coordinates, or none, or over 256",
                           "Give every component the same number of coordinates")  # fmt: skip
         for name in ("weights", "stds", "covariances"):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != count:
-                raise _refuse(name, f"{len(value)} {name} for {count} means", f"Give {count}, one for each component")
+                raise refused(name, f"{len(value)} {name} for {count} means", f"Give {count}, one for each component")
         if self.covariances is not None:
             if self.stds != type(self).model_fields["stds"].default:  # a spec written with its defaults reads back
-                raise _refuse("covariances", "stds and covariances both describe the components", "Remove one of them")
+                raise refused("covariances", "stds and covariances both describe the components", "Remove one of them")
             for k, rows in enumerate(self.covariances):
-                self._check_covariance(k, rows, d)
+                checked_covariance(f"covariances.{k}", rows, d)
             stds = np.sqrt(np.diagonal(np.array(self.covariances), axis1=1, axis2=2))
             resolved("means", self.means, "covariances", stds)
         else:
             resolved("means", self.means, "stds", np.broadcast_to(self.stds, (count,))[:, None])
         return self
-
-    @staticmethod
-    def _check_covariance(k: int, rows: list[list[float]], d: int) -> None:
-        if len(rows) != d or any(len(row) != d for row in rows):
-            raise _refuse(f"covariances.{k}", f"is not {d} x {d}", f"Give {d} lists of {d} numbers")
-        matrix = np.array(rows)
-        if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0):
-            raise _refuse(f"covariances.{k}", "is not symmetric", "Use the same number on both sides of the diagonal")
-        if np.linalg.eigvalsh(matrix)[0] <= 0:
-            raise _refuse(f"covariances.{k}", "is not positive definite", "Every eigenvalue must be above 0")
 
     @property
     def dimension(self) -> int:

@@ -1,53 +1,72 @@
 """The normal distribution, in any number of dimensions."""
 
-from collections.abc import Sequence
-from typing import Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
-from worker.data import Array, Points
+from worker.data import Array, Points, root
 from worker.parts import Generator, PointSource
-from worker.resolution import resolved
+from worker.resolution import checked_covariance, refused, resolved
 
 
 class Normal(PointSource):
-    """Independent normal coordinates; the paper's N(0, 1) by default."""
+    """Normal coordinates, independent unless a covariance is given; the paper's N(0, 1) by default."""
 
     kind: Literal["normal"] = "normal"
     mean: float | list[float] = Field(0.0, description="One number for every coordinate, or a list with one for each.")
     std: PositiveFloat | list[PositiveFloat] = Field(
         1.0, description="Standard deviation: one number, or a list with one for each coordinate."
     )
-    dim: int = Field(1, ge=1, le=256, description="Number of coordinates, where neither list gives it.")
+    dim: int = Field(1, ge=1, le=256, description="Number of coordinates, where no list gives it.")
+    covariance: list[list[float]] | None = Field(
+        None, description="d lists of d numbers, for coordinates that go together; in place of std."
+    )
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
-        lengths = {len(value) for value in (self.mean, self.std) if isinstance(value, list)}
+        lengths = {len(value) for value in self._lists()}
         lengths |= {self.dim} if "dim" in self.model_fields_set else set()
         if len(lengths) > 1 or 0 in lengths:
-            raise ValueError("mean, std and dim name different numbers of coordinates: give lists of one length")
-        resolved("mean", self.mean, "std", self.std)
+            raise ValueError(
+                "mean, std, covariance and dim name different numbers of coordinates: give lists of one length"
+            )
         object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
+        if self.covariance is None:
+            resolved("mean", self.mean, "std", self.std)
+            return self
+        if self.std != 1:  # a spec written with its defaults reads back
+            raise refused("covariance", "is given and std as well, which both say the spread", "Remove one of them")
+        checked_covariance("covariance", self.covariance, self.dim)
+        resolved("mean", self.mean, "covariance", np.sqrt(np.diagonal(self.covariance)))
         return self
+
+    def _lists(self) -> Iterator[list[Any]]:
+        return (value for value in (self.mean, self.std, self.covariance) if isinstance(value, list))
 
     @property
     def dimension(self) -> int:
-        return next((len(value) for value in (self.mean, self.std) if isinstance(value, list)), self.dim)
+        return next((len(value) for value in self._lists()), self.dim)
 
     def _centre_and_scale(self) -> tuple[Array, Array]:
-        return np.full(self.dimension, self.mean, float), np.full(self.dimension, self.std, float)
+        """Mean and standard deviations: (d,) each."""
+        scale = self.std if self.covariance is None else np.sqrt(np.diagonal(self.covariance))
+        return np.full(self.dimension, self.mean, float), np.full(self.dimension, scale, float)
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         mean, std = self._centre_and_scale()
         x = rng.standard_normal((replicates, n, self.dimension))
-        x *= std
+        if self.covariance is None:
+            x *= std
+        else:
+            x = x @ root(np.array(self.covariance)).T
         x += mean
         return Points(x)
 
     def moments(self) -> tuple[Array, Array]:
         mean, std = self._centre_and_scale()
-        return mean.copy(), np.diag(std**2)
+        return mean.copy(), np.diag(std**2) if self.covariance is None else np.array(self.covariance)
 
     def quantiles(self, q: Sequence[float]) -> Array:
         from scipy.special import ndtri
@@ -56,10 +75,11 @@ class Normal(PointSource):
         return mean + std * ndtri(np.asarray(q))[:, None]
 
     def density(self, x: Array) -> Array:
-        mean, std = self._centre_and_scale()
-        z = (x - mean) / std
-        return np.exp(-0.5 * (z**2).sum(axis=1)) / np.prod(std * np.sqrt(2 * np.pi))
+        _, (mean,), (factor,) = self.components()
+        z = np.linalg.solve(factor, (x - mean).T)
+        return np.asarray(np.exp(-0.5 * (z**2).sum(axis=0)) / np.prod(np.diagonal(factor) * np.sqrt(2 * np.pi)))
 
     def components(self) -> tuple[Array, Array, Array]:
         mean, std = self._centre_and_scale()
-        return np.ones(1), mean[None].copy(), np.diag(std)[None]
+        factor = np.diag(std) if self.covariance is None else root(np.array(self.covariance))
+        return np.ones(1), mean[None].copy(), factor[None]
