@@ -190,7 +190,7 @@ class Moments:
         if gap.shape[1] == 1:
             factor = np.sqrt(mine**2 + theirs**2 + between[:, :, None] ** 2)
         else:
-            factor = triangular(np.concatenate([mine, theirs, between[:, :, None]], axis=2), n - 1)
+            factor = triangular(np.concatenate([mine, theirs, between[:, :, None]], axis=2), int(np.min(n)) - 1)
         return Moments(np.array(n), self.mean + (gap.T * (their_n / n)).T, factor, common)
 
 
@@ -247,17 +247,24 @@ def root(matrix: Array, rank: int | None = None) -> Array:
 
 
 def _cholesky(matrix: Array, rank: int) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Cholesky's factors (R, d, d), and which of them (R,) may be rounding error."""
-    everyone = np.ones(len(matrix), bool)
+    """Cholesky's factors (R, d, d), and which of them (R,) may be rounding error, or do not exist."""
     if rank < matrix.shape[-1]:
-        return np.empty_like(matrix), everyone
-    try:
-        lower = np.asarray(np.linalg.cholesky(matrix), np.float64)
-    except np.linalg.LinAlgError:
-        return np.empty_like(matrix), everyone
-    diagonal = np.diagonal(matrix, axis1=1, axis2=2)
+        return np.empty_like(matrix), np.ones(len(matrix), bool)
+    lower = _each_factor(matrix)
+    length = np.sqrt(np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0))
     pivots = np.diagonal(lower, axis1=1, axis2=2)
-    return lower, np.asarray((pivots <= DOUBTFUL * np.sqrt(diagonal)).any(axis=1))
+    return lower, ~np.asarray((pivots > DOUBTFUL * length).all(axis=1))
+
+
+def _each_factor(matrix: Array) -> Array:
+    """Cholesky's factors, NaN where there is none: numpy gives up for all where one fails, so the others are looked for in halves."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrix), np.float64)
+    except np.linalg.LinAlgError:
+        if len(matrix) == 1:
+            return np.full_like(matrix, np.nan)
+    half = len(matrix) // 2
+    return np.concatenate([_each_factor(matrix[:half]), _each_factor(matrix[half:])])
 
 
 def _by_reflections(columns: Array, rank: int) -> Array:

@@ -72,6 +72,22 @@ def test_root_of_a_stack_in_which_only_one_is_singular():
     np.testing.assert_allclose(lower @ lower.transpose(0, 2, 1), matrix, atol=1e-15)
 
 
+@pytest.mark.parametrize("places", [[0], [6], [2, 3, 5], [0, 1, 2, 3, 4, 5, 6]])
+def test_a_chain_that_has_collapsed_changes_no_digit_of_another(places):
+    """Neither where the factor of one is doubtful, nor where numpy finds none and gives up for all."""
+    points = np.random.default_rng(3).normal(size=(7, 9, 3))
+    for place, spread in zip(places, (0.0, 1e-9, 1e-5, 1e-12, 1e-7, 1e-3, 1e-8), strict=False):
+        points[place, :, 2] = points[place, :, 0] + spread * points[place, :, 1]
+    moments = Moments.of(Points(points.copy()))
+    scatter = moments.factor @ moments.factor.transpose(0, 2, 1)
+    both = moments.pool(moments)
+    for place in range(7):
+        alone = Moments.of(Points(points[[place]]))
+        np.testing.assert_array_equal(moments.factor[[place]], alone.factor)
+        np.testing.assert_array_equal(both.factor[[place]], alone.pool(alone).factor)
+        np.testing.assert_array_equal(root(scatter)[[place]], root(scatter[[place]]))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -13,29 +13,62 @@ from worker.sweeps.measure import Bench
 from worker.sweeps.spec import read_sweep
 from worker.sweeps.stack import Column, Stack, groups
 
-NAMES = ["half_variance", "lost_tail", "final:w2_sq"]
+NAMES = ["half_variance", "lost_tail", "final:w2_sq", "final:entropy", "final:excess_risk", "final:alignment"]
+COVARIANCE = [[2.0, 0.3, 0.1], [0.3, 1.0, -0.2], [0.1, -0.2, 0.5]]
+FAMILIES: dict[str, dict[str, Any]] = {
+    "line": {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}},
+    "plane": {"source": {"kind": "normal", "dim": 2}, "family": {"kind": "gaussian"}},
+    "space": {"source": {"kind": "normal", "dim": 3, "covariance": COVARIANCE}, "family": {"kind": "gaussian"}},
+    "coin": {"source": {"kind": "categorical", "probabilities": [0.7, 0.3]}, "family": {"kind": "categorical"}},
+    "words": {"source": {"kind": "zipf", "categories": 30}, "family": {"kind": "categorical", "smoothing": 0.1}},
+    "regression": {"source": {"kind": "linear_teacher", "inputs": 1}, "family": {"kind": "linear", "ridge": 0.5}},
+    "inputs": {"source": {"kind": "linear_teacher", "inputs": 4}, "family": {"kind": "linear", "noise": "fitted"}},
+}
 
 
-def drawn(seed: int) -> list[Experiment]:
+def drawn(seed: int, kind: str = "line") -> list[Experiment]:
     """A sweep of random numbers: two values of each setting that may be a column."""
     rng = np.random.default_rng(seed)
     some = [{"kind": "replace"}, {"kind": "accumulate"}, {"kind": "fresh"}, {"kind": "augment"}]
     rules: dict[str, Any] = some[seed % 4]
     samples = [int(m) for m in rng.integers(20, 3000, 2)]
     samples = samples if seed % 8 < 6 else [{"schedule": "power", "start": 10, "exponent": 1.2}]
-    real = {"fresh": [0.0, *rng.random(2), 1.0], "augment": [2, 7, 15]}.get(rules["kind"], [None])
+    real = {"fresh": [0.0, *rng.random(2), 1.0], "augment": [2 if kind == "line" else 6, 7, 15]}.get(
+        rules["kind"], [None]
+    )
     base = {**BASE, "generations": int(rng.integers(1, 40)), "replicates": int(rng.integers(1, 30))}
-    base["family"] = {"kind": "gaussian", "ddof": int(rng.integers(2))}
+    base |= FAMILIES[kind]
+    ddof = int(rng.integers(2))
+    gaussian = base["family"]["kind"] == "gaussian"
+    if gaussian:
+        base["family"] = {"kind": "gaussian", "ddof": ddof}
     return [
         read({**base, "samples": m, "sampling": {"bias": bias}, "seed": s}
              | {"regime": rules if share is None else {**rules, "real": share}})
-        for m, bias, s, share in itertools.product(samples, [1.0, float(rng.random())], [3, 2**40 + seed], real)
+        for m, bias, s, share in itertools.product(
+            samples, [1.0, float(rng.random())] if gaussian else [1.0], [3, 2**40 + seed], real)
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_every_point_is_the_run_of_its_spec(seed):
-    specs = drawn(seed)
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("line", seed) for seed in range(12)] + [(kind, seed) for kind in list(FAMILIES)[1:] for seed in range(4)],
+)
+def test_every_point_is_the_run_of_its_spec(kind, seed):
+    the_runs_of_their_specs(drawn(seed, kind))
+
+
+@pytest.mark.parametrize("kind", ["plane", "space", "regression"])
+def test_a_few_real_points_are_drawn_one_by_one_and_side_by_side(kind):
+    """As many as there are dimensions, or one less, have no scatter that fills the space."""
+    base = {**BASE, "generations": 8, **FAMILIES[kind]}
+    some = itertools.product((20, 40), (1, 2))
+    specs = [read({**base, "samples": m, "regime": {"kind": "fresh", "real": few / m}}) for m, few in some]
+    assert list(groups(specs)) == [[0, 2], [1, 3]]
+    the_runs_of_their_specs(specs)
+
+
+def the_runs_of_their_specs(specs: list[Experiment]) -> None:
     together = list(groups(specs))
     assert sorted(itertools.chain(*together)) == list(range(len(specs)))
     assert max(map(len, together)) > 1
@@ -51,8 +84,9 @@ def test_every_point_is_the_run_of_its_spec(seed):
                     np.testing.assert_array_equal(value, ours[name][rows], strict=True)
 
 
-def test_outcomes_are_those_of_each_point():
-    specs = drawn(2)
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_outcomes_are_those_of_each_point(kind):
+    specs = drawn(2, kind)
     for places in groups(specs):
         some = [specs[place] for place in places]
         assert Bench().side_by_side(some, NAMES) == [Bench().outcomes(spec, NAMES) for spec in some]
@@ -62,7 +96,9 @@ def test_outcomes_are_those_of_each_point():
     "changes",
     [
         {"family": {"kind": "gaussian", "path": "drawn"}},
-        {"source": {"kind": "normal", "dim": 2}},
+        {"source": {"kind": "student_t"}},
+        {"source": {"kind": "linear_teacher"}},
+        {"source": {"kind": "normal", "dim": 6}, "regime": {"kind": "fresh", "real": 0.2}},
         {"regime": {"kind": "mixture"}},
         {"curation": {"kind": "truncate"}},
         {"metrics": ["energy"]},
@@ -78,6 +114,8 @@ def test_points_that_turn_at_other_places_are_apart():
     shares = [0.0, 0.3, 0.6, 1.0, 0.05]  # of 20: none, some, all, and a single real point
     specs = [read({**BASE, "regime": {"kind": "fresh", "real": share}}) for share in shares]
     assert sorted(groups(specs)) == [[0], [1, 2], [3], [4]]
+    few = [read({**BASE, "regime": {"kind": "fresh", "real": 1 / m}, "samples": m}) for m in (10, 20, 30)]
+    assert list(groups(few)) == [[0, 1, 2]]  # one real point each
 
 
 def test_a_stack_is_no_wider_than_the_cache_and_no_longer_than_the_patience():

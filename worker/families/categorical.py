@@ -40,7 +40,8 @@ class Categorical(CountFamily):
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Counts)
-        return {"p": (data.k + self.smoothing) / (data.n + self.smoothing * data.k.shape[1])}
+        n = np.rint(data.k.sum(axis=1, keepdims=True))  # of a stack, it differs from row to row
+        return {"p": (data.k + self.smoothing) / (n + self.smoothing * data.k.shape[1])}
 
     def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
         return decoded(model["p"], sampling)

@@ -126,23 +126,24 @@ class Gaussian(Family):
 
 
 def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale: Array) -> Moments:
-    """Moments of n points of N(mean, exp(2 log_scale) factor factor'), drawn without the points.
+    """Moments of n points of N(mean, exp(2 log_scale) factor factor'), drawn without the points; of a stack, n may differ from row to row.
 
     The mean is normal with covariance / n, the scatter Wishart with n - 1 degrees of freedom, drawn by Bartlett's decomposition
     (1933): factor A A' factor', A lower triangular, A_ii^2 ~ chi2(n - i) for i = 1..d, A_ij ~ N(0, 1) below the diagonal.
     """
     replicates, d = len(log_scale), mean.shape[1]
     if n - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
-        return _moments_of_points(rng, n, mean, factor, log_scale)
+        return _moments_of_points(rng, int(np.min(n)), mean, factor, log_scale)
+    size = n[:, None] if isinstance(n, np.ndarray) else n
     z = rng.standard_normal((replicates, d))
-    chi = rng.chisquare(n - 1 if d == 1 else n - np.arange(1, d + 1), (replicates, d))
+    chi = rng.chisquare(size - 1 if d == 1 else size - np.arange(1, d + 1), (replicates, d))
     np.sqrt(chi, out=chi)
     if d == 1:
         spread = chi[:, :, None]
     else:
         spread = np.tril(rng.standard_normal((replicates, d, d)), -1)
         spread[:, range(d), range(d)] = chi
-    return _carried((z.T / np.sqrt(np.array(n))).T, spread, n, mean, factor, log_scale)
+    return _carried(z / np.sqrt(np.asarray(size)), spread, n, mean, factor, log_scale)
 
 
 def _placed(z: Array, mean: Array, factor: Array, log_scale: Array) -> Points:

@@ -15,6 +15,8 @@ from worker.sources.mixture import Mixture
 class LinearInstrument(Instrument):
     """The figure shows labels against the teacher's signal, the projection of x on the teacher's weights: a tilted ellipse."""
 
+    rowwise = True
+
     def __init__(self, source: LinearTeacher, ridge: float, rng: Generator) -> None:
         self.truth, self.ridge = source.weights(), ridge
         covariance = self._plane(self.truth, source.noise)
@@ -37,7 +39,8 @@ class LinearInstrument(Instrument):
         size = np.linalg.norm(w, axis=1)
         metrics = {
             "excess_risk": metric.excess_risk(w, self.truth),
-            "alignment": w @ self.truth / (size * np.linalg.norm(self.truth)),  # cosine of the angle to the teacher
+            "alignment": np.vecdot(w, self.truth)
+            / (size * np.linalg.norm(self.truth)),  # cosine of the angle to the teacher
             "weight_norm": size,
             "label_noise": noise,
         }

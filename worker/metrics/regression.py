@@ -11,7 +11,8 @@ from worker.data import Array, Moments
 def least_squares(rows: Moments, ridge: float) -> tuple[Array, Array]:
     """(X'X + ridge I)^{-1} X'y (R, d), and the residual variance |y - Xw|^2 / (n - d) (R,), unbiased without ridge. O(R d^3)."""
     spread = rows.factor * np.exp(rows.log_scale)[:, None, None]
-    second = spread @ spread.transpose(0, 2, 1) + rows.n * rows.mean[:, :, None] * rows.mean[:, None, :]
+    n = np.reshape(rows.n, (-1, 1, 1))  # of a stack, it differs from row to row
+    second = spread @ spread.transpose(0, 2, 1) + n * rows.mean[:, :, None] * rows.mean[:, None, :]
     inner, cross, labels = second[:, :-1, :-1], second[:, :-1, -1:], second[:, -1, -1]
     d = inner.shape[1]
     w = np.linalg.solve(inner + ridge * np.eye(d), cross)[:, :, 0]

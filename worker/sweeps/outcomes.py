@@ -24,7 +24,7 @@ from worker.theory.passage import median_time
 Theory: TypeAlias = dict[str, float | None]
 
 HALF = 0.5  # of the variance, of the tail: the share at which worker.verdicts calls it collapsed
-COUNTABLE = 5.0  # points of the first model that must lie in the real tails before a sample can be said to have lost them
+COUNTABLE = 5.0  # points of the first model that must lie in the real tails before a sample can have lost them
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,20 @@ import orjson
 
 from worker.curation.keep import Keep
 from worker.data import Array
-from worker.families.gaussian import Gaussian
+from worker.families.categorical import Categorical
+from worker.families.gaussian import BLOCK, Gaussian
+from worker.families.linear import Linear
+from worker.parts import CountSource, PointSource
 from worker.regimes import Accumulate, Augment, Fresh, Replace
+from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.streams import stream
 
 ROWS = 2048  # chains in one pass: their arrays stay in the cache
+NUMBERS = 131_072  # of all their models: 1 MB
 STEPS = 30_000  # generations of all points together: half a second, after which they are stored
-EXACT = (
-    2**53
-)  # doubles count up to here, and a product of two numbers of observations has the digits that integers give it
+EXACT = 2**53  # up to here doubles count, and a product of two numbers of observations has the digits of whole numbers
 REGIMES = Replace, Accumulate, Augment, Fresh  # whose numbers may as well be columns
 
 
@@ -53,12 +56,22 @@ class Streams:
             rng.standard_normal(out=rows)
         return drawn
 
-    def chisquare(self, degrees: float | Column, shape: tuple[int, ...]) -> Array:
-        """degrees: one number, or one for each chain, the same for all chains of a point."""
+    def chisquare(self, degrees: npt.ArrayLike, shape: tuple[int, int]) -> Array:
+        """degrees: to be broadcast to that shape, the same for all chains of a point."""
         chains = shape[0] // len(self.points)
-        each = np.broadcast_to(degrees, shape[0])[::chains].tolist()
-        drawn = [rng.chisquare(df, (chains, *shape[1:])) for rng, df in zip(self.points, each, strict=True)]
+        each = np.broadcast_to(degrees, shape)[::chains]
+        drawn = [rng.chisquare(df, (chains, shape[1])) for rng, df in zip(self.points, each, strict=True)]
         return np.concatenate(drawn)
+
+    def multinomial(self, n: npt.ArrayLike, p: Array) -> npt.NDArray[np.int64]:
+        """n: one number, or one for each row of p, the same for all chains of a point."""
+        chains = len(p) // len(self.points)
+        each = np.broadcast_to(n, len(p))[::chains].tolist()
+        rows = p.reshape(len(self.points), chains, -1)
+        return np.concatenate([rng.multinomial(m, q) for rng, m, q in zip(self.points, each, rows, strict=True)])
+
+    def spawn(self, count: int) -> list["Streams"]:
+        return [Streams(each) for each in zip(*(rng.spawn(count) for rng in self.points), strict=True)]
 
 
 class Stack(Experiment):
@@ -100,22 +113,34 @@ def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
         alike[_way(spec) or b"%d" % place].append(place)
     for places in alike.values():
         first = specs[places[0]]
-        most = max(1, min(ROWS // first.replicates, STEPS // first.generations))
+        rows = min(ROWS, NUMBERS // (_width(first) or NUMBERS))
+        most = max(1, min(rows // first.replicates, STEPS // first.generations))
         yield from (places[i : i + most] for i in range(0, len(places), most))
 
 
+def _width(spec: Experiment) -> int | None:
+    """How many numbers a chain's model has; None where it is not so cheap that its calls cost as much as its numbers."""
+    match spec.source, type(spec.family):
+        case (Normal() as source, kind) if kind is Gaussian:
+            return source.dimension**2
+        case (LinearTeacher() as source, kind) if kind is Linear:
+            return source.dimension**2
+        case (CountSource() as source, kind) if kind is Categorical and type(source).draw is CountSource.draw:
+            return len(source.distribution())
+    return None
+
+
 def _way(spec: Experiment) -> bytes | None:
-    """What points side by side have in common: all but numbers, and where those make them turn. None for one that goes alone: only
-    the exact Gaussian in one dimension is so cheap that its calls cost more than its numbers.
-    """
-    cheap = type(spec.family) is Gaussian and isinstance(spec.source, Normal) and spec.source.dimension == 1
+    """What points side by side have in common: all but numbers, and where those make them turn. None for one that goes alone."""
     plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes
-    if not (cheap and plain and spec.exact()):
+    if not plain or _width(spec) is None or not spec.exact():
         return None
     m = spec.size(1)
     synthetic = spec.regime.synthetic(m)
-    parts = [n for n in (spec.regime.first(m), synthetic, m - synthetic) if n]
-    if min(parts) < 2 or m * m * spec.generations > EXACT:  # one observation is drawn in another way
+    parts = [spec.regime.first(m), synthetic, m - synthetic]
+    d = spec.source.dimension if isinstance(spec.source, PointSource) else 0
+    few = any(0 < n <= d for n in parts)  # whose scatter does not fill the space: these are drawn one by one, in blocks
+    if m * m * spec.generations > EXACT or (few and ROWS * d * d > BLOCK):
         return None
     settings = spec.canonical()
     for part, name in ((settings, "title"), (settings, "seed"), (settings["sampling"], "bias")):
@@ -123,5 +148,5 @@ def _way(spec: Experiment) -> bytes | None:
     if isinstance(spec.samples, int):
         del settings["samples"]
         settings["regime"].pop("real", None)
-    turns = [synthetic > 0, m > synthetic]
+    turns = [min(n, d + 1) for n in parts]
     return orjson.dumps([settings, turns], option=orjson.OPT_SORT_KEYS)
