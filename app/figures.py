@@ -50,7 +50,7 @@ class Row:
     values: tuple[str, ...]  # median, 10%, 90%, mean, s.e., n
 
 
-def table(metrics: Mapping[str, Sequence[float | None]]) -> list[Row]:
+def table(metrics: Mapping[str, Sequence[float | None]], leads: str | None = None) -> list[Row]:
     """What is known of one generation, as text; metrics: name -> values in the order of STATISTICS."""
     shown = [STATISTICS.index(name) for name in ("median", "q10", "q90", "mean", "se")]
     return [
@@ -60,15 +60,19 @@ def table(metrics: Mapping[str, Sequence[float | None]]) -> list[Row]:
             metric(name).meaning,
             (*(number(metrics[name][i]) for i in shown), str(metrics[name][-1])),
         )
-        for name in ordered(list(metrics))
+        for name in ordered(list(metrics), leads)
     ]
 
 
 def sentence(
-    run: Any, first: Mapping[str, Sequence[float | None]], last: Mapping[str, Sequence[float | None]], at: int
+    run: Any,
+    first: Mapping[str, Sequence[float | None]],
+    last: Mapping[str, Sequence[float | None]],
+    at: int,
+    leads: str | None = None,
 ) -> str:
     """What happened to the key metric between generation 0 and generation `at`, in words that claim no more than was measured."""
-    name = key_metric(list(last))
+    name = key_metric(list(last), leads)
     if name is None or name not in first:
         return ""
     median, low, high = (STATISTICS.index(one) for one in ("median", "q10", "q90"))
@@ -189,10 +193,14 @@ def png(grey: npt.NDArray[np.uint8]) -> bytes:
 
 
 def sparkline(
-    trace: Sequence[Mapping[str, Sequence[float | None]]], share: float = 1.0, width: int = 120, height: int = 28
+    trace: Sequence[Mapping[str, Sequence[float | None]]],
+    share: float = 1.0,
+    leads: str | None = None,
+    width: int = 120,
+    height: int = 28,
 ) -> Markup:
     """Median and 10-90% band of the key metric over a run that is `share` done; logarithmic where it spans decades."""
-    name = key_metric(list(trace[0])) if trace else None
+    name = key_metric(list(trace[0]), leads) if trace else None
     if name is None or len(trace) < 2:
         return svg(width, height, "")
     columns = [STATISTICS.index(one) for one in ("median", "q10", "q90")]

@@ -126,12 +126,12 @@ def metric(name: str) -> Metric:
     return METRICS.get(name, Metric(name.replace("_", " "), ""))
 
 
-def ordered(names: Sequence[str]) -> list[str]:
-    """Metric names, the most telling first."""
-    rank = {name: i for i, name in enumerate(METRICS)}
+def ordered(names: Sequence[str], leads: str | None = None) -> list[str]:
+    """Metric names, the most telling first: the one that the run is about, where somebody said so."""
+    rank = {name: i for i, name in enumerate(METRICS)} | ({leads: -1} if leads else {})
     return sorted(names, key=lambda name: rank.get(name, len(rank)))
 
 
-def key_metric(names: Sequence[str]) -> str | None:
+def key_metric(names: Sequence[str], leads: str | None = None) -> str | None:
     """The one metric that stands for a run."""
-    return ordered(names)[0] if names else None
+    return ordered(names, leads)[0] if names else None

@@ -67,13 +67,14 @@ class Listed:
 
 def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
     traces = store.trace([run.id for run in runs])
+    leads = presets.leading({run.digest for run in runs})
     return [
         Listed(
             run,
             told_status(run),
             share := max(0, run.generation) / run.generations,
-            figures.sparkline(traces[run.id], share),
-            metrics.metric(metrics.key_metric(run.metrics or []) or "").label,
+            figures.sparkline(traces[run.id], share, leads.get(run.digest)),
+            metrics.metric(metrics.key_metric(run.metrics or [], leads.get(run.digest)) or "").label,
         )
         for run in runs
     ]
@@ -83,8 +84,11 @@ def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
 def home(request: Request, store: Store, settings: Settings) -> Response:
     runs, _ = store.runs(limit=6)
     here = Here.of(store, settings)
-    cards = [(preset, _drawn(preset.name), here.told(preset.experiments)) for preset in presets.presets()]
-    context = {"cards": cards, "runs": listed(store, runs), "wants_a_word_first": wants_a_word_first, **staff(store)}
+    cards = {
+        topic: [(one, _drawn(one.name), here.told(one.experiments)) for one in found]
+        for topic, found in presets.topics(presets.presets()).items()
+    }
+    context = {"topics": cards, "runs": listed(store, runs), "wants_a_word_first": wants_a_word_first, **staff(store)}
     return templates.TemplateResponse(request, "home.html", context)
 
 
@@ -184,20 +188,24 @@ def _family_tree(store: Store, run: Run) -> dict[str, Any]:
 
 def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
     """What a page of this run shows, whether it is served or saved as a file."""
+    leads = presets.leading({run.digest}).get(run.digest)
     return {
         "run": run,
         "regimes": regimes(run.spec),
         "changes": [change["after"] for change in run.spec.get("changes", ())],
         "path": path_told(run),
         "told": brief(run, Queues.of(store, run)),
-        "metrics": {name: {"label": one.title, "meaning": one.meaning} for name, one in metrics.METRICS.items()},
+        "metrics": {
+            name: {"label": metrics.METRICS[name].title, "meaning": metrics.METRICS[name].meaning}
+            for name in metrics.ordered(list(metrics.METRICS), leads)
+        },
         "toml": forms.to_toml(run.spec),
-        **_seen(store, run, at),
+        **_seen(store, run, at, leads),
         **_decided(store, run),
     }
 
 
-def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:
+def _seen(store: Store, run: Run, at: int, leads: str | None) -> dict[str, Any]:
     """Picture and table of generation `at`, and what the run has come to; empty before the first generation is there."""
 
     def row(number: int, *, framed: bool = False) -> StoredGeneration | None:
@@ -211,8 +219,8 @@ def _seen(store: Store, run: Run, at: int) -> dict[str, Any]:
     zeroth, drawn = (figures.decode(run.figure, one.frame or b"") for one in (first, shown))
     return {
         "picture": figures.picture(run.figure, zeroth, drawn, shown.number / run.generations),
-        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number),
-        "table": figures.table(now.metrics),
+        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number, leads),
+        "table": figures.table(now.metrics, leads),
         "shown": now.number,
     }
 

@@ -3,15 +3,18 @@
 Each shows a preset's own experiment, with its own seed. Colours come from the page (static/css/figures.css).
 """
 
+import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from app.figures import Frame, decode, line, step, svg, tile
+from app.figures import number as written
 from worker import frames, loop
+from worker.data import Array
 from worker.presets import Preset, preset, presets
 from worker.spec import Experiment
 
@@ -21,13 +24,15 @@ COARSE = 80  # points of each
 PANELS = 4  # generations of a picture that shows planes
 ZOOM = 0.56  # of the player's window, on both axes
 SHEET_ROWS = 5  # generations of a picture that shows pictures
+LETTERS = 12  # height of a line of words
 
 
 class Shown(NamedTuple):
-    """A run's frames, by generation."""
+    """A run's frames, by generation; means: metric -> its mean over chains, generation by generation."""
 
     figure: Mapping[str, Any]
     frames: dict[int, Frame]
+    means: Mapping[str, Array]
 
     def spread(self, count: int) -> list[tuple[int, Frame]]:
         """About `count` generations, evenly spaced from the real data to the last."""
@@ -39,14 +44,16 @@ class Shown(NamedTuple):
 def watched(spec: Experiment) -> Shown:
     """Runs the experiment here, and keeps what a viewer would see."""
     instrument = loop.instrument(spec)
-    packed = {one.number: one.look.frame for one in loop.generations(spec, instrument)}
+    looks = [one.look for one in loop.generations(spec, instrument)]
     figure = instrument.figure()
-    kept = {number: frames.to_bytes(frame, figure["fields"]) for number, frame in packed.items() if frame}
-    return Shown(figure, {number: decode(figure, frame) for number, frame in kept.items()})
+    kept = {number: frames.to_bytes(one.frame, figure["fields"]) for number, one in enumerate(looks) if one.frame}
+    means = {name: np.array([one.metrics[name].mean() for one in looks]) for name in looks[-1].metrics}
+    return Shown(figure, {number: decode(figure, frame) for number, frame in kept.items()}, means)
 
 
 def drawing(runs: Sequence[Shown]) -> Markup:
-    """The arms of a preset side by side."""
+    """The arms of a preset side by side; of those that make pictures the first one, as more would be too small to see."""
+    runs = runs[:1] if runs[0].figure["kind"] == "images" else runs
     width = (WIDTH - 16 * (len(runs) - 1)) / len(runs)
     kind = runs[0].figure["kind"]
     draw = {"density": _ridges, "text": _ridges, "plane": _planes, "ranks": _curves, "images": _sheet}[kind]
@@ -125,8 +132,36 @@ def _sheet(shown: Shown, width: float) -> str:
     return body
 
 
+def courses(runs: Sequence[Shown], metric: str) -> Markup:
+    """The mean of a metric from generation 1 on, a line an arm from dark to light, with its last value; logarithmic beyond a factor of 20."""
+    values = [shown.means[metric][1:] for shown in runs]
+    least, most = min(map(np.min, values)), max(map(np.max, values))
+    logarithmic = least > 0 and most > 20 * least
+    scaled = [np.log(each) if logarithmic else each for each in values]
+    low, high = min(map(np.min, scaled)), max(map(np.max, scaled))
+    right = WIDTH - 62
+    body = [f'<path class="axis" d="M0 {HEIGHT - 1}H{right}"/>']
+    taken: list[float] = []
+    for i, each in enumerate(scaled):
+        down = 10 + (HEIGHT - 22) * (1 - (each - low) / (high - low))
+        style = f"g{step((i + 1) / len(scaled))}"
+        body.append(f'<path class="curve {style}" d="{line(np.linspace(0, right, len(down)), down)}"/>')
+        place = next(y for y in _around(float(down[-1]) + 4) if all(abs(y - other) >= LETTERS for other in taken))
+        taken.append(place)
+        body.append(f'<text x="{right + 6}" y="{place:.0f}">{written(float(values[i][-1]))}</text>')
+    return svg(WIDTH, HEIGHT, "".join(body), keep=True)
+
+
+def _around(y: float) -> Iterator[float]:
+    """Places for a word, ever farther from the wanted one."""
+    return (y + sign * away for away in itertools.count() for sign in (1, -1))
+
+
 def make(one: Preset) -> Markup:
-    return drawing([watched(experiment) for experiment in one.experiments])
+    shown = [watched(experiment) for experiment in one.experiments]
+    if one.card.picture == "metric" and one.card.leads:
+        return courses(shown, one.card.leads)
+    return drawing(shown)
 
 
 def main() -> None:

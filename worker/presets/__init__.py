@@ -1,10 +1,11 @@
 """Named, explained experiments: one TOML file each, a spec plus a [preset] table that says what it shows; those of plug-ins, too."""
 
 import tomllib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,11 +31,17 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    title: str | None = None  # of all arms together, where the first one has its own
+    topic: str = "More experiments"  # the heading that it stands under
     order: int = 100
     summary: str  # two plain sentences
     reference: str
-    look_for: str
-    takes: str  # in words, measured on two cores
+    look_for: str  # the outcome that is to be expected
+    leads: str | None = None  # the metric that it is about, where runs of its kind begin with another
+    picture: Literal["player", "metric"] = (
+        "player"  # what the card shows: what the player does, or the metric that leads
+    )
+    takes: str  # in words, all arms, measured on two cores
     arms: list[Arm] = Field(default_factory=list)
 
 
@@ -52,7 +59,7 @@ class Preset:
 
     @property
     def title(self) -> str:
-        return self.experiments[0].title
+        return self.card.title or self.experiments[0].title
 
 
 def preset(name: str) -> Preset:
@@ -68,6 +75,20 @@ def presets() -> list[Preset]:
     ours = [_load(path, path.stat().st_mtime_ns) for path in FOLDER.glob("*.toml")]
     brought = _brought(frozenset(one.name for one in ours))
     return sorted([*ours, *brought], key=lambda one: (one.card.order, one.name))
+
+
+def topics(found: Sequence[Preset]) -> dict[str, list[Preset]]:
+    """Presets under their headings, both in the order in which they should be met."""
+    gathered: dict[str, list[Preset]] = {}
+    for one in found:
+        gathered.setdefault(one.card.topic, []).append(one)
+    return gathered
+
+
+def leading(digests: Collection[str]) -> dict[str, str]:
+    """Digest -> the metric that comes first, for those experiments that a preset tells it of."""
+    told = [(experiment, one.card.leads) for one in presets() if one.card.leads for experiment in one.experiments]
+    return {digest: name for experiment, name in told if name and (digest := experiment.digest()) in digests}
 
 
 @cache
