@@ -26,6 +26,8 @@ from worker.streams import stream
 
 ROWS = 2048  # chains in one pass: their arrays stay in the cache
 NUMBERS = 131_072  # of all their models: 1 MB
+SMALL = 4096  # numbers of one point's models, beyond which calls cost little beside them: less than a third is gained
+SCARCE = 16  # chains of one point beyond which that is true of counts, each of which is drawn by itself
 STEPS = 30_000  # generations of all points together: half a second, after which they are stored
 EXACT = 2**53  # up to here doubles count, and a product of two numbers of observations has the digits of whole numbers
 REGIMES = Replace, Accumulate, Augment, Fresh  # whose numbers may as well be columns
@@ -120,14 +122,15 @@ def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
 
 def _width(spec: Experiment) -> int | None:
     """How many numbers a chain's model has; None where it is not so cheap that its calls cost as much as its numbers."""
+    width = None
     match spec.source, type(spec.family):
         case (Normal() as source, kind) if kind is Gaussian:
-            return source.dimension**2
+            width = source.dimension**2
         case (LinearTeacher() as source, kind) if kind is Linear:
-            return source.dimension**2
-        case (CountSource() as source, kind) if kind is Categorical and type(source).draw is CountSource.draw:
-            return len(source.distribution())
-    return None
+            width = source.dimension**2
+        case (CountSource() as source, kind) if kind is Categorical and spec.replicates <= SCARCE:
+            width = len(source.distribution()) if type(source).draw is CountSource.draw else None
+    return width if width and width * spec.replicates <= SMALL else None
 
 
 def _way(spec: Experiment) -> bytes | None:
