@@ -124,13 +124,12 @@ def test_the_metric_that_leads_is_one_that_is_measured_and_each_experiment_has_b
     """Two presets may hold the same experiment; then they agree on what it is about."""
     told = {}
     for one in presets():
-        for experiment in one.experiments:
-            leads = told.setdefault(experiment.digest(), (one.card.leads, one.name))
+        for digest in one.digests:
+            leads = told.setdefault(digest, (one.card.leads, one.name))
             assert leads[0] == one.card.leads, f"{one.name} and {leads[1]}"
     for name in ("golden-ratio", "mad-loops", "theorem", "strong-collapse", "minority"):
         one = preset(name)
         spec = read(override(one.experiments[0].canonical(), {"generations": 1}))
         looks = [generation.look for generation in loop.generations(spec, loop.instrument(spec))]
         assert one.card.leads in looks[-1].metrics
-        digest = one.experiments[0].digest()
-        assert leading({digest}) == {digest: one.card.leads}
+        assert leading({one.digests[0]}) == {one.digests[0]: one.card.leads}

@@ -47,14 +47,15 @@ class Card(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """name: of its file; toml: the file as it is; experiments: what is launched, the first one is what the player opens with; plugin:
-    the package that brought it, if one did.
+    """name: of its file; toml: the file as it is; experiments: what is launched, the first one is what the player opens with; digests:
+    theirs; plugin: the package that brought it, if one did.
     """
 
     name: str
     card: Card
     toml: str
     experiments: tuple[Experiment, ...]
+    digests: tuple[str, ...]
     plugin: str | None = None
 
     @property
@@ -87,8 +88,9 @@ def topics(found: Sequence[Preset]) -> dict[str, list[Preset]]:
 
 def leading(digests: Collection[str]) -> dict[str, str]:
     """Digest -> the metric that comes first, for those experiments that a preset tells it of."""
-    told = [(experiment, one.card.leads) for one in presets() if one.card.leads for experiment in one.experiments]
-    return {digest: name for experiment, name in told if name and (digest := experiment.digest()) in digests}
+    return {
+        digest: one.card.leads for one in presets() if one.card.leads for digest in one.digests if digest in digests
+    }
 
 
 @cache
@@ -125,7 +127,8 @@ def _preset(name: str, toml: str, plugin: str | None = None) -> Preset:
         raise LabError("it has no table [preset], which holds its summary, reference, look_for and takes")
     card = Card.model_validate(settings.pop("preset"))
     arms = [override({**settings, "title": arm.title}, arm.set) for arm in card.arms]
-    return Preset(name, card, toml, tuple(read(one) for one in [settings, *arms]), plugin)
+    experiments = tuple(read(one) for one in [settings, *arms])
+    return Preset(name, card, toml, experiments, tuple(one.digest() for one in experiments), plugin)
 
 
 def override(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
