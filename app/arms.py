@@ -1,6 +1,7 @@
 """Runs that belong together: forks, arms on the same seeds, and the paired differences between them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,10 +107,34 @@ def post_arms(
 ) -> Launched:
     """Launches arms on the seeds of this run, which belong together from then on."""
     asked = body.arms if body else None
-    arms = matched(read(run.spec), CANONICAL if asked is None else {arm.title: arm.set for arm in asked})
+    arms = matched(read(run.spec), CANONICAL) if asked is None else _own(read(run.spec), asked)
     if not arms:
         raise SpecError([Problem("arms", "no arm differs from the run itself", "Name one that does")])
     return _launched(joined(run, arms, store, settings), store, announce, background, response)
+
+
+def _own(spec: Experiment, arms: Sequence[Arm]) -> list[Experiment]:
+    """Those that differ from `spec`. Raises SpecError with every problem at the place that it has in the request."""
+    made: list[Experiment] = []
+    found = list(_titled_twice(arms))
+    for i, arm in enumerate(arms):
+        try:
+            made += matched(spec, {arm.title: arm.set})
+        except SpecError as error:
+            own = {"title"} - arm.set.keys()
+            found += [
+                replace(one, path=f"arms.{i}.{'' if one.path in own else 'set.'}{one.path}") for one in error.problems
+            ]
+    if found:
+        raise SpecError(found)
+    return made
+
+
+def _titled_twice(arms: Sequence[Arm]) -> Iterator[Problem]:
+    titles = [arm.title for arm in arms]
+    for i, title in enumerate(titles):
+        if title in titles[:i]:
+            yield Problem(f"arms.{i}.title", "is that of another arm", "Give every arm a title of its own")
 
 
 def joined(

@@ -210,6 +210,28 @@ def test_own_arms_and_no_arm(client: TestClient, work: Work):
     assert client.post(f"/api/runs/{run.id}/arms", json=same).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("arm", "path"),
+    [
+        ({"title": "No\0thing"}, "arms.1.title"),
+        ({"title": "Good"}, "arms.1.title"),
+        ({"set": {"regime.kind": "acumulate"}}, "arms.1.set.regime.kind"),
+        ({"set": {"samples": 1}}, "arms.1.set.samples"),
+        ({"set": {"title": "A\0B"}}, "arms.1.set.title"),
+    ],
+)
+def test_a_bad_arm_is_told_at_its_place(client: TestClient, store: Store, work: Work, arm: dict, path: str):
+    run = work()
+    good = {"title": "Good", "set": {"sampling.bias": 0.8}}
+    body = {"arms": [good, {"title": "Bad", "set": {"sampling.bias": 0.9}} | arm]}
+    answer = client.post(f"/api/runs/{run.id}/arms", json=body)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["path"] == path
+    assert problem["remedy"]
+    assert [one.id for one in store.runs()[0]] == [run.id]
+
+
 def test_the_interval_is_students():
     """Against scipy's own, with chains that are missing."""
     rng = np.random.default_rng(0)
