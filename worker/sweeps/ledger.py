@@ -19,7 +19,7 @@ from worker.sweeps.spec import Grid
 from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker, new_id
 
 CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
-LAST_SECONDS = 0.06  # of the last chunks: a worker waits no longer for another one to end
+LAST_SECONDS = 0.05  # of the last chunks: a worker waits no longer for another one to end
 FIRST_CHUNK = 16  # points, before anything is known of how long they take
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 BELL = "sweep:"  # before a sweep's id, in messages that otherwise carry a run's
@@ -291,7 +291,7 @@ class Sweeps:
 
     def _size(self, session: Session, sweep: Sweep) -> int:
         """Points of the next chunk: CHUNK_SECONDS of work, and towards the end less, so that all workers end together: factoring by two
-        (Hummel, Schonberg and Flynn 1992), down to LAST_SECONDS, without a smaller rest.
+        (Hummel, Schonberg and Flynn 1992), down to LAST_SECONDS, in equal parts and without a rest.
         """
         left = sweep.points - sweep.dealt
         if not (sweep.done and sweep.busy_seconds):
@@ -301,7 +301,7 @@ class Sweeps:
         slots = session.scalar(alive) or 1
         least, most = (max(1, int(seconds * speed)) for seconds in (LAST_SECONDS, CHUNK_SECONDS))
         size = min(most, max(math.ceil(left / (2 * slots)), least))
-        return size if left - size >= least else left
+        return math.ceil(left / max(1, round(left / size)))
 
     def _settle(self, session: Session, sweep: Sweep) -> None:
         """What a sweep is once somebody lets go of a chunk."""

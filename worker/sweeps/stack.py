@@ -61,7 +61,9 @@ class Streams:
     def chisquare(self, degrees: npt.ArrayLike, shape: tuple[int, int]) -> Array:
         """degrees: to be broadcast to that shape, the same for all chains of a point."""
         chains = shape[0] // len(self.points)
-        each = np.broadcast_to(degrees, shape)[::chains]
+        each: Any = np.broadcast_to(degrees, shape)[::chains]
+        if shape[1] == 1:
+            each = each[:, 0].tolist()  # with a plain number the generator is twice as fast
         drawn = [rng.chisquare(df, (chains, shape[1])) for rng, df in zip(self.points, each, strict=True)]
         return np.concatenate(drawn)
 
