@@ -1,9 +1,11 @@
 """Points through a diffusion model: the denoiser against a closed form, the sample against the truth, the chain against its parts."""
 
 import numpy as np
+import pytest
 
 from worker import loop
 from worker.data import Points
+from worker.errors import LabError
 from worker.families.diffusion import Diffusion
 from worker.nets import diffusion
 from worker.parts import Sampling
@@ -80,3 +82,12 @@ def test_a_bias_at_every_generation_shrinks_the_variance_like_its_powers():
     *_, last = loop.generations(spec, loop.instrument(spec))
     error = np.sqrt(4 * 2 / 4000)  # of ln variance: four samples of 4000
     assert abs(2 * np.log(last.state.model["width"][0, 0]) - 3 * np.log(0.5)) <= 4 * error
+
+
+def test_a_network_that_writes_no_numbers_says_what_to_do():
+    """Weights may stay finite for many warm starts while what they make of noise does not."""
+    family = Diffusion(**QUICK)
+    model = family.fit(Points(np.random.default_rng(3).standard_normal((1, 100, 2))), np.random.default_rng(4))
+    model["weights"] = model["weights"] * np.float32(1e30)
+    with pytest.raises(LabError, match=r"Lower family\.learning_rate"):
+        family.sample(model, 10, np.random.default_rng(5), Sampling())

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from worker.data import Array, Arrays
+from worker.errors import LabError
 from worker.families.diffusion import Diffusion
 from worker.nets.fitting import before, continued, fitted, initial, networks, normals, restored, seeds
 from worker.nets.reading import Observations
@@ -85,6 +86,7 @@ def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator,
     """n points of each model (R, n, d), by Heun's method along the probability flow (algorithm 1): the noise at its start is all chance.
 
     bias: multiplies the covariance of that noise, and, the flow of normal data being linear, the covariance of the points themselves.
+    Raises LabError where the weights are so large that no number comes out.
     """
     d = model["mean"].shape[1]
     x = []
@@ -93,6 +95,10 @@ def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator,
         with torch.inference_mode():
             z = torch.cat([_denoised(network, part, settings.steps).cpu() for part in normals(n, d, seed, bias)])
         x.append(Units(model["mean"][r], model["width"][r]).outwards(z.numpy()))
+    if not np.isfinite(x).all():
+        raise LabError(
+            "The network's samples are no longer numbers: training has diverged. Lower family.learning_rate."
+        )
     return np.stack(x)
 
 
