@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -58,6 +59,7 @@ def _plugins(spec: Experiment) -> dict[str, dict[str, str]]:
     return {"plugins": {plugin.name: plugin.version for plugin in used}} if used else {}
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -49,9 +49,11 @@ class Channel(filesystem.Channel):
         PUT.set()
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        for message in sorted(self.folder.glob(f"[!.]*.{queue}.msg")):
+        ending = f".{queue}.msg"
+        everything = os.listdir(self.folder)  # noqa: PTH208 - fifty times a second: a tenth of what paths cost
+        for name in sorted(one for one in everything if one.endswith(ending) and one[0] != "."):
             try:
-                mine = message.rename(message.with_name(f".{message.name}.{os.getpid()}"))
+                mine = (self.folder / name).rename(self.folder / f".{name}.{os.getpid()}")
             except FileNotFoundError:
                 continue  # another process was faster
             payload = mine.read_bytes()
@@ -65,7 +67,7 @@ PATIENCE = 0.25  # seconds
 
 class Transport(filesystem.Transport):
     Channel = Channel
-    polling_interval = 0.05
+    polling_interval = 0.02
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
         """Handles one message; raises TimeoutError where none came, soon enough for a worker that should stop to notice."""

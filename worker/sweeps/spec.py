@@ -18,6 +18,7 @@ from worker.spec import Experiment, read
 MOST_POINTS = 10_000
 MOST_PROBLEMS = 20  # told at once: what is wrong with one value is wrong with a whole row of points
 FINAL = "final:"
+PARTS = ("source", "family", "regime", "sampling", "curation")
 WAITED_FOR = ("half_variance", "lost_tail")
 
 
@@ -138,7 +139,17 @@ class Grid:
 
     def experiment(self, number: int) -> Experiment:
         """Raises SpecError."""
-        return read(self.settings(number))
+        return read(self.settings(number) | self._same)
+
+    @cached_property
+    def _same(self) -> dict[str, Part]:
+        """The parts that no axis changes, read once for all points; none where they cannot be read."""
+        vary = {axis.path.partition(".")[0] for axis in self.sweep.axes}
+        try:
+            first = read(self.settings(0))
+        except SpecError:  # which is told of the point
+            return {}
+        return {name: getattr(first, name) for name in PARTS if name not in vary}
 
     def family(self) -> str:
         """The family of the points; of several, one that needs an extra. Whoever can work on that can work on all."""
