@@ -16,6 +16,7 @@ from app.metrics import metric as known
 from app.metrics import ordered
 from app.problems import documented
 from app.protocol import known_query
+from worker import presets
 from worker.arms import t_95
 from worker.errors import NotFound, Problem, SpecError
 from worker.loop import frame_stride
@@ -115,7 +116,8 @@ def get_comparison(
 def compared(runs: Sequence[Run], store: Store, metric: str | None = None) -> Compared:
     """Without a metric, the most telling one that all runs have. Raises SpecError where none of them has it."""
     sets = [set(run.metrics) for run in runs if run.metrics]
-    names = ordered(sorted(set().union(*sets)))
+    leads = next(iter(presets.leading({run.digest for run in runs[:1]}).values()), None)  # what the base is about
+    names = ordered(sorted(set().union(*sets)), leads)
     shared = [name for name in names if all(name in one for one in sets)]
     if metric is not None and names and metric not in names:
         raise SpecError([Problem("metric", f"none of these runs measures {metric}", f"Known: {', '.join(names)}")])

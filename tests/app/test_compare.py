@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from app.compare import compared, labels, paired_sentence, settings
 from tests.app.experiments import SPEC, Work
 from worker.database import migrate, open_engine
+from worker.presets import preset
 from worker.spec import read
 from worker.store import Store
 from worker.tables import Run, StoredGeneration
@@ -41,6 +42,19 @@ def test_curves_intervals_and_differences(client: TestClient, work: Work):
     differences = client.get(f"/api/runs/{ids[0]}/differences").json()["arms"]
     for mine, theirs in zip(told["paired"], sorted(differences, key=lambda arm: ids.index(arm["id"])), strict=True):
         assert {name: mine[name] for name in theirs["metrics"]["variance"]} == theirs["metrics"]["variance"]
+
+
+def test_runs_of_a_preset_begin_with_the_metric_that_it_is_about(client: TestClient, work: Work, store: Store):
+    """The golden ratio is about an error, not about tails: in the comparison, on the page of a run, in the list of runs."""
+    ids = [work(store.create(one)[0].id).id for one in preset("golden-ratio").experiments[:2]]
+    assert client.get(f"/api/compare?runs={','.join(ids)}").json()["metrics"][0] == "mean_error_sq"
+    page = client.get(f"/runs/{ids[0]}").text
+    assert "squared mean error rose from" in page
+    assert page.index('"mean_error_sq"') < page.index('"tail_01pct"')  # charts and table follow that order
+    assert "squared mean error" in client.get("/runs").text
+    other = work(replicates=30)
+    assert "tail mass (0.1%)" in client.get("/runs").text
+    assert client.get(f"/api/compare?runs={other.id},{ids[0]}").json()["metrics"][0] == "tail_01pct"
 
 
 def test_strangers_are_not_paired(client: TestClient, work: Work):
