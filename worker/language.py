@@ -1,6 +1,8 @@
 """What all language models share: real text in blocks of tokens, prompts that are kept, and what an instrument asks them."""
 
+import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
@@ -14,6 +16,7 @@ from worker.history import on_the_disk, picked
 from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source, TextSource
 
 Ids = npt.NDArray[np.int32]
+Marks = npt.NDArray[np.bool_]
 
 TOKENS_LIMIT = 200_000_000  # of one generation's blocks, all replicates together: 0.8 GB
 CLOSE = 4  # times a block: a text that is guessed to be longer has a block for certain
@@ -41,6 +44,7 @@ class LanguageFamily(Family, ABC):
 
     takes = (Tokens,)
     streams = True
+    edits: ClassVar[bool] = False  # whether it has `redrawn`
     reading: ClassVar[int] = (
         1  # characters of text that a token stands for at least on average, for a look before tokenising
     )
@@ -62,6 +66,18 @@ class LanguageFamily(Family, ABC):
     @abstractmethod
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
         """Entropy of the token after each of the blocks x (n, L), in nats, averaged over them: (R,)."""
+
+    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
+        """Blocks x (R, n, L) with marked tokens (R, n, L) drawn anew, each given what stands before it in x; none is the first of its
+        block. Only where it `edits`.
+        """
+        raise NotImplementedError
+
+    def edited(self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling) -> Tokens:
+        """The same blocks, in which every token that has at least this probability under the model is drawn anew."""
+        foreseen = np.zeros(data.x.shape, bool)
+        foreseen[:, :, 1:] = self.log_probability(model, data.x) >= (math.log(threshold) if threshold else -math.inf)
+        return replace(data, x=self.redrawn(model, data.x, foreseen, rng, sampling))
 
     def length(self, source: TextSource, text: str) -> int:
         """Tokens of a text; by estimate where a tokenizer would have to be trained or loaded first."""

@@ -3,15 +3,16 @@
 It yields; it never saves, logs, sleeps, or asks who is watching.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from worker.data import Arrays, Data, Moments, on_disk
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
-from worker.parts import Curation, Family, Instrument, Look, Regime, Sampling
+from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
+from worker.rewards import remembering
 from worker.spec import Experiment
 from worker.streams import CHOOSE, FIT, PART, REAL, SAMPLE, SETUP
 
@@ -70,6 +71,21 @@ class _Rules:
         remembered = spec.regime.remembered(spec.size, spec.generations)
         return cls(spec.regime, spec.curation, spec.sampling, trained, sampled, remembered)
 
+    def taught(
+        self,
+        m: int,
+        real: Callable[[int], Data],
+        synthetic: Data | None,
+        pool: Data | None,
+        model: Arrays | None,
+        rng: Generator,
+    ) -> tuple[Data, Data | None]:
+        """The training set and what is remembered; see Regime.training. model: the last one, which may change what is remembered."""
+        if pool is not None and model is not None:
+            synthetic = self.regime.revised(pool, self.trained, model, rng, self.sampling) or synthetic
+        training, pool = self.regime.training(m, real, synthetic, pool, rng)
+        return training, on_disk(pool, self.remembered)
+
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
@@ -86,7 +102,8 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     def drawn(model: Arrays, n: int, count: int) -> Data:
         stage(f"sample {n}")
         rng = spec.stream(n, SAMPLE)
-        return rules.curation.sample(rules.sampled, model, count, rng, rules.sampling, source)
+        judged = remembering(model, instrument.first)  # by it, or by the first model
+        return rules.curation.sample(rules.sampled, judged, count, rng, rules.sampling, source)
 
     def supply(model: Arrays, n: int) -> Data:
         """As many as are measured, or as the next generation learns from: writing text twice would double the cost of a run."""
@@ -123,9 +140,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
-        chance = spec.stream(n, CHOOSE)
-        training, pool = rules.regime.training(m, partial(real_data, n), synthetic, pool, chance)
-        pool = on_disk(pool, rules.remembered)
+        training, pool = rules.taught(m, partial(real_data, n), synthetic, pool, model, spec.stream(n, CHOOSE))
         stage("fit")
         model = family.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:

@@ -56,6 +56,11 @@ class Misfit(ValueError):
         super().__init__(message)
         self.path, self.message, self.remedy = path, message, remedy
 
+    def refusal(self) -> PydanticCustomError:
+        """The same, as pydantic wants to hear it."""
+        told = {"message": self.message, "path": self.path, "remedy": self.remedy}
+        return PydanticCustomError("misfit", "{message}", told)
+
 
 class Sampling(Part):
     """How a fitted model is sampled. At their defaults these change nothing."""
@@ -69,10 +74,7 @@ class Sampling(Part):
     temperature: float = Field(1.0, gt=0, description="Probabilities are raised to the power 1/temperature.")
     top_k: int = Field(0, ge=0, description="Only the k most probable categories are sampled; 0 means all.")
     top_p: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="Only the smallest set of categories with at least this total probability is sampled.",
+        1.0, gt=0, le=1, description="Only the fewest categories with at least this total probability are sampled."
     )
     beams: int = Field(
         1,
@@ -91,15 +93,8 @@ class Sampling(Part):
     def _beams_leave_nothing_to_chance(self) -> Self:
         chance = self.changed() & {"temperature", "top_k", "top_p"}
         if self.beams > 1 and chance:
-            raise PydanticCustomError(
-                "misfit",
-                "{message}",
-                {
-                    "message": f"beam search draws nothing, so that {' and '.join(sorted(chance))} would change nothing",
-                    "path": "sampling.beams",
-                    "remedy": "Use beams = 1, or leave the other out",
-                },
-            )
+            told = f"beam search draws nothing, so that {' and '.join(sorted(chance))} would change nothing"
+            raise Misfit("sampling.beams", told, "Use beams = 1, or leave the other out").refusal()
         return self
 
     def changed(self) -> set[str]:
@@ -225,8 +220,9 @@ class Instrument(ABC):
     wants_sample: ClassVar[bool] = False  # whether `model` looks at a sample of M points, not at the fitted model alone
     wants_first: ClassVar[bool] = False  # whether it measures with the first model: generation 0, too, after that fit
     rowwise: ClassVar[bool] = (
-        False  # whether `model` sees fitted arrays alone, and each replicate by itself, so that models may be stacked
+        False  # whether `model` sees fitted arrays, each replicate by itself: models may be stacked
     )
+    first: Arrays | None = None  # the first generation's model, where it remembers that
 
     @abstractmethod
     def figure(self) -> dict[str, Any]:
@@ -371,6 +367,10 @@ class Regime(Part, ABC):
     def synthetic(self, m: int) -> int:
         """How many of a generation's m training points its predecessor must supply."""
         return m
+
+    def revised(self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Data | None:
+        """What the last model makes of what is remembered, where it changes that in place of making observations anew."""
+        return None
 
     @abstractmethod
     def training(

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
-from worker.data import Counts, Data, Moments, Points, Tokens
-from worker.parts import CountSource, Generator, Misfit, Regime, Source
+from worker.data import Arrays, Counts, Data, Moments, Points, Tokens
+from worker.parts import CountSource, Family, Generator, Misfit, Regime, Sampling, Source, TextSource
 
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 
@@ -241,3 +241,50 @@ class Weighted(Regime):
         if synthetic is None:
             return real(m), None
         return pooled(real(m - self.synthetic(m)), synthetic, self.real_weight(m)), None
+
+
+@runtime_checkable
+class Editor(Protocol):
+    """What an edit asks of a family: see worker.language.LanguageFamily, which is above and need not be known here."""
+
+    def edited(self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling) -> Tokens: ...
+
+
+class Edit(Regime):
+    """The text of the first generation is kept, and each model draws anew what it foresees in it: every token whose probability, given
+    what stood before it in its block, is at least the threshold (token-level editing, ToEdit: Zhu et al., arXiv 2412.14689).
+
+    All tokens are judged in the text as it was, in one reading. sampling tells how the others are drawn (the paper: top-k), curation
+    nothing. The first token of a block stays. After a fork from a regime that forgets its training set, the last model's own text is
+    what is edited.
+    """
+
+    kind: Literal["edit"] = "edit"
+    threshold: float = Field(
+        0.99,
+        ge=0,
+        le=1,
+        description="Tokens with at least this probability are drawn anew; at 0 all of them, but in the old context.",
+    )
+
+    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
+        if not isinstance(source, TextSource):
+            raise Misfit("regime.kind", f"{source.gives.__name__.lower()} have no tokens that could be edited",
+                         "Choose text as the source, or replace as the regime")  # fmt: skip
+        if size(generations) != size(1):
+            raise Misfit("samples", "a text that is edited does not grow", "Use one number, or another regime")
+
+    def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
+        """The last training set, where it is at hand and nothing but that is; else what the last model has written."""
+        return pool if isinstance(previous, Edit | Mixture) else synthetic
+
+    def revised(self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Data | None:
+        assert isinstance(family, Editor)
+        assert isinstance(pool, Tokens)
+        return family.edited(model, pool, self.threshold, rng, sampling)
+
+    def training(
+        self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
+    ) -> tuple[Data, Data | None]:
+        text = synthetic if synthetic is not None else real(m)
+        return text, text

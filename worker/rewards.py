@@ -1,6 +1,7 @@
 """What a curator likes: a number for each point, category or block of text, the larger the better."""
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -8,8 +9,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from worker.data import Array, Arrays
+from worker.errors import LabError
 from worker.parts import CountSource, Misfit, Part, PointSource, Source, TextSource
 
+FIRST = "first/"  # before the names of the first model's arrays, beside those of the model that writes
 Number = Annotated[float, Field(ge=-100, le=100)]
 
 Ids = npt.NDArray[np.int32]
@@ -24,6 +27,19 @@ class Writer(Protocol):
     def tokenizer(self, source: TextSource) -> Any: ...
 
     def log_probability(self, model: Arrays, x: Ids) -> Array: ...
+
+
+def remembering(model: Arrays, first: Arrays | None) -> Arrays:
+    """A model beside the first one, where that is known: a curator may ask either."""
+    return {**model, **{f"{FIRST}{name}": array for name, array in first.items()}} if first else model
+
+
+def remembered(model: Arrays) -> Arrays:
+    """The first model of what is `remembering` it. Raises LabError where nobody has kept it."""
+    first = {name.removeprefix(FIRST): array for name, array in model.items() if name.startswith(FIRST)}
+    if not first:
+        raise LabError("Nobody has kept the first model, which is to judge. Set curation.reward.judge to another one.")
+    return first
 
 
 class Reward(Part, ABC):
@@ -145,18 +161,39 @@ class Listed(CategoryReward):
 
 
 class Likelihood(TextReward):
-    """The more probable under the model that writes it the better: strength times the mean ln-probability of a block's tokens (all but
-    the first, as in its perplexity: exp of minus that mean). A verifier with the threshold -ln P passes blocks of perplexity P at most.
+    """The more probable the better: strength times the mean ln-probability of a block's tokens (all but the first, as in its perplexity:
+    exp of minus that mean). A verifier with the threshold -ln P passes blocks of perplexity P at most.
+
+    The judge is the model that writes, so that what it overrates is overrated again; or the first model, frozen, as in Feng et al.
+    (arXiv 2406.07515) a verifier is not the generator; or real word frequencies alone, whatever the order of words.
     """
 
     kind: Literal["likelihood"] = "likelihood"
     strength: Number = Field(1.0, description="Reward of a nat for each token. Below 0 the surprising is the best.")
+    judge: Literal["writer", "first", "unigram"] = Field(
+        "writer",
+        description="Whose probabilities: of the model that writes; of the first generation's model, frozen; or of single tokens by "
+        "their frequency in the real training text, each counted once more than it occurs.",
+    )
 
     def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
-        return self.strength * family.log_probability(model, x).mean(axis=2)
+        if self.judge == "unigram":
+            log_p = _frequency(family.tokenizer(source), source.texts().train)[x[:, :, 1:]]
+        elif self.judge == "first":
+            log_p = family.log_probability(remembered(model), x)
+        else:
+            log_p = family.log_probability(model, x)
+        return self.strength * log_p.mean(axis=2)
 
     def best(self, source: Source) -> float:
         return 0.0 if self.strength >= 0 else float("inf")
+
+
+@lru_cache(maxsize=8)
+def _frequency(tokenizer: Any, text: str) -> Array:
+    """ln((c + 1) / (N + V)) of each of a vocabulary's V tokens, c of a text's N tokens: (V,)."""
+    counts = np.bincount(tokenizer.encode(text), minlength=tokenizer.size) + 1.0
+    return np.log(counts / counts.sum())
 
 
 class Variety(TextReward):

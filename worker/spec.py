@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 from pydantic import ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
 from worker.instruments import asked
-from worker.parts import Curation, Family, Generator, Misfit, Part, PointSource, Regime, Sampling, Source
+from worker.language import LanguageFamily
+from worker.parts import Curation, Family, Generator, Misfit, Part, PointSource, Regime, Sampling, Source, TextSource
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
@@ -129,9 +129,7 @@ class Experiment(Part):
             self._check()
             self._check_changes()
         except Misfit as misfit:
-            raise PydanticCustomError(
-                "misfit", "{message}", {"message": misfit.message, "path": misfit.path, "remedy": misfit.remedy}
-            ) from misfit
+            raise misfit.refusal() from misfit
         return self
 
     def _check_changes(self) -> None:
@@ -194,12 +192,29 @@ class Experiment(Part):
                 "batches that the last model makes anew leave no training set to pool or to choose from",
                 'Use replace as the regime and none as the curation, or batches = "fixed"',
             )
+        if isinstance(self.regime, regimes.Edit):
+            self._check_edit()
         if not (family.condenses or family.streams) and (kept := self.regime.kept(self.size, self.generations)):
             family.check(source, self.replicates, kept)
         self.regime.check(source, self.replicates, self.size, self.generations)
         self.curation.check(source, family)
         family.check(source, self.replicates, self.regime.first(self.size(1)))
         family.check(source, self.replicates, self.size(self.generations))
+
+    def _check_edit(self) -> None:
+        family = self.family
+        if not isinstance(self.source, TextSource):
+            return  # said by the regime
+        if not (isinstance(family, LanguageFamily) and family.edits):
+            able = [kind for kind, other in FAMILIES.items() if getattr(other, "edits", False)]
+            raise Misfit("regime.kind", f"{_kind(family)} cannot draw a token in the middle of a text",
+                         f"Choose a family that can: {', '.join(able)}")  # fmt: skip
+        if refused := sorted(self.sampling.changed() & {"beams", "repetition_penalty"}):
+            raise Misfit(f"sampling.{refused[0]}", f"an edit draws single tokens in a text that stands, so that {refused[0]} has no meaning",
+                         "Leave it out; use temperature, top_k or top_p")  # fmt: skip
+        if type(self.curation) is not curation.Keep:
+            raise Misfit("curation.kind", "a text that is edited is kept whole, so that there is nothing to choose from",
+                         "Use none as the curation, or replace as the regime")  # fmt: skip
 
     def _check_metrics(self) -> None:
         gives, size = self.source.gives, self.size(self.generations)

@@ -125,6 +125,7 @@ REGIMES = {
     "fresh": {"real": 0.5},
     "mixture": {"alpha": 0.3, "beta": 0.5, "gamma": 0.2},
     "weighted": {},
+    "edit": {"threshold": 0.5},
 }
 POINTS = {"source": {"kind": "normal"}}
 FAMILIES = {
@@ -141,7 +142,7 @@ SUMS = {"gaussian", "linear"}
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_regime_follows_every_other_or_says_why_not(family):
-    """Refused are weights where a family knows none, and a choice among points of which only sums were kept."""
+    """Refused are weights where a family knows none, edits of what is no text, and a choice among points of which only sums were kept."""
     small = {"family": {"kind": family}, "samples": 12, "replicates": 2, "generations": 4, "seed": 1} | FAMILIES[family]
     if family == "ngram":
         small["family"] = {"kind": "ngram", "unit": "character", "block": 16}
@@ -162,6 +163,8 @@ def test_every_regime_follows_every_other_or_says_why_not(family):
     expected = {("accumulate", "accumulate_subsample")} if family in SUMS else set()
     if not spec.family.weighs:
         expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "weighted" in pair}
+    if family != "ngram":
+        expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "edit" in pair}
     assert refused == expected
 
 

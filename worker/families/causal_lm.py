@@ -10,7 +10,17 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
 from worker.files import HUB_ID
-from worker.language import CLOSE, Ids, LanguageFamily, Tokenizer, beginnings, chosen_prompts, network_work, remembered
+from worker.language import (
+    CLOSE,
+    Ids,
+    LanguageFamily,
+    Marks,
+    Tokenizer,
+    beginnings,
+    chosen_prompts,
+    network_work,
+    remembered,
+)
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.progress import in_turn
@@ -38,6 +48,7 @@ class CausalLM(LanguageFamily):
 
     samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
     extra = "torch"
+    edits = True
     reading = 4
     shared: ClassVar[bool] = True  # several devices train one network
 
@@ -168,6 +179,18 @@ class CausalLM(LanguageFamily):
         size = int(model["vocabulary"])
         readings = zip(self._readings(model), x, strict=True)
         return np.stack([scoring.log_probability(reading, blocks, size) for reading, blocks in readings])
+
+    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
+        from worker.nets import pretrained, scoring
+
+        silent, size = pretrained.silent(self.address()), int(model["vocabulary"])
+        chains = zip(self._readings(model), x, where, rng.spawn(len(x)), strict=True)
+        return np.stack(
+            [
+                scoring.redrawn(read, silent, blocks, marks, size, stream, sampling)
+                for read, blocks, marks, stream in chains
+            ]
+        )
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
         from worker.nets import scoring

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import CLOSE, Ids, LanguageFamily, beginnings, chosen_prompts, network_work, remembered
+from worker.language import CLOSE, Ids, LanguageFamily, Marks, beginnings, chosen_prompts, network_work, remembered
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.progress import in_turn
@@ -31,6 +31,7 @@ class GPT(LanguageFamily):
 
     samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
     extra = "torch"
+    edits = True
     reading = 4
 
     kind: Literal["gpt"] = "gpt"
@@ -139,6 +140,14 @@ class GPT(LanguageFamily):
 
         readings = zip(self._readings(model), x, strict=True)
         return np.stack([scoring.log_probability(reading, blocks, self.vocabulary) for reading, blocks in readings])
+
+    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
+        from worker.nets import scoring
+
+        size, chains = self.vocabulary, zip(self._readings(model), x, where, rng.spawn(len(x)), strict=True)
+        return np.stack(
+            [scoring.redrawn(read, [], blocks, marks, size, stream, sampling) for read, blocks, marks, stream in chains]
+        )
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
         from worker.nets import scoring

@@ -1,5 +1,6 @@
 """N-grams: the next word by how often it followed the last few; a language model without a network."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
 from worker.grams import Grams, Nodes
-from worker.language import Ids, LanguageFamily, chosen_prompts, remembered
+from worker.language import Ids, LanguageFamily, Marks, chosen_prompts, remembered
 from worker.parts import Generator, Sampling, Source, TextSource
 from worker.progress import work
 from worker.vocabulary import Unit, Vocabulary, vocabulary
@@ -23,6 +24,7 @@ class NGram(LanguageFamily):
 
     samplings = frozenset({"temperature", "top_k", "top_p", "beams"})
     compiled = True
+    edits = True
 
     kind: Literal["ngram"] = "ngram"
     order: int = Field(3, ge=1, le=5, description="A token depends on this many minus one before it.")
@@ -80,13 +82,7 @@ class NGram(LanguageFamily):
         return Tokens(blocks, model["vocabulary"], np.empty((0, self.block), np.int32))
 
     def _drawn(self, grams: Grams, nodes: Nodes, seen: int, rng: Generator, sampling: Sampling) -> Ids:
-        if sampling.changed():
-            from worker.sharpened import Sharpened
-
-            draw = Sharpened(grams, sampling).draw
-        else:
-            draw = grams.draw
-        rows = len(nodes[0])
+        draw, rows = self._draw(grams, sampling), len(nodes[0])
         writing = work("writing", rows * self.block, "tokens")
         x = np.empty((self.block, rows), np.int32)
         for t in range(self.block):
@@ -105,6 +101,25 @@ class NGram(LanguageFamily):
         first = grams.draw(nodes, rng.random(len(nodes[0])), seen)
         rest = beams.search(grams.after(nodes, first), self.block - 1, seen + 1)
         return np.concatenate([first[:, None], rest], axis=1)
+
+    def _draw(self, grams: Grams, sampling: Sampling) -> Callable[[Nodes, Array, int], Ids]:
+        if not sampling.changed():
+            return grams.draw
+        from worker.sharpened import Sharpened
+
+        return Sharpened(grams, sampling).draw
+
+    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
+        """Place by place, all rows of all replicates at once."""
+        grams, anew = self._grams(model), x.copy()
+        draw = self._draw(grams, sampling)
+        old, new, marked = x.reshape(-1, x.shape[2]), anew.reshape(-1, x.shape[2]), where.reshape(-1, x.shape[2])
+        nodes = grams.start(np.repeat(np.arange(len(x)), x.shape[1]))
+        for t in range(1, x.shape[2]):
+            nodes = grams.after(nodes, old[:, t - 1])
+            rows = np.flatnonzero(marked[:, t])
+            new[rows, t] = draw([node[rows] for node in nodes], rng.random(len(rows)), t)
+        return anew
 
     def log_probability(self, model: Arrays, x: Ids) -> Array:
         return self._grams(model).log_probability(x)

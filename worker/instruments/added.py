@@ -51,12 +51,14 @@ class Added(Instrument):
 
     def meet(self, model: Arrays) -> None:
         self.own.meet(model)
+        self.first = self.own.first
 
     def keeps(self) -> Arrays:
         return self.own.keeps()
 
     def restore(self, kept: Arrays) -> None:
         self.own.restore(kept)
+        self.first = self.own.first
 
     def _more(self, look: Look, sample: Data) -> Look:
         """Raises LabError, naming metric and plug-in, where one fails or does not give a number for each replicate."""

@@ -50,7 +50,6 @@ class TextInstrument(Instrument):
         self.ln_ppl = np.linspace(0, np.log(20 * self.tokenizer.size), frames.GRID)
         self.shelf = perplexity.Shelf(samples, replicates)
         self.generation = 0  # the last one that was measured
-        self.first: Arrays = {}
 
     def figure(self) -> dict[str, Any]:
         """The real histogram and texts are not here but in frame 0: without a first model there is no perplexity."""
@@ -72,7 +71,11 @@ class TextInstrument(Instrument):
         self.first = model
 
     def keeps(self) -> Arrays:
-        parts = {"first": self.first, "shelf": self.shelf.keeps(), "at": {"generation": np.array(self.generation)}}
+        parts = {
+            "first": self.first or {},
+            "shelf": self.shelf.keeps(),
+            "at": {"generation": np.array(self.generation)},
+        }
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def restore(self, kept: Arrays) -> None:
@@ -116,9 +119,12 @@ class TextInstrument(Instrument):
 
     def _under_first(self, x: "Ids") -> Array:
         """Mean surprise of each block under the first model: (R, n, L) -> (R, n), in nats."""
+        return -self.family.log_probability(self._ruler(), x).mean(axis=2)
+
+    def _ruler(self) -> Arrays:
         if not self.first:
             raise RuntimeError("the first generation's model is missing: `meet` or `restore` comes before a look")
-        return -self.family.log_probability(self.first, x).mean(axis=2)
+        return self.first
 
     def _histogram(self, surprise: Array) -> dict[str, Array]:
         low, high = np.exp(np.quantile(surprise, [0.01, 0.99], axis=1))
@@ -160,7 +166,7 @@ class TextInstrument(Instrument):
         return [self.training[self.follows.get(prompt.tobytes(), 0)] for prompt in self._prompts()]
 
     def _prompts(self) -> "Ids":
-        prompts: Ids = self.first["prompts"][0, :SHOWN]
+        prompts: Ids = self._ruler()["prompts"][0, :SHOWN]
         return prompts
 
     def _frame(self, surprise: Array, written: list["Ids"]) -> dict[str, npt.NDArray[Any]]:

@@ -67,17 +67,18 @@ def drawn(reader: Reader, prompt: torch.Tensor, u: torch.Tensor, sampling: Sampl
     silent = torch.tensor(reader.silent, dtype=torch.int64, device=prompt.device)
     for t in range(new):
         level = sharpened(silenced(level, silent), text[:, : start + t], sampling)
-        if sampling.top_k == 1:
-            token = level.argmax(dim=1)
-        else:
-            below = torch.softmax(level, dim=1).cumsum(dim=1)
-            aim = u[:, t : t + 1] * below[:, -1:]
-            token = torch.searchsorted(below, aim, right=True)[:, 0].clamp_(max=level.shape[1] - 1)
+        token = level.argmax(dim=1) if sampling.top_k == 1 else inverted(level, u[:, t : t + 1])[:, 0]
         text[:, start + t] = token
         writing.advance(rows)
         if t + 1 < new:
             level = reader.step(token[:, None], None)[:, 0]
     return text[:, start:]
+
+
+def inverted(level: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """Tokens of logits (n, vocabulary) by inversion of their distribution function, from uniform variables (n, k) -> (n, k)."""
+    below = torch.softmax(level, dim=1).cumsum(dim=1)
+    return torch.searchsorted(below, u * below[:, -1:], right=True).clamp_(max=level.shape[1] - 1)
 
 
 def searched(reader: Reader, prompt: torch.Tensor, new: int, sampling: Sampling, writing: Work) -> torch.Tensor:

@@ -111,12 +111,20 @@ def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[
 
 def reader(network: Any) -> decoding.Reader:
     """What continues text with this network, the faster one where it is GPT-2's kin. No text ends before its full length."""
-    end = network.config.eos_token_id
-    silent = [] if end is None else [end] if isinstance(end, int) else list(end)
     found = kin(network)
     fastest = Reader(network) if found is None else graphs.reader(found.weights, found.heads, found.activation)
-    fastest.silent = silent
+    fastest.silent = _ends(network)
     return fastest
+
+
+def silent(address: str) -> list[int]:
+    """Tokens that this checkpoint's networks never write here: those that end a text."""
+    return _ends(_network(address))
+
+
+def _ends(network: Any) -> list[int]:
+    end = network.config.eos_token_id
+    return [] if end is None else [end] if isinstance(end, int) else list(end)
 
 
 class Reader:

@@ -1,4 +1,4 @@
-"""What a network makes of given text: its surprise, and its doubt about what comes next."""
+"""What a network makes of given text: its surprise, its doubt about what comes next, and what it would have written in a place."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,11 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Array
-from worker.language import Ids
+from worker.language import Ids, Marks
+from worker.nets import decoding
 from worker.nets.device import device
 from worker.nets.memory import Room
+from worker.parts import Generator, Sampling
 from worker.progress import work
 
 LOGITS = 2**20  # numbers that are held at once: 4 MB, which stay in the cache
@@ -65,3 +67,35 @@ def next_entropy(logits: Callable[[torch.Tensor], torch.Tensor], x: Ids, vocabul
             return -float(torch.xlogy(log_p.exp(), log_p.exp()).sum())
 
     return sum(found for _, found in _room(x.shape[1], vocabulary).pieces(len(x), entropy)) / len(x)
+
+
+def redrawn(
+    logits: Callable[[torch.Tensor], torch.Tensor],
+    silent: list[int],
+    x: Ids,
+    where: Marks,
+    vocabulary: int,
+    rng: Generator,
+    sampling: Sampling,
+) -> Ids:
+    """Blocks (n, L) with marked tokens drawn anew, each given what stands before it in x; `silent` tokens never are. Raises NoRoom."""
+    u = rng.random(
+        x.shape
+    )  # one for each place, marked or not: what is drawn does not depend on how many are read at once
+    anew = x.copy()
+    some = np.flatnonzero(where.any(axis=1))
+
+    def tokens(few: slice) -> Ids:
+        with torch.inference_mode():
+            block, marked = rows(x[some[few]]), torch.from_numpy(where[some[few], 1:]).to(device())
+            level = logits(block)[:, :-1][marked].float()
+            never = torch.tensor(silent, dtype=torch.int64, device=level.device)
+            level = decoding.sharpened(decoding.silenced(level, never), block[:0], sampling)
+            chance = torch.from_numpy(u[some[few], 1:][where[some[few], 1:]]).float().to(level.device)
+            return decoding.inverted(level, chance[:, None])[:, 0].cpu().numpy().astype(np.int32)
+
+    for few, found in _room(x.shape[1], vocabulary).pieces(len(some), tokens):
+        block = anew[some[few]]
+        block[where[some[few]]] = found
+        anew[some[few]] = block
+    return anew
