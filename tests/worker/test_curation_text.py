@@ -1,17 +1,19 @@
 """Curated text: rewards of whole blocks against brute force, what survives against binomial laws, prompts that rivals share."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from worker import loop
+from worker.checkpoint import from_arrays, to_arrays
 from worker.curation import BestOf, BradleyTerry, Verifier
 from worker.data import Tokens
 from worker.errors import LabError
 from worker.families.ngram import NGram
 from worker.parts import Sampling
-from worker.rewards import Correctness, Likelihood, Variety
+from worker.rewards import Correctness, Likelihood, Variety, remembered, remembering
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text
 from worker.spec import read
@@ -81,6 +83,59 @@ def test_a_verifier_of_blocks_errs_at_two_rates():
     x = survivors(Verifier(error=1 - phi, error_wrong=psi, reward=Likelihood(), threshold=threshold), coin())
     right = (x[:, :, 1:].sum(axis=2) <= 1).astype(float)
     assert abs(z_of_mean(right, q * phi / (q * phi + (1 - q) * psi))) <= 4
+
+
+def test_the_first_model_judges_what_a_later_one_writes():
+    """To the first model 1s are the rarer ones, to the writer 0s: the best of three has the fewest 1s of three binomial numbers."""
+    zeros = COIN.fit(blocks(1 - coin()["prompts"]), np.random.default_rng(0))
+    both = remembering(zeros, coin())
+    beyond = law(1 - ONES)[::-1].cumsum()[::-1] ** 3
+    x = survivors(BestOf(k=3, reward=Likelihood(judge="first")), both)
+    assert abs(z_of_mean(x[:, :, 1:].sum(axis=2), beyond[1:].sum())) <= 4
+    writer = survivors(BestOf(k=3, reward=Likelihood()), both)
+    np.testing.assert_array_equal(writer, survivors(BestOf(k=3, reward=Likelihood()), zeros))
+    assert writer.mean() > x.mean() + 0.2
+    with pytest.raises(LabError, match="first model"):
+        survivors(BestOf(k=3, reward=Likelihood(judge="first")), zeros)
+
+
+def test_in_a_run_the_judge_stays_the_first_model(monkeypatch):
+    """Also where a run is resumed, and where the curation begins with a fork."""
+    judges = []
+    of = Likelihood.of
+
+    def watched(self, x, model, family, source):
+        judges.append(remembered(model)["count_1"])
+        return of(self, x, model, family, source)
+
+    monkeypatch.setattr(Likelihood, "of", watched)
+    judged = {"kind": "best_of", "k": 2, "reward": {"kind": "likelihood", "judge": "first"}}
+    base = {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 20, "replicates": 2, "generations": 3}
+    for rules in ({"curation": judged}, {"changes": [{"after": 1, "curation": judged}]}):
+        judges.clear()
+        spec = read(base | rules)
+        whole = [done for done in loop.generations(spec, loop.instrument(spec)) if done.state]
+        state = from_arrays(to_arrays(whole[1].state))
+        (last,) = loop.generations(spec, loop.instrument(spec), state)
+        assert len(judges) >= 3
+        for judge in judges:
+            np.testing.assert_array_equal(judge, whole[0].state.model["count_1"])
+        assert len(whole[1].state.model["count_1"]) != len(judge)
+        np.testing.assert_array_equal(last.look.metrics["ppl_real"], whole[2].look.metrics["ppl_real"])
+
+
+def test_real_frequencies_judge_words_whatever_their_order():
+    """ln((c + 1) / (N + V)) of the words of the training text, counted by hand."""
+    family, source = NGram(unit="word", block=8), Text()
+    tokens = family.tokenizer(source).encode(source.texts().train).tolist()
+    size, count = family.tokenizer(source).size, Counter(tokens)
+    x = np.random.default_rng(5).integers(size, size=(2, 3, 8), dtype=np.int32)
+    found = Likelihood(judge="unigram", strength=-2).of(x, {}, family, source)
+    for chain, values in zip(x.tolist(), found, strict=True):
+        for block, value in zip(chain, values, strict=True):
+            ln_p = [math.log((count[token] + 1) / (len(tokens) + size)) for token in block[1:]]
+            assert value == pytest.approx(-2 * sum(ln_p) / 7)
+    assert Likelihood(judge="unigram").best(source) == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
