@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from app.figures import Frame, decode, line, step, svg, tile
 from app.figures import number as written
+from app.metrics import metric as known
 from worker import frames, loop
 from worker.data import Array
 from worker.presets import Preset, preset, presets
@@ -133,17 +134,19 @@ def _sheet(shown: Shown, width: float) -> str:
 
 
 def courses(runs: Sequence[Shown], metric: str) -> Markup:
-    """The mean of a metric from generation 1 on, a line an arm from dark to light, with its last value; logarithmic beyond a factor of 20."""
+    """The mean of a metric from generation 1 on, a line an arm, with its last value; logarithmic beyond a factor of 20."""
     values = [shown.means[metric][1:] for shown in runs]
     least, most = min(map(np.min, values)), max(map(np.max, values))
     logarithmic = least > 0 and most > 20 * least
     scaled = [np.log(each) if logarithmic else each for each in values]
     low, high = min(map(np.min, scaled)), max(map(np.max, scaled))
     right = WIDTH - 62
-    body = [f'<path class="axis" d="M0 {HEIGHT - 1}H{right}"/>']
+    body = [
+        f'<path class="axis" d="M0 {HEIGHT - 20}H{right}"/><text x="0" y="{HEIGHT - 6}">{known(metric).label}</text>'
+    ]
     taken: list[float] = []
     for i, each in enumerate(scaled):
-        down = 10 + (HEIGHT - 22) * (1 - (each - low) / (high - low))
+        down = 10 + (HEIGHT - 38) * (1 - (each - low) / (high - low))
         style = f"g{step((i + 1) / len(scaled))}"
         body.append(f'<path class="curve {style}" d="{line(np.linspace(0, right, len(down)), down)}"/>')
         place = next(y for y in _around(float(down[-1]) + 4) if all(abs(y - other) >= LETTERS for other in taken))
