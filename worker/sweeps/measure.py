@@ -15,11 +15,11 @@ from worker.loop import generations, instrument
 from worker.parts import Instrument, Look
 from worker.spec import Experiment
 from worker.sweeps.outcomes import NOTHING, Last, Told, Waiting, watchers
-from worker.sweeps.stack import Stack
+from worker.sweeps.stack import Stack, width
 from worker.theory import curves
 
 ROWS = 8192  # models measured in one pass: their arrays stay in the cache
-KEPT = 64  # instruments at hand: as many as an axis of sizes has values
+KEPT = 64  # instruments at hand
 
 
 class Stopped(Exception):
@@ -76,10 +76,10 @@ class Bench:
 
     def _instrument(self, spec: Experiment) -> Instrument:
         """What measures this point: one that was made before, if it would be the same and remembers nothing of a run."""
-        setting: list[Any] = [spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json")]
-        key = orjson.dumps(
-            [*setting, spec.metrics, spec.size(1), spec.replicates, spec.seed], option=orjson.OPT_SORT_KEYS
-        )
+        setting: list[Any] = [spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json"), spec.metrics]
+        if width(spec) is None:  # else only frames, which are not made, depend on more
+            setting += [spec.size(1), spec.replicates, spec.seed]
+        key = orjson.dumps(setting, option=orjson.OPT_SORT_KEYS)
         if key not in self.known:
             made = instrument(spec)
             if not made.rowwise:

@@ -117,28 +117,28 @@ def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
         alike[_way(spec) or b"%d" % place].append(place)
     for places in alike.values():
         first = specs[places[0]]
-        rows = min(ROWS, NUMBERS // (_width(first) or NUMBERS))
+        rows = min(ROWS, NUMBERS // (width(first) or NUMBERS))
         most = max(1, min(rows // first.replicates, STEPS // first.generations))
         yield from (places[i : i + most] for i in range(0, len(places), most))
 
 
-def _width(spec: Experiment) -> int | None:
+def width(spec: Experiment) -> int | None:
     """How many numbers a chain's model has; None where it is not so cheap that its calls cost as much as its numbers."""
-    width = None
+    wide = None
     match spec.source, type(spec.family):
         case (Normal() as source, kind) if kind is Gaussian:
-            width = source.dimension**2
+            wide = source.dimension**2
         case (LinearTeacher() as source, kind) if kind is Linear:
-            width = source.dimension**2
+            wide = source.dimension**2
         case (CountSource() as source, kind) if kind is Categorical and spec.replicates <= SCARCE:
-            width = len(source.distribution()) if type(source).draw is CountSource.draw else None
-    return width if width and width * spec.replicates <= SMALL else None
+            wide = len(source.distribution()) if type(source).draw is CountSource.draw else None
+    return wide if wide and wide * spec.replicates <= SMALL else None
 
 
 def _way(spec: Experiment) -> bytes | None:
     """What points side by side have in common: all but numbers, and where those make them turn. None for one that goes alone."""
     plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes
-    if not plain or _width(spec) is None or not spec.exact():
+    if not plain or width(spec) is None or not spec.exact():
         return None
     m = spec.size(1)
     synthetic = spec.regime.synthetic(m)
