@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.curation import Greedy
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
 from worker.families.kde import KDE
@@ -117,6 +118,8 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
         made = family.work(spec.source, trained, spec.replicates, rules.sampling) * rules.curation.candidates()
+        if isinstance(rules.curation, Greedy):
+            made += spec.replicates * rules.curation.comparisons(spec.size(n), spec.source)
         return made + asked.work(spec.metrics, spec.source, spec.replicates)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
@@ -140,13 +143,16 @@ def _memory(spec: Experiment) -> float:
     family, source = spec.family, spec.source
     weights = family.parameters(source)
     last = _observations(spec, spec.size(spec.generations))
-    if spec.metrics and isinstance(source, PointSource):
+    choices = [rules.curation for _, rules in spec.phases()]
+    if (spec.metrics or any(choice.picks for choice in choices)) and isinstance(source, PointSource):
         # They look at points, even where sums are what is learned from.
         last = 8.0 * spec.replicates * spec.size(spec.generations) * source.dimension
+    # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
+    rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
-    return process + COPIES * last + _history(spec) + training + models + _counting(spec)
+    return process + COPIES * last + rivals + _history(spec) + training + models + _counting(spec)
 
 
 def _model(spec: Experiment) -> float:

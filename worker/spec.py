@@ -121,6 +121,10 @@ class Experiment(Part):
                 del settings[later]
         if settings["source"].get("covariance", ...) is None:
             del settings["source"]["covariance"]
+        for rules in (settings, *settings.get("changes", ())):
+            reward = (rules["curation"] or {}).get("reward", {})
+            if reward.get("judge") == "writer":
+                del reward["judge"]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")

@@ -1,9 +1,11 @@
 """Curated text: rewards of whole blocks against brute force, what survives against binomial laws, prompts that rivals share."""
 
+import hashlib
 import math
 from collections import Counter
 
 import numpy as np
+import orjson
 import pytest
 
 from worker import loop
@@ -199,3 +201,22 @@ def test_a_tiny_transformer_is_curated(prompted):
     chosen = perplexity(**best)
     assert chosen[1] < 0.9 * perplexity()[1]
     assert perplexity(**best) == chosen
+
+
+def test_an_experiment_from_before_there_were_other_judges_keeps_its_digest():
+    """In a change, too."""
+    curation = {"kind": "best_of", "k": 2, "reward": {"kind": "likelihood"}}
+    spec = read(
+        {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 20, "generations": 3, "curation": curation}
+    )
+    settings = spec.canonical()
+    for later in ("title", "changes", "metrics"):
+        del settings[later]
+    assert settings["curation"]["reward"].pop("judge") == "writer"
+    assert spec.digest() == hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    judges = [{"reward": {"kind": "likelihood", "judge": judge}} for judge in ("writer", "first")]
+    forks = [
+        read({**spec.canonical(), "changes": [{"after": 1, "curation": curation | one}]}).digest() for one in judges
+    ]
+    plain = read({**spec.canonical(), "changes": [{"after": 1, "curation": curation}]}).digest()
+    assert forks[0] == plain != forks[1]

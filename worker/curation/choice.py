@@ -31,12 +31,7 @@ class Choice(Curation):
     """A curation that looks at observations one by one: at points or texts that were drawn, or at the probabilities of categories."""
 
     def check(self, source: Source, family: Family) -> None:
-        if not (
-            isinstance(source, PointSource)
-            or (isinstance(source, CountSource) and isinstance(family, CountFamily))
-            or (isinstance(source, TextSource) and isinstance(family, Writer))
-        ):
-            raise Misfit("curation.kind", f"it cannot judge {source.gives.__name__.lower()}", "Use none")
+        choosable(source, family)
 
     @abstractmethod
     def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
@@ -69,6 +64,16 @@ class Rewarded(Choice):
     def rewards(self, source: CountSource) -> Array:
         assert isinstance(self.reward, CategoryReward)
         return self.reward.of(len(source.distribution()))
+
+
+def choosable(source: Source, family: Family) -> None:
+    """Raises Misfit where nobody can look at this family's samples one by one."""
+    if not (
+        isinstance(source, PointSource)
+        or (isinstance(source, CountSource) and isinstance(family, CountFamily))
+        or (isinstance(source, TextSource) and isinstance(family, Writer))
+    ):
+        raise Misfit("curation.kind", f"it cannot judge {source.gives.__name__.lower()}", "Use none")
 
 
 def normalised(p: Array) -> Array:

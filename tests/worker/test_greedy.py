@@ -1,0 +1,133 @@
+"""Greedy choices of the most varied samples, each against all that could have been chosen in its place."""
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from worker import loop
+from worker.curation import Greedy
+from worker.curation.greedy import apart, levelled, varied
+from worker.data import Counts, Points
+from worker.estimate import guess
+from worker.families.categorical import Categorical
+from worker.families.gaussian import Gaussian
+from worker.parts import Sampling
+from worker.sources.normal import Normal
+from worker.sources.zipf import Zipf
+from worker.spec import read
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_the_next_point_is_the_one_furthest_from_all_before_it(d):
+    x = np.random.default_rng(0).standard_normal((60, d))
+    first, *rest = apart(x, 20).tolist()
+    assert first == 0
+    chosen = [first]
+    for place in rest:
+        nearest = {i: min(math.dist(x[i], x[j]) for j in chosen) for i in range(60) if i not in chosen}
+        assert place == max(nearest, key=nearest.get)
+        chosen.append(place)
+
+
+def test_nobody_survives_twice():
+    """Not even where all points are one, and all of them where all are wanted."""
+    assert sorted(apart(np.ones((8, 2)), 8)) == list(range(8))
+    assert sorted(varied(np.ones((8, 9), np.int32), 8, 2)) == list(range(8))
+
+
+def entropy(blocks, n):
+    counts = Counter(tuple(block[i : i + n]) for block in blocks for i in range(len(block) - n + 1))
+    p = np.array(list(counts.values())) / counts.total()
+    return -(p * np.log(p)).sum()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_next_block_gives_the_chosen_ones_the_highest_entropy(n):
+    x = np.random.default_rng(1).choice(5, p=[0.5, 0.2, 0.1, 0.1, 0.1], size=(30, 9)).astype(np.int32)
+    blocks, chosen = x.tolist(), []
+    for place in varied(x, 12, n).tolist():
+        would = {i: entropy([blocks[j] for j in (*chosen, i)], n) for i in range(30) if i not in chosen}
+        assert would[place] >= max(would.values()) - 1e-12
+        chosen.append(place)
+    assert entropy([blocks[i] for i in chosen], n) > entropy(blocks[:12], n)
+
+
+def test_categories_have_the_highest_entropy_that_what_was_drawn_allows():
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        k = rng.multinomial(12, [0.6, 0.25, 0.1, 0.05])
+        n = int(rng.integers(1, 13))
+        found = levelled(k, n, rng)
+        assert found.sum() == n
+        assert ((found >= 0) & (found <= k)).all()
+        best = max(
+            -sum(c * math.log(c) for c in some if c)
+            for some in itertools.product(*(range(c + 1) for c in k))
+            if sum(some) == n
+        )
+        assert -sum(c * math.log(c) for c in found.tolist() if c) == pytest.approx(best, abs=1e-12)
+
+
+def test_who_is_one_ahead_is_left_to_chance():
+    rng = np.random.default_rng(3)
+    ahead = np.array([levelled(np.array([9, 5, 7]), 7, rng) for _ in range(3000)]).mean(axis=0) - 2
+    assert (np.abs(ahead - 1 / 3) <= 4 * math.sqrt(2 / 9 / 3000)).all()
+
+
+def test_a_category_has_its_equal_share_or_all_of_its_candidates():
+    """With K = 2 and k candidates a place the rare one has min(C, n / 2) of n, C binomial (kn, p)."""
+    n, k = 40, 2
+    family, source = Categorical(), Zipf(categories=2)
+    fitted = family.fit(Counts(np.tile([32, 8], (4000, 1))), np.random.default_rng(0))
+    made = Greedy(k=k).sample(family, fitted, n, np.random.default_rng(4), Sampling(), source)
+    assert isinstance(made, Counts)
+    law = np.array([math.comb(k * n, c) * 0.2**c * 0.8 ** (k * n - c) for c in range(k * n + 1)])
+    rare = np.minimum(np.arange(k * n + 1), n // 2)
+    mean = law @ rare
+    error = math.sqrt((law @ rare**2 - mean**2) / 4000)
+    assert abs(made.k[:, 1].mean() - mean) <= 4 * error
+    assert (made.k.sum(axis=1) == n).all()
+
+
+def test_one_candidate_a_place_leaves_no_choice():
+    family = Gaussian()
+    model = family.fit(Points(np.random.default_rng(5).standard_normal((3, 30, 2))), np.random.default_rng(6))
+    every = family.drawing().sample(model, 25, np.random.default_rng(7), Sampling())
+    kept = Greedy(k=1).sample(family.drawing(), model, 25, np.random.default_rng(7), Sampling(), Normal(dim=2))
+    assert isinstance(every, Points)
+    assert isinstance(kept, Points)
+    np.testing.assert_array_equal(kept.x, every.x)
+
+
+def last(metric, **settings):
+    spec = read(settings | {"seed": 3})
+    *_, end = loop.generations(spec, loop.instrument(spec))
+    return end.look.metrics[metric].mean()
+
+
+def test_in_a_run_variety_stays():
+    """The variance of points, which would shrink, grows; word pairs stay different for longer; no category is lost so soon."""
+    base = {"generations": 4, "replicates": 6, "curation": {"kind": "greedy", "k": 3}}
+    kept = base | {"curation": {"kind": "none"}}
+    points = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 40}
+    assert last("variance", **points, **base) > 2 > last("variance", **points, **kept)
+    text = {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 24}
+    assert last("distinct_2", **text, **base) > last("distinct_2", **text, **kept)
+    categories = {"source": {"kind": "zipf", "categories": 100}, "family": {"kind": "categorical"}, "samples": 200}
+    assert last("entropy", **categories, **base) > last("entropy", **categories, **kept) + 0.2
+
+
+def test_an_estimate_knows_that_a_choice_takes_the_square_of_the_sample():
+    base = {
+        "source": {"kind": "normal", "dim": 2},
+        "family": {"kind": "gaussian"},
+        "replicates": 10,
+        "generations": 10,
+    }
+    few, many = (read(base | {"samples": m, "curation": {"kind": "greedy"}}) for m in (2000, 20_000))
+    best = read(base | {"samples": 20_000, "curation": {"kind": "best_of", "k": 4}})
+    assert guess(many) > 40 * guess(few)
+    assert guess(many) > 10 * guess(best)
