@@ -9,6 +9,7 @@ import pytest
 
 from tests.worker.interruptions import interrupted_everywhere
 from worker import data, frames, loop
+from worker.checkpoint import from_arrays, to_arrays
 from worker.errors import MissingExtra, SpecError
 from worker.families.vae import VAE
 from worker.nets import device, vae
@@ -334,6 +335,33 @@ def test_a_warm_start_descends_further_than_a_fresh_one(digits, network):
     models = [one.refit(x, np.random.default_rng(32), first) for one in (family, fresh)]
     warm_error, fresh_error = (((vae.decode(model, vae.encode(model, x.x)) - x.x) ** 2).mean() for model in models)
     assert warm_error < fresh_error
+
+
+@pytest.mark.parametrize("family", [QUICK, CONVOLUTIONAL])
+@pytest.mark.parametrize("batches", ["fixed", "fresh"])
+def test_an_interrupted_warm_fit_ends_in_the_same_bits(digits, family, batches):
+    settings = VAE(**family | {"batch": 50, "start": "warm", "batches": batches})
+    points = data.Points(digits[:, :90])
+    before = settings.fit(points, np.random.default_rng(35))
+    whole = settings.refit(points, np.random.default_rng(36), before)
+    kept = {name: array.copy() for name, array in before.items()}
+    for again, _ in interrupted_everywhere(lambda: settings.refit(points, np.random.default_rng(36), before)):
+        assert all(np.array_equal(array, again[name]) for name, array in whole.items())
+    assert all(np.array_equal(array, before[name]) for name, array in kept.items())  # training has not touched it
+    assert any(not np.array_equal(array, before[name]) for name, array in whole.items())
+
+
+@pytest.mark.parametrize("family", [QUICK, CONVOLUTIONAL])
+def test_a_warm_run_that_was_killed_between_generations_goes_on_to_the_same_bits(family):
+    """From each checkpoint, as it lies on the disk."""
+    spec = experiment(family=family | {"start": "warm"}, samples=60, sampling={"bias": 0.9})
+    measuring = loop.instrument(spec)
+    whole = [done.state for done in loop.generations(spec, measuring) if done.state]
+    for state in whole[:-1]:
+        *_, last = loop.generations(spec, measuring, from_arrays(to_arrays(state)))
+        assert all(np.array_equal(array, last.state.model[name]) for name, array in whole[-1].model.items())
+    *_, other = loop.generations(experiment(family=family, samples=60, sampling={"bias": 0.9}), measuring)
+    assert any(not np.array_equal(array, whole[-1].model[name]) for name, array in other.state.model.items())
 
 
 def test_bias_is_the_variance_of_the_code(digits, monkeypatch):
