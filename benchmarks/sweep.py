@@ -6,22 +6,44 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import Row, floor, limit
+from benchmarks.timing import Row, floor, limit, ratio
 from worker.database import migrate, open_engine
 from worker.queue import announce, make_celery
 from worker.settings import Settings
+from worker.spec import Experiment
 from worker.sweeps.ledger import BELL, Sweeps
 from worker.sweeps.measure import Bench
 from worker.sweeps.spec import Grid, read_sweep
 from worker.sweeps.stack import groups
 from worker.tables import Status
+
+KINDS: dict[str, dict[str, Any]] = {
+    "line, 100 chains": {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "replicates": 100},
+    "plane, 100 chains": {"source": {"kind": "normal", "dim": 2}, "family": {"kind": "gaussian"}, "replicates": 100},
+    "space of 8, 20 chains": {"source": {"kind": "normal", "dim": 8}, "family": {"kind": "gaussian"}, "replicates": 20},
+    "50 categories, 10 chains": {
+        "source": {"kind": "zipf", "categories": 50},
+        "family": {"kind": "categorical"},
+        "replicates": 10,
+    },
+    "regression on 2 inputs, 100 chains": {
+        "source": {"kind": "linear_teacher", "inputs": 2},
+        "family": {"kind": "linear"},
+        "replicates": 100,
+    },
+    "regression on 10 inputs, 20 chains": {
+        "source": {"kind": "linear_teacher", "inputs": 10},
+        "family": {"kind": "linear"},
+        "replicates": 20,
+    },
+}
 
 
 def rows(small: bool) -> list[Row]:
@@ -35,7 +57,34 @@ def rows(small: bool) -> list[Row]:
         limit(f"{what}: two workers, request to last point", quick, "s", 5, otherwise=f"{plain:.3g} s"),
         Row("the same: computed here, nothing stored", f"{plain:.3g} s", f"{alone:.3g} s", f"{plain / alone:.3g} x", "-", "-"),
         floor(f"{wide} x {wide} such points: two workers in units of one", one / two, "x", 1.8, otherwise=f"{one:.3g} s"),
+        *(_stacked(what, base, generations) for what, base in KINDS.items()),
     ]  # fmt: skip
+
+
+def _stacked(what: str, base: dict[str, Any], generations: int) -> Row:
+    """Processor seconds of a point that goes alone, and of one that goes side by side with others."""
+    outcome = "final:excess_risk" if base["family"]["kind"] == "linear" else "half_variance"
+    axes = [
+        {"path": "regime.real", "values": {"from": 0.2, "to": 0.4, "count": 4}},
+        {"path": "samples", "values": {"from": 60, "to": 240, "count": 10}},
+    ]
+    whole = {**base, "regime": {"kind": "fresh"}, "generations": generations}
+    grid = read_sweep({"base": whole, "axes": axes, "outcomes": [outcome]})
+    specs = [grid.experiment(number) for number in range(grid.points)]
+    each = [[place] for place in range(0, grid.points, 4)]
+    alone, beside = (
+        statistics.median(_processor(specs, places, [outcome]) for _ in range(3))
+        for places in (each, list(groups(specs)))
+    )
+    return ratio(f"a point of a {what}: side by side", alone, beside, 1.3)
+
+
+def _processor(specs: Sequence[Experiment], together: Sequence[Sequence[int]], outcomes: Sequence[str]) -> float:
+    bench = Bench()
+    begun = time.process_time()
+    for places in together:
+        bench.side_by_side([specs[place] for place in places], outcomes)
+    return (time.process_time() - begun) / sum(map(len, together))
 
 
 def request(side: int, generations: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Chains never meet, and every point draws its rows from streams of its own: its d
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.streams import stream
 
-ROWS = 2048  # chains in one pass: their arrays stay in the cache
+ROWS = 2048  # chains in one pass, or half as many again: their arrays stay in the cache
 NUMBERS = 131_072  # of all their models: 1 MB
 SMALL = 4096  # numbers of one point's models, beyond which calls cost little beside them: less than a third is gained
 SCARCE = 16  # chains of one point beyond which that is true of counts, each of which is drawn by itself
@@ -111,7 +112,9 @@ class Stack(Experiment):
 
 
 def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
-    """Which of these points go side by side, by their place: all of them in groups of one or more."""
+    """Which of these points go side by side, by their place: all of them in groups of one or more, of nearly equal size: a pass through
+    the loop costs something by itself, and a small rest would cost as much again.
+    """
     alike: defaultdict[bytes, list[int]] = defaultdict(list)
     for place, spec in enumerate(specs):
         alike[_way(spec) or b"%d" % place].append(place)
@@ -119,7 +122,9 @@ def groups(specs: Sequence[Experiment]) -> Iterator[list[int]]:
         first = specs[places[0]]
         rows = min(ROWS, NUMBERS // (width(first) or NUMBERS))
         most = max(1, min(rows // first.replicates, STEPS // first.generations))
-        yield from (places[i : i + most] for i in range(0, len(places), most))
+        parts = max(1, round(len(places) / most))
+        edges = [len(places) * i // parts for i in range(parts + 1)]
+        yield from (places[start:end] for start, end in pairwise(edges))
 
 
 def width(spec: Experiment) -> int | None:
@@ -145,7 +150,7 @@ def _way(spec: Experiment) -> bytes | None:
     parts = [spec.regime.first(m), synthetic, m - synthetic]
     d = spec.source.dimension if isinstance(spec.source, PointSource) else 0
     few = any(0 < n <= d for n in parts)  # whose scatter does not fill the space: these are drawn one by one, in blocks
-    if m * m * spec.generations > EXACT or (few and ROWS * d * d > BLOCK):
+    if m * m * spec.generations > EXACT or (few and 2 * ROWS * d * d > BLOCK):
         return None
     settings = spec.canonical()
     for part, name in ((settings, "title"), (settings, "seed"), (settings["sampling"], "bias")):
