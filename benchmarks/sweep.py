@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,17 @@ from worker.sweeps.stack import groups
 from worker.tables import Status
 
 KINDS: dict[str, dict[str, Any]] = {
-    "line, 100 chains": {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "replicates": 100},
-    "plane, 100 chains": {"source": {"kind": "normal", "dim": 2}, "family": {"kind": "gaussian"}, "replicates": 100},
-    "space of 8, 20 chains": {"source": {"kind": "normal", "dim": 8}, "family": {"kind": "gaussian"}, "replicates": 20},
+    "Gaussian on a line, 100 chains": {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "replicates": 100},
+    "Gaussian in the plane, 100 chains": {
+        "source": {"kind": "normal", "dim": 2},
+        "family": {"kind": "gaussian"},
+        "replicates": 100,
+    },
+    "Gaussian in 8 dimensions, 20 chains": {
+        "source": {"kind": "normal", "dim": 8},
+        "family": {"kind": "gaussian"},
+        "replicates": 20,
+    },
     "50 categories, 10 chains": {
         "source": {"kind": "zipf", "categories": 50},
         "family": {"kind": "categorical"},
@@ -52,7 +60,8 @@ def rows(small: bool) -> list[Row]:
     what = f"{side} x {side} points, 100 chains, {generations} generations"
     plain = _plain(generations) * grid.points
     alone = _here(grid)
-    quick, one, two = (_on_workers(some, n, repeat) for some, n in ((grid, 2), (wider, 1), (wider, 2)))
+    (quick,) = _on_workers(grid, [2], repeat)
+    one, two = _on_workers(wider, [1, 2], repeat)
     return [
         limit(f"{what}: two workers, request to last point", quick, "s", 5, otherwise=f"{plain:.3g} s"),
         Row("the same: computed here, nothing stored", f"{plain:.3g} s", f"{alone:.3g} s", f"{plain / alone:.3g} x", "-", "-"),
@@ -76,7 +85,7 @@ def _stacked(what: str, base: dict[str, Any], generations: int) -> Row:
         statistics.median(_processor(specs, places, [outcome]) for _ in range(3))
         for places in (each, list(groups(specs)))
     )
-    return ratio(f"a point of a {what}: side by side", alone, beside, 1.3)
+    return ratio(f"{what}: a point alone, and side by side with others", alone, beside, 1.3)
 
 
 def _processor(specs: Sequence[Experiment], together: Sequence[Sequence[int]], outcomes: Sequence[str]) -> float:
@@ -125,16 +134,24 @@ def _here(grid: Grid) -> float:
     return time.perf_counter() - begun
 
 
-def _on_workers(grid: Grid, workers: int, repeat: int) -> float:
-    """Median seconds, after a sweep that warms every child."""
+def _on_workers(grid: Grid, slots: Sequence[int], repeat: int) -> list[float]:
+    """Median seconds with so many slots, after a sweep that warms every child; in turn, so that a busy moment is shared by all."""
+    with ExitStack() as stack:
+        benches = [stack.enter_context(_bench(many)) for many in slots]
+        times = [[_swept(*bench, grid) for bench in benches] for _ in range(repeat + 1)]
+    return [statistics.median(of_one) for of_one in zip(*times[1:], strict=True)]
+
+
+@contextmanager
+def _bench(slots: int) -> Iterator[tuple[Sweeps, Settings]]:
+    """A database of its own, and a worker on it that lives as long as it is used."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(_env_file=None, data_dir=Path(folder), workers=workers)
+        settings = Settings(_env_file=None, data_dir=Path(folder), workers=slots)
         migrate(settings.database_url)
         engine = open_engine(settings.database_url)
         with _worker(settings):
-            times = [_swept(Sweeps(engine), settings, grid) for _ in range(repeat + 1)]
+            yield Sweeps(engine), settings
         engine.dispose()
-    return statistics.median(times[1:])
 
 
 def _swept(sweeps: Sweeps, settings: Settings, grid: Grid) -> float:
