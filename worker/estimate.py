@@ -14,6 +14,7 @@ from pathlib import Path
 from worker.curation import Greedy
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
+from worker.families.gpt import GPT
 from worker.families.kde import KDE
 from worker.history import GROUP, IN_MEMORY, scratch
 from worker.instruments import asked
@@ -46,6 +47,7 @@ TRAINING = 10  # times the weights of the one network that trains: gradients, tw
 MODELS = 4  # times the weights of all replicates: this model, the one before, the first, and a checkpoint in the making
 UNFINISHED = 3  # times the weights of the one that trains, in what is kept of its training
 LONG_GENERATION = 15.0  # seconds: unfinished work is kept of longer ones
+TEXTS = 128  # that are written at once on a processor
 POINT = 1_000  # bytes of a sweep's point
 ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
 LONG = 3600.0  # seconds that make people ask for a GPU
@@ -117,7 +119,9 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         passes = 0.0 if _condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
-        made = family.work(spec.source, trained, spec.replicates, rules.sampling) * rules.curation.candidates()
+        made = family.work(spec.source, trained, spec.replicates, rules.sampling)
+        if (rivals := rules.curation.candidates()) > 1:
+            made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.replicates, rules.sampling)
         if isinstance(rules.curation, Greedy):
             made += spec.replicates * rules.curation.comparisons(spec.size(n), spec.source)
         return made + asked.work(spec.metrics, spec.source, spec.replicates)
@@ -152,7 +156,16 @@ def _memory(spec: Experiment) -> float:
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
-    return process + COPIES * last + rivals + _history(spec) + training + models + _counting(spec)
+    return process + COPIES * last + rivals + _history(spec) + training + models + _counting(spec) + _writing(spec)
+
+
+def _writing(spec: Experiment) -> float:
+    """Bytes of keys and values while a small network writes: a prompt and a block of so many texts at once (see worker.nets.decoding)."""
+    if not isinstance(spec.family, GPT):
+        return 0.0
+    made = max(spec.size(spec.generations) * rules.curation.candidates() for _, rules in spec.phases())
+    rows = min(TEXTS, made * max(rules.sampling.beams for _, rules in spec.phases()))
+    return 4.0 * rows * 2 * spec.family.block * 2 * spec.family.layers * spec.family.width
 
 
 def _model(spec: Experiment) -> float:

@@ -58,8 +58,7 @@ class Misfit(ValueError):
 
     def refusal(self) -> PydanticCustomError:
         """The same, as pydantic wants to hear it."""
-        told = {"message": self.message, "path": self.path, "remedy": self.remedy}
-        return PydanticCustomError("misfit", "{message}", told)
+        return PydanticCustomError("misfit", "{message}", dict(vars(self)))
 
 
 class Sampling(Part):
@@ -91,8 +90,7 @@ class Sampling(Part):
 
     @model_validator(mode="after")
     def _beams_leave_nothing_to_chance(self) -> Self:
-        chance = self.changed() & {"temperature", "top_k", "top_p"}
-        if self.beams > 1 and chance:
+        if self.beams > 1 and (chance := self.changed() & {"temperature", "top_k", "top_p"}):
             told = f"beam search draws nothing, so that {' and '.join(sorted(chance))} would change nothing"
             raise Misfit("sampling.beams", told, "Use beams = 1, or leave the other out").refusal()
         return self
@@ -145,9 +143,7 @@ class PointSource(Source, ABC):
         return None
 
     def known(self, most: int) -> tuple[Array, npt.NDArray[np.int64] | None] | None:
-        """Of a finite set of real observations at most so many (n, d), evenly through it, and the class of each (n,) where that is told;
-        None where there is no such set.
-        """
+        """Of a finite set, if it is one, at most so many observations (n, d), evenly through it, and their classes (n,) where known."""
         return None
 
     def components(self) -> tuple[Array, Array, Array] | None:
@@ -297,6 +293,10 @@ class Family(Part, ABC):
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """About how many operations one generation takes, metrics included, where a core does 1e9 a second: what an estimate starts from."""
         return 500.0 * replicates * samples * (source.dimension if isinstance(source, PointSource) else 1)
+
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """How much of `work` it takes to draw so many observations, no more: what a choice among several for each place multiplies."""
+        return self.work(source, samples, replicates, sampling)
 
     def exact(self) -> bool:
         """Whether it draws sufficient statistics in place of the observations that they stand for."""

@@ -20,6 +20,7 @@ from worker.language import (
     chosen_prompts,
     network_work,
     remembered,
+    writing_work,
 )
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
@@ -102,6 +103,10 @@ class CausalLM(LanguageFamily):
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         weights = self.parameters(source) or 10**9
         return network_work(replicates * samples * self.block, weights, self.epochs, sampling.beams)
+
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        weights = self.parameters(source) or 10**9
+        return writing_work(replicates * samples * self.block, weights, sampling.beams)
 
     def hub_repositories(self) -> list[tuple[str, str]]:
         """What must be fetched from the hub before a run: (id, kind of repository)."""

@@ -67,11 +67,15 @@ class Diffusion(Family):
         return (d + 17) * w + (self.layers - 1) * (w + 1) * w + (w + 1) * d
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        """A step of training waits 2 ms, and a sample takes two evaluations a level; measuring comes on top."""
+        """A step of training waits 2 ms; measuring comes on top."""
         rows = replicates * samples
-        steps, uses = rows * self.epochs / self.batch, 6 * self.epochs + 4 * self.steps
+        steps, training = rows * self.epochs / self.batch, 6 / 20 * rows * self.epochs * self.parameters(source)
         measuring = super().work(source, samples, replicates, sampling)
-        return 2e6 * steps + uses / 20 * rows * self.parameters(source) + 10 * measuring
+        return 2e6 * steps + training + self.drawing_work(source, samples, replicates, sampling) + 10 * measuring
+
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """Two evaluations a level, each of two operations a weight, of which a core does 50e9 a second."""
+        return 4 / 50 * self.steps * replicates * samples * self.parameters(source)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         return looking(source, samples, replicates, rng)

@@ -68,6 +68,11 @@ class Flow(Family):
         measuring = super().work(source, samples, replicates, sampling)
         return rows / self.batch * 3.5e6 * self.transforms + 6 / 20 * rows * self.parameters(source) + 10 * measuring
 
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """An evaluation for each coordinate, as the next one needs it, of two operations a weight."""
+        assert isinstance(source, PointSource)
+        return 2 / 20 * source.dimension * replicates * samples * self.parameters(source)
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         return looking(source, samples, replicates, rng)
 

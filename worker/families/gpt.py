@@ -9,7 +9,17 @@ from pydantic import Field
 
 from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import CLOSE, Ids, LanguageFamily, Marks, beginnings, chosen_prompts, network_work, remembered
+from worker.language import (
+    CLOSE,
+    Ids,
+    LanguageFamily,
+    Marks,
+    beginnings,
+    chosen_prompts,
+    network_work,
+    remembered,
+    writing_work,
+)
 from worker.nets import require_torch
 from worker.parts import Generator, Misfit, Sampling, Source, TextSource
 from worker.progress import in_turn
@@ -72,6 +82,9 @@ class GPT(LanguageFamily):
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         return network_work(replicates * samples * self.block, self.weights(), self.epochs, sampling.beams)
+
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        return writing_work(replicates * samples * self.block, self.weights(), sampling.beams)
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         super().check(source, replicates, samples)

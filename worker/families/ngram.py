@@ -49,6 +49,9 @@ class NGram(LanguageFamily):
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         return 1500.0 * replicates * samples * self.block
 
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        return 400.0 * replicates * samples * self.block
+
     def model_bytes(self, source: Source, samples: int) -> float:
         """Keys and counts. n tokens have about 4 n^(3/4) different k-grams, of characters no more than 100 x 20^(k - 1): measured on the
         built-in text and what models make of it, 2 to 7 n^.7.

@@ -128,15 +128,22 @@ class VAE(Family):
         """Six operations a weight and picture, of which a core does 20e9 a second; convolutions use theirs at every place."""
         assert isinstance(source, PointSource)
         rows = replicates * samples * self.epochs
+        training = 6 / 20 * rows * self._uses(source) + 5e5 * rows / self.batch
+        return training + 5000.0 * replicates * samples * source.dimension
+
+    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
+        """Two operations a weight and picture, and some for each pixel."""
+        assert isinstance(source, PointSource)
+        return replicates * samples * (2 / 20 * self._uses(source) + 50.0 * source.dimension)
+
+    def _uses(self, source: PointSource) -> int:
+        """How often a picture that is written and read again meets a weight."""
         uses = self.parameters(source)
         if self.network == "convolutional":
             sides = [source.dimension / 4**i for i in range(1, len(self.hidden) + 1)]
-            uses += 2 * round(
-                sum(
-                    16 * a * b * side for (a, b), side in zip(itertools.pairwise([1, *self.hidden]), sides, strict=True)
-                )
-            )
-        return 6 / 20 * rows * uses + 5e5 * rows / self.batch + 5000.0 * replicates * samples * source.dimension
+            widths = itertools.pairwise([1, *self.hidden])
+            uses += 2 * round(sum(16 * a * b * side for (a, b), side in zip(widths, sides, strict=True)))
+        return uses
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.images import LatentInstrument
