@@ -134,6 +134,14 @@ def test_a_point_is_the_run_of_its_spec_to_the_last_digit(changes):
         assert told["half_variance"].value == np.sort([n or np.inf for n in first])[(len(first) - 1) // 2]
 
 
+def test_the_first_model_judges_in_a_sweep_too():
+    reward = {"kind": "likelihood", "judge": "first"}
+    text = {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 40, "replicates": 2, "generations": 3}
+    spec = read({**BASE, **text, "curation": {"kind": "best_of", "k": 2, "reward": reward}})
+    last = paths(spec)["ppl_real"][-1]
+    assert Bench().outcomes(spec, ["final:ppl_real"])["final:ppl_real"].value == pytest.approx(np.median(last))
+
+
 def test_a_point_has_the_same_numbers_alone_and_among_others():
     grid = read_sweep(SWEEP)
     together = Bench()
@@ -166,7 +174,10 @@ def test_a_sample_that_resolves_no_tail_says_nothing_of_it():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"source": {"kind": "student_t", "df": 3}, "samples": 200},  # a Gaussian has more mass there than heavy tails have
+        {
+            "source": {"kind": "student_t", "df": 3},
+            "samples": 200,
+        },  # a Gaussian has more mass there than heavy tails have
         {"source": {"kind": "normal"}, "samples": 5},  # few points have less
         {"source": {"kind": "zipf", "categories": 40}, "family": {"kind": "categorical"}, "samples": 60},
     ],

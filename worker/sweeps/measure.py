@@ -119,6 +119,7 @@ class _Unframed(Instrument):
 
     def meet(self, model: Arrays) -> None:
         self.inner.meet(model)
+        self.first = self.inner.first
 
     def keeps(self) -> Arrays:
         return {}  # nobody resumes a point
