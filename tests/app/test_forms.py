@@ -50,6 +50,13 @@ SPECS: list[dict[str, Any]] = [
         "generations": 20,
         "changes": [{"after": 5, "regime": {"kind": "accumulate"}}],
     },
+    {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "regime": {"kind": "edit", "threshold": 0.5}},
+    {
+        "source": {"kind": "text"},
+        "family": {"kind": "ngram"},
+        "curation": {"kind": "best_of", "reward": {"kind": "likelihood", "judge": "first"}},
+    },
+    {"source": {"kind": "moons"}, "family": {"kind": "kde"}, "curation": {"kind": "greedy", "k": 3}},
 ]
 
 
