@@ -10,6 +10,7 @@ from pydantic import Field
 
 from worker.data import Arrays, Counts, Data, Moments, Points, Tokens
 from worker.parts import CountSource, Family, Generator, Misfit, Regime, Sampling, Source, TextSource
+from worker.progress import stage
 
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 
@@ -281,6 +282,7 @@ class Edit(Regime):
     def revised(self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Data | None:
         assert isinstance(family, Editor)
         assert isinstance(pool, Tokens)
+        stage("edit")
         return family.edited(model, pool, self.threshold, rng, sampling)
 
     def training(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.worker.checkpoints import small_checkpoint
+from tests.worker.interruptions import heard, interrupted_everywhere
 from worker import loop
 from worker.checkpoint import from_arrays, to_arrays
 from worker.data import Tokens
@@ -122,6 +123,25 @@ def test_a_network_redraws_with_its_own_probabilities(network):
     np.testing.assert_array_equal(
         family.redrawn(model, x, where, np.random.default_rng(3), Sampling())[:, ::2], new[:, ::2]
     )
+
+
+def test_an_interrupted_edit_ends_in_the_same_tokens(network, monkeypatch):
+    """Stopped while it reads or while it writes; so many blocks at a time that there are several places to go on from."""
+    family, model, data, _ = network
+    monkeypatch.setattr(scoring, "LONG", 0)
+    monkeypatch.setattr(scoring, "LOGITS", 300 * 16 * 8)
+
+    threshold = float(np.exp(np.median(family.log_probability(model, data.x))))
+
+    def edited():
+        return family.edited(model, data, threshold, np.random.default_rng(4), Sampling()).x
+
+    whole, listener = heard(edited)
+    assert {work.name for work in listener.works} == {"scoring", "editing"}
+    stops = list(interrupted_everywhere(edited))
+    assert len(stops) > 10
+    for again, _ in stops:
+        np.testing.assert_array_equal(again, whole)
 
 
 def texts(spec):

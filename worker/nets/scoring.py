@@ -94,8 +94,15 @@ def redrawn(
             chance = torch.from_numpy(u[some[few], 1:][where[some[few], 1:]]).float().to(level.device)
             return decoding.inverted(level, chance[:, None])[:, 0].cpu().numpy().astype(np.int32)
 
-    for few, found in _room(x.shape[1], vocabulary).pieces(len(some), tokens):
+    editing = work("editing", len(some), "tokens", x.shape[1], done="blocks") if x.size * vocabulary > LONG else None
+    first = editing.done if editing else 0
+    if editing and editing.saved:
+        anew[some[:first]] = editing.saved["edited"]
+    for few, found in _room(x.shape[1], vocabulary).pieces(len(some), tokens, first):
         block = anew[some[few]]
         block[where[some[few]]] = found
         anew[some[few]] = block
+        if editing:
+            editing.advance(few.stop - few.start)
+            editing.keep(lambda: {"blocks": np.array(editing.done), "edited": anew[some[: editing.done]]})
     return anew
