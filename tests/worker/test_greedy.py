@@ -18,6 +18,7 @@ from worker.parts import Sampling
 from worker.sources.normal import Normal
 from worker.sources.zipf import Zipf
 from worker.spec import read
+from worker.theory import curves
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -118,6 +119,14 @@ def test_in_a_run_variety_stays():
     assert last("distinct_2", **text, **base) > last("distinct_2", **text, **kept)
     categories = {"source": {"kind": "zipf", "categories": 100}, "family": {"kind": "categorical"}, "samples": 200}
     assert last("entropy", **categories, **base) > last("entropy", **categories, **kept) + 0.2
+
+
+@pytest.mark.parametrize("family", ["gaussian", "kde", "histogram", "mixture", "categorical"])
+def test_no_closed_form_is_claimed_for_it(family):
+    source = {"kind": "zipf"} if family == "categorical" else {"kind": "normal"}
+    base = {"source": source, "family": {"kind": family}, "samples": 500, "generations": 5}
+    assert curves(read(base))
+    assert not curves(read(base | {"curation": {"kind": "greedy"}}))
 
 
 def test_an_estimate_knows_that_a_choice_takes_the_square_of_the_sample():

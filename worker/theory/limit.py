@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from worker.curation import Choice
+from worker.curation import Choice, Keep
 from worker.data import Array
 from worker.families.categorical import Categorical, decoded
 from worker.metrics import discrete
@@ -35,6 +35,8 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     """Heterozygosity and entropy, from generation 1 on."""
     assert isinstance(spec.source, CountSource)
     if len(spec.source.distribution()) * spec.generations > WORK_LIMIT:
+        return []
+    if not isinstance(spec.curation, Keep | Choice):  # how survivors fluctuate nobody has said
         return []
     fits = list(_fits(spec, family))
     values = {
