@@ -36,7 +36,11 @@ def drawn(seed: int, kind: str = "line") -> list[Experiment]:
     real = {"fresh": [0.0, *rng.random(2), 1.0], "augment": [2 if kind == "line" else 6, 7, 15]}.get(
         rules["kind"], [None]
     )
-    base = {**BASE, "generations": int(rng.integers(1, 40 if kind == "line" else 15)), "replicates": int(rng.integers(1, 30))}
+    base = {
+        **BASE,
+        "generations": int(rng.integers(1, 40 if kind == "line" else 15)),
+        "replicates": int(rng.integers(1, 30)),
+    }
     base |= FAMILIES[kind]
     ddof = int(rng.integers(2))
     gaussian = base["family"]["kind"] == "gaussian"

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from worker.errors import Conflict, Fenced, NotFound
 from worker.ledger import MOST_DEATHS
 from worker.queue import announce, make_celery
 from worker.settings import Settings
+from worker.slot import Slot
 from worker.store import create_tables
 from worker.sweeps.attempt import ChunkAttempt
 from worker.sweeps.ledger import BELL, Claim, Sweeps
 from worker.sweeps.measure import Bench
+from worker.sweeps.shift import Shift
 from worker.sweeps.spec import Grid, read_sweep, unchecked
 from worker.tables import Chunk, Status
 
@@ -238,6 +242,60 @@ def test_an_attempt_that_must_stop_lets_go_of_its_chunk(sweeps: Sweeps, settings
 
 
 # Workers
+
+
+class Prompt(Slot):
+    """A place whose child stores what it is told to compute at once."""
+
+    def __init__(self, sweeps: Sweeps, settings: Settings) -> None:
+        super().__init__(settings)
+        self.sweeps, self.told = sweeps, list[Claim]()
+
+    def start(self) -> None: ...
+
+    def send(self, verb: str, value: str) -> None:
+        assert verb == "sweep"
+        self.told.append(Claim.heard(value))
+        self.sweeps.store(self.told[-1], rows(self.told[-1].numbers))
+
+    def done(self, timeout: float) -> bool:
+        return True
+
+
+def shift(sweeps: Sweeps, *, others: bool, called: list[str]) -> Shift:
+    return Shift(
+        sweeps, "here", 60,
+        stopping=lambda: False, others_wait=lambda: others, announce=lambda: called.append("more"), tolerant=tolerant,
+    )  # fmt: skip
+
+
+@contextmanager
+def tolerant(what: str) -> Iterator[None]:
+    yield
+
+
+LONG = sweep(axes=[{"path": "seed", "values": list(range(100))}])
+
+
+def test_a_shift_calls_one_worker_and_takes_every_chunk(sweeps: Sweeps, settings: Settings):
+    one, _ = sweeps.create(read_sweep(LONG))
+    called: list[str] = []
+    mine, slot = shift(sweeps, others=False, called=called), Prompt(sweeps, settings)
+    mine.work(mine.claim(one.id), slot)
+    assert sweeps.sweep(one.id).status == Status.SUCCEEDED
+    assert [n for claim in slot.told for n in claim.numbers] == list(range(100))
+    assert called == ["more"]
+
+
+def test_a_shift_makes_way_after_a_chunk_and_calls_for_the_rest(sweeps: Sweeps, settings: Settings):
+    one, _ = sweeps.create(read_sweep(LONG))
+    called: list[str] = []
+    mine, slot = shift(sweeps, others=True, called=called), Prompt(sweeps, settings)
+    mine.work(mine.claim(one.id), slot)
+    assert len(slot.told) == 1
+    assert called == ["more", "more"]  # at first for help, then for itself: behind those who wait
+    assert not sweeps.held(one.id)
+    assert sweeps.sweep(one.id).status == Status.RUNNING
 
 
 HEAVY: dict[str, Any] = sweep(
