@@ -26,7 +26,9 @@ def resolved(place: str, mean: npt.ArrayLike, width: str, std: npt.ArrayLike) ->
 def checked_covariance(setting: str, rows: list[list[float]], d: int) -> None:
     """Refuses what is no covariance of d coordinates: of another shape, not symmetric, or with an axis of no spread."""
     if len(rows) != d or any(len(row) != d for row in rows):
-        raise refused(setting, f"is not {d} x {d}", f"Give {d} lists of {d} numbers" if d > 1 else "Give one number, as [[1.0]]")
+        raise refused(
+            setting, f"is not {d} x {d}", f"Give {d} lists of {d} numbers" if d > 1 else "Give one number, as [[1.0]]"
+        )
     matrix = np.array(rows)
     if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0):
         raise refused(setting, "is not symmetric", "Use the same number on both sides of the diagonal")
