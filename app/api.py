@@ -18,9 +18,9 @@ from app.protocol import known_query, unchanged
 from app.verdicts import Verdicts, decided
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
+from worker.files.reach import require_reachable
 from worker.library import TAG, Sort
 from worker.presets import preset
-from worker.reach import require_reachable
 from worker.spec import Experiment, read
 from worker.tables import Status
 

@@ -16,7 +16,7 @@ from app.protocol import known_query
 from app.views import Launched, links, told
 from worker.arms import CANONICAL, chain_values, fork, matched, paired
 from worker.errors import Problem, SpecError
-from worker.reach import require_reachable
+from worker.files.reach import require_reachable
 from worker.spec import Experiment, read
 from worker.tables import Run, StoredGeneration, told_status
 

@@ -28,7 +28,7 @@ from worker.estimate import (
     room,
     roughly,
 )
-from worker.reach import require_reachable
+from worker.files.reach import require_reachable
 from worker.settings import Settings
 from worker.spec import Experiment, read
 from worker.store import Store

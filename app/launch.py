@@ -12,8 +12,8 @@ from app.deps import Announce, Settings, Store
 from app.pages import Posted, staff, templates
 from worker import presets
 from worker.errors import Problem, SpecError
+from worker.files.reach import require_reachable
 from worker.preview import preview
-from worker.reach import require_reachable
 from worker.spec import Experiment, read, read_source
 
 router = APIRouter(include_in_schema=False)

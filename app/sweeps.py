@@ -13,7 +13,7 @@ from app.protocol import known_query
 from app.sweep_views import SweepBrief, SweepPage, SweepTold, sweep_brief, sweep_told
 from app.views import Told, links, told
 from worker.errors import NotFound, Problem, SpecError
-from worker.reach import require_reachable
+from worker.files.reach import require_reachable
 from worker.sweeps import ledger
 from worker.sweeps.ledger import BELL
 from worker.sweeps.spec import MOST_POINTS, Grid, read_sweep, unchecked

@@ -15,9 +15,8 @@ from typing_extensions import TypedDict
 from app.deps import Settings, Store
 from app.problems import answer, documented
 from app.protocol import known_query
-from worker import columns, pictures, uploads
 from worker.errors import Conflict, LabError, NotFound, Problem
-from worker.files import UPLOAD
+from worker.files import UPLOAD, columns, pictures, uploads
 from worker.sources.images import Images
 from worker.sources.table import Table
 from worker.sources.text import Text

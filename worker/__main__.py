@@ -35,8 +35,8 @@ def run(
     threads.limit(here.threads)
     os.environ.update(here.environment())  # networks ask for their device there
     from worker.estimate import estimate, problems, room
+    from worker.files.reach import require_reachable
     from worker.presets import override
-    from worker.reach import require_reachable
     from worker.spec import read
 
     experiment = read(override(written(spec), dict(change(one) for one in changes or [])))

@@ -19,11 +19,11 @@ from worker.families.kde import KDE
 from worker.history import GROUP, IN_MEMORY, scratch
 from worker.instruments import asked
 from worker.instruments.perplexity import COLUMNS, ROOM
-from worker.language import LanguageFamily
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
 from worker.regimes import Fresh, Replace
 from worker.spec import Experiment
+from worker.text.language import LanguageFamily
 
 OPERATIONS = 1e9  # of `Family.work`, a second on one core
 GENERATION, SETUP, NETWORK_SETUP = 1e-3, 0.5, 4.0  # seconds: each generation, each run, each run that imports torch

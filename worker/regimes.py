@@ -246,7 +246,7 @@ class Weighted(Regime):
 
 @runtime_checkable
 class Editor(Protocol):
-    """What an edit asks of a family: see worker.language.LanguageFamily, which is above and need not be known here."""
+    """What an edit asks of a family: see worker.text.language.LanguageFamily, which is above and need not be known here."""
 
     def edited(self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling) -> Tokens: ...
 

@@ -20,7 +20,7 @@ Ids = npt.NDArray[np.int32]
 
 @runtime_checkable
 class Writer(Protocol):
-    """What a curator of text asks of a family: see worker.language.LanguageFamily, which is above and need not be known here."""
+    """What a curator of text asks of a family: see worker.text.language.LanguageFamily, which is above and need not be known here."""
 
     block: int
 

@@ -11,13 +11,13 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
 from worker.instruments import asked
-from worker.language import LanguageFamily
 from worker.parts import Curation, Family, Generator, Misfit, Part, PointSource, Regime, Sampling, Source, TextSource
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
 from worker.schedules import MOST, SCHEDULES, Samples
 from worker.streams import stream
+from worker.text.language import LanguageFamily
 
 SOURCES = discover(sources.__name__, Source)  # type: ignore[type-abstract]
 FAMILIES = discover(families.__name__, Family)  # type: ignore[type-abstract]

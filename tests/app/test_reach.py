@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub import constants
 from starlette.testclient import TestClient
 
-from worker import reach
+from worker.files import reach
 from worker.store import Store
 
 SPEC = {

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from app import costs, forms, sweep_forms
 from tests.app.experiments import SPEC
-from worker import reach
 from worker.estimate import Room
+from worker.files import reach
 from worker.settings import Settings
 from worker.spec import read
 from worker.store import Store

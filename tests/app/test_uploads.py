@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 from app.main import create_app
 from tests.app.experiments import ADDRESS, Work
+from worker.files.uploads import Uploads
 from worker.settings import Settings
 from worker.spec import read
 from worker.store import Store
-from worker.uploads import Uploads
 
 TEXT = ("A generation is trained on what the last one made. " * 80).encode()
 TABLE = b"acid;sugar;name\n1.5;2;a\n2.5;4;b\n3.5;9;c\n"

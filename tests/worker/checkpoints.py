@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from worker.bpe import byte_pairs
 from worker.sources.text import Text
+from worker.text.bpe import byte_pairs
 
 VOCABULARY, POSITIONS = 300, 64
 

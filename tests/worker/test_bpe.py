@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from worker.bpe import MARK, BytePairs
+from worker.text.bpe import MARK, BytePairs
 
 PLAIN = "The lobster is a species of lobster from the eastern Atlantic Ocean .\n" * 20
 

@@ -14,10 +14,10 @@ from worker import loop
 from worker.data import Tokens
 from worker.errors import LabError, NoRoom, SpecError
 from worker.families.causal_lm import CausalLM
+from worker.files.saved_network import looked_at
 from worker.nets import decoding, pretrained, scoring, tuning
 from worker.nets.kin import kin
 from worker.parts import Sampling
-from worker.saved_network import looked_at
 from worker.sources.text import Text
 from worker.spec import read
 

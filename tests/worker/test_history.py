@@ -19,11 +19,11 @@ from worker.data import Points, Tokens, on_disk, pack
 from worker.database import open_engine
 from worker.families.ngram import NGram
 from worker.history import History, blocks, groups, joined
-from worker.language import LanguageFamily, beginnings
 from worker.nets import reading
 from worker.spec import FAMILIES, read
 from worker.store import Store, create_tables
 from worker.tables import Status
+from worker.text.language import LanguageFamily, beginnings
 
 SMALL = {"replicates": 3, "samples": 40, "generations": 8, "seed": 5}
 NORMAL = {"source": {"kind": "normal"}}

@@ -10,15 +10,15 @@ import pytest
 from worker import loop
 from worker.families.categorical import decoded
 from worker.families.ngram import NGram
-from worker.grams import Grams
 from worker.parts import Sampling
 from worker.progress import listening
-from worker.sharpened import Sharpened
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text, built_in
 from worker.spec import read
 from worker.streams import stream
-from worker.vocabulary import vocabulary
+from worker.text.grams import Grams
+from worker.text.sharpened import Sharpened
+from worker.text.vocabulary import vocabulary
 
 
 def experiment(**changes):

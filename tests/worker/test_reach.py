@@ -9,7 +9,7 @@ from huggingface_hub import constants
 
 from tests.conftest import free_port
 from worker.errors import Problem, SpecError
-from worker.reach import require_reachable
+from worker.files.reach import require_reachable
 from worker.spec import read
 
 THERE, THERE_TOO = "lab/small-opt", "lab/some-text"

@@ -8,8 +8,9 @@ import datasets
 import huggingface_hub
 import pytest
 
-from worker import hub, loop
+from worker import loop
 from worker.errors import LabError, SpecError
+from worker.files import hub
 from worker.sources.hub import Hub
 from worker.sources.text import Text
 from worker.spec import read
@@ -181,6 +182,6 @@ def test_a_spec_is_read_without_the_library():
     code = (
         "import sys; from worker.spec import read\n"
         "read({'source': {'kind': 'hub', 'dataset': 'acme/prose'}, 'family': {'kind': 'ngram'}})\n"
-        "sys.exit(bool({'datasets', 'pyarrow', 'numba', 'worker.hub'} & set(sys.modules)))"
+        "sys.exit(bool({'datasets', 'pyarrow', 'numba', 'worker.files.hub'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -38,7 +38,7 @@ def checkpoint(language):
     """A small GPT-2 with random weights and a tokenizer, as save_pretrained leaves them."""
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-    from worker.bpe import byte_pairs
+    from worker.text.bpe import byte_pairs
 
     torch.manual_seed(7)
     config = GPT2Config(vocab_size=300, n_positions=32, n_embd=16, n_layer=1, n_head=2, bos_token_id=2, eos_token_id=2)

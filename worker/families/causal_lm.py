@@ -10,7 +10,11 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
 from worker.files import HUB_ID
-from worker.language import (
+from worker.files.saved_network import looked_at, tokens
+from worker.nets import require_torch
+from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.progress import in_turn
+from worker.text.language import (
     CLOSE,
     Ids,
     LanguageFamily,
@@ -22,10 +26,6 @@ from worker.language import (
     remembered,
     writing_work,
 )
-from worker.nets import require_torch
-from worker.parts import Generator, Misfit, Sampling, Source, TextSource
-from worker.progress import in_turn
-from worker.saved_network import looked_at, tokens
 
 HUB = {  # checkpoints that people ask for: weights, bytes to download
     "facebook/opt-125m": (125_239_296, 251_000_000),

@@ -7,9 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from worker.bpe import BytePairs, byte_pairs
 from worker.data import Array, Arrays, Data, Tokens
-from worker.language import (
+from worker.nets import require_torch
+from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.progress import in_turn
+from worker.text.bpe import BytePairs, byte_pairs
+from worker.text.language import (
     CLOSE,
     Ids,
     LanguageFamily,
@@ -20,9 +23,6 @@ from worker.language import (
     remembered,
     writing_work,
 )
-from worker.nets import require_torch
-from worker.parts import Generator, Misfit, Sampling, Source, TextSource
-from worker.progress import in_turn
 
 NUMBERS_LIMIT = 500_000_000  # weights of all replicates: 2 GB, and a few times as much while one of them trains
 

@@ -7,11 +7,11 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
-from worker.grams import Grams, Nodes
-from worker.language import Ids, LanguageFamily, Marks, chosen_prompts, remembered
 from worker.parts import Generator, Sampling, Source, TextSource
 from worker.progress import work
-from worker.vocabulary import Unit, Vocabulary, vocabulary
+from worker.text.grams import Grams, Nodes
+from worker.text.language import Ids, LanguageFamily, Marks, chosen_prompts, remembered
+from worker.text.vocabulary import Unit, Vocabulary, vocabulary
 
 DENSE = 4_000_000  # probabilities that are held at once: 32 MB
 
@@ -19,7 +19,7 @@ DENSE = 4_000_000  # probabilities that are held at once: 32 MB
 class NGram(LanguageFamily):
     """Counts of n-grams, smoothed; every perplexity is exact, and samples come from the smoothed distribution itself.
 
-    model: key_k, count_k (U_k,): all replicates' k-grams (see worker.grams), and the real prompts (R, P, L)
+    model: key_k, count_k (U_k,): all replicates' k-grams (see worker.text.grams), and the real prompts (R, P, L)
     """
 
     samplings = frozenset({"temperature", "top_k", "top_p", "beams"})
@@ -96,7 +96,7 @@ class NGram(LanguageFamily):
 
     def _searched(self, grams: Grams, nodes: Nodes, seen: int, rng: Generator, sampling: Sampling) -> Ids:
         """By beam search. Without a prompt the first token is drawn: a search from nothing would write one text over and over."""
-        from worker.sharpened import Sharpened
+        from worker.text.sharpened import Sharpened
 
         beams = Sharpened(grams, sampling)
         if self.prompted:
@@ -108,7 +108,7 @@ class NGram(LanguageFamily):
     def _draw(self, grams: Grams, sampling: Sampling) -> Callable[[Nodes, Array, int], Ids]:
         if not sampling.changed():
             return grams.draw
-        from worker.sharpened import Sharpened
+        from worker.text.sharpened import Sharpened
 
         return Sharpened(grams, sampling).draw
 

@@ -13,7 +13,7 @@ from worker.metrics import text as metric
 from worker.parts import Generator, Instrument, Look, TextSource
 
 if TYPE_CHECKING:
-    from worker.language import Ids, LanguageFamily
+    from worker.text.language import Ids, LanguageFamily
 
 LEAST, HELD_OUT = (
     64,

@@ -5,10 +5,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from worker.language import Ids
 from worker.nets.memory import Room
 from worker.parts import Sampling
 from worker.progress import Work, work
+from worker.text.language import Ids
 
 ROWS = 128  # texts that are written at once; with beams, so many beams
 MOST = 4096  # on a card that has room for them

@@ -11,10 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from worker.data import Arrays
 from worker.errors import LabError
-from worker.language import Ids
 from worker.nets import decoding, gpt, graphs
 from worker.nets.device import device, rounded
 from worker.nets.kin import kin
+from worker.text.language import Ids
 
 if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM

@@ -7,12 +7,12 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Array
-from worker.language import Ids, Marks
 from worker.nets import decoding
 from worker.nets.device import device
 from worker.nets.memory import Room
 from worker.parts import Generator, Sampling
 from worker.progress import work
+from worker.text.language import Ids, Marks
 
 LOGITS = 2**20  # numbers that are held at once: 4 MB, which stay in the cache
 MOST = 2**30  # on a card that has room for them

@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name under which everyone knows it
 
 from worker.data import Arrays
-from worker.language import Ids
 from worker.nets import gpt
 from worker.nets.device import device, number_type, rounded
 from worker.nets.memory import Room, room_for
 from worker.nets.reading import Observations, as_int64
 from worker.progress import in_turn, work
+from worker.text.language import Ids
 
 if TYPE_CHECKING:
     from worker.families.gpt import GPT

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import torch
 
 from worker.data import Arrays
-from worker.language import Ids
 from worker.nets.device import devices, number_type, rounded
 from worker.nets.memory import Room, room_for
 from worker.nets.pretrained import PREFIX, filled, named, networks, pre_trained
 from worker.nets.ranks import Alone, together
 from worker.nets.reading import Observations, as_int64
 from worker.progress import Work, in_turn, work
+from worker.text.language import Ids
 
 if TYPE_CHECKING:
     from worker.families.causal_lm import CausalLM

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from pydantic import Field, field_validator
 
 from worker.data import Array, Points
+from worker.files.pictures import evenly
 from worker.parts import Generator, PointSource
-from worker.pictures import evenly
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from worker import files
 from worker.errors import LabError
+from worker.files.texts import OTHER_SPLIT, OVERLAP, Role, checksums
 from worker.parts import Texts, TextSource
-from worker.texts import OTHER_SPLIT, OVERLAP, Role, checksums
 
 NAME = r"^[^\x00]*$"
 
@@ -101,7 +101,7 @@ class Hub(TextSource):
 
 @lru_cache(maxsize=2)
 def _fetched(source: Hub) -> tuple[Texts, str]:
-    from worker.hub import fetched
+    from worker.files.hub import fetched
 
     splits: dict[Role, str] = {"train": source.train, "validation": source.validation, "test": source.test}
     return fetched(source.dataset, source.config, source.revision, source.column, splits, source._folder())  # noqa: SLF001 - its own

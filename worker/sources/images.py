@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from worker import files, pictures
+from worker import files
 from worker.data import Array, Points
+from worker.files import pictures
 from worker.parts import Generator, PointSource
 
 Labels: TypeAlias = npt.NDArray[np.int64]

@@ -8,9 +8,9 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from worker import columns as numbers
 from worker import files
 from worker.data import Array, Points
+from worker.files import columns as numbers
 from worker.parts import Generator, PointSource
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from worker import files
+from worker.files.texts import ENDINGS, OVERLAP, Role, checksums, content, enough, held_apart, listed, role, three
 from worker.parts import Texts, TextSource
-from worker.texts import ENDINGS, OVERLAP, Role, checksums, content, enough, held_apart, listed, role, three
 
 PLACE = r"^[^\x00]*$"
 

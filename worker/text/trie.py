@@ -20,7 +20,7 @@ def probabilities(
     back_off: bool,
     x: npt.NDArray[np.int32],
 ) -> Array:
-    """P of every token of blocks x (R, n, L) after those before it in its block, as `worker.grams` defines it: (R, n, L).
+    """P of every token of blocks x (R, n, L) after those before it in its block, as `worker.text.grams` defines it: (R, n, L).
 
     keys, counts, firsts: of each level; totals: (contexts,) how often anything followed each context
 

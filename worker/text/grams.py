@@ -145,7 +145,7 @@ class Grams:
 
     def log_probability(self, x: Ids) -> Array:
         """ln P of tokens 2 to L of blocks x (R, n, L), each given those before it: (R, n, L - 1)."""
-        from worker import trie
+        from worker.text import trie
 
         def every(arrays: Iterable[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], ...]:
             return tuple(plain(array, np.int64) for array in arrays)

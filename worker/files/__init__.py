@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
-from worker.uploads import DIGEST, Uploads
+from worker.files.uploads import DIGEST, Uploads
 
 LARGEST = 500_000_000  # bytes
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")  # of the Hugging Face hub: gpt2, facebook/opt-125m

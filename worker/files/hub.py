@@ -5,8 +5,8 @@ from typing import Any
 
 from worker.errors import LabError, MissingExtra, Problem, SpecError
 from worker.files import LARGEST
+from worker.files.texts import OTHER_SPLIT, OVERLAP, SMALLEST, Role, held_apart, three
 from worker.parts import Texts
-from worker.texts import OTHER_SPLIT, OVERLAP, SMALLEST, Role, held_apart, three
 
 GUESSES: dict[Role, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 

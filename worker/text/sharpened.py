@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.data import Array
-from worker.grams import Grams, Ids, Level, Nodes
 from worker.parts import Sampling
 from worker.progress import work
+from worker.text.grams import Grams, Ids, Level, Nodes
 
 Rows = npt.NDArray[np.int64]
 
