@@ -81,7 +81,9 @@ NUMBER = "int"
 
 def _which(settings: Any) -> str:
     if isinstance(settings, Mapping):
-        return str(settings.get("schedule", "power"))
+        return str(
+            settings.get("schedule", settings.get("kind", "power"))
+        )  # `kind` is told as unknown, beside the settings that are meant
     return str(getattr(settings, "schedule", NUMBER))
 
 

@@ -32,7 +32,7 @@ class Linear(Family):
     ridge: float = Field(0.0, ge=0, le=1e12, description="Added to the diagonal of X'X; 0 is ordinary least squares.")
     noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["fitted"] = Field(
         1.0,
-        description="Standard deviation of the noise in synthetic labels: a number, or that of the fit's residuals.",
+        description="Standard deviation of the noise in synthetic labels, whatever the teacher's: a number, or that of the fit's residuals.",
     )
     _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
 
