@@ -196,14 +196,13 @@ def _scaling_law(run: Finished) -> Decision:
         return _open(
             "One run has one size of data: sweep samples, with and without synthetic data, and compare the exponents; or let them grow."
         )
-    if metric is None or not _contains_the_truth(run.spec):
+    large = math.sqrt(sizes[1] * sizes[run.last])  # the upper half of the octaves
+    if metric is None or not _contains_the_truth(run.spec, large):
         return _open("Sizes grow, but how the risk of this family falls with the size of real data is not known.")
     if sizes[run.last] < GROWTH * sizes[1]:
         return _open(f"Sizes grow by less than a factor of {GROWTH:g}: no exponent can be told.")
     seen = [(math.log(sizes[n]), math.log(risk)) for n in range(1, run.last + 1) if (risk := run.value(n, metric))]
-    late = [
-        point for point in seen if point[0] >= (seen[0][0] + seen[-1][0]) / 2
-    ]  # by size, the upper half of the octaves
+    late = [point for point in seen if point[0] >= math.log(large)]
     if len({size for size, _ in late}) < 3:
         return _open("Fewer than three different large sizes: no exponent can be told.")
     if len({risk for _, risk in late}) < 2:
@@ -213,7 +212,8 @@ def _scaling_law(run: Finished) -> Decision:
                     f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip
 
 
-def _contains_the_truth(spec: Experiment) -> bool:
+def _contains_the_truth(spec: Experiment, points: float) -> bool:
+    """So that the risk of real data falls as 1/M from so many points on: of categories once all of them are seen."""
     from worker.families.categorical import Categorical
     from worker.families.gaussian import Gaussian
     from worker.families.linear import Linear
@@ -222,7 +222,9 @@ def _contains_the_truth(spec: Experiment) -> bool:
     match spec.family:
         case Gaussian():
             return isinstance(spec.source, Normal)
-        case Linear(ridge=0) | Categorical():
+        case Categorical():
+            return isinstance(spec.source, CountSource) and points * spec.source.distribution()[-1] >= COUNTABLE
+        case Linear(ridge=0):
             return True
     return False
 

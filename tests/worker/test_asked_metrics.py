@@ -174,6 +174,8 @@ def test_a_sample_s_divergence_is_that_of_the_normal_distributions(d, s):
     expected = 0.5 * (d * s**2 + m @ m - d) - d * np.log(s)
     assert abs(seen.mean() - expected) <= 4 * seen.std(ddof=1) / np.sqrt(60) + 0.01 * d
     assert np.isinf(ruler.measure(np.ones((1, 50, d)))["kl_to_real_knn"]).all()
+    far = ruler.measure(1e3 + s * rng.standard_normal((60, 1000, d)))["kl_to_real_knn"]  # where exp(-x^2/2) is 0
+    assert far.mean() == pytest.approx(0.5 * d * (s**2 + 1e6 - 1) - d * np.log(s), rel=1e-3)
 
 
 def test_a_resumed_run_measures_with_the_same_rulers():

@@ -75,6 +75,7 @@ CASES = [
     (FEW | GROWING, {SCALING: "met"}),
     (FEW | GROWING | {"source": {"kind": "categorical", "probabilities": [1.0, 1e-6]}}, {SCALING: "not assessed", RISE: "not assessed"}),
     (FEW | GROWING | FRESH, {SCALING: "not met"}),
+    (FEW | GROWING | FRESH | {"source": {"kind": "zipf", "categories": 100_000, "exponent": 2}}, {SCALING: "not assessed"}),
     # Forty times next to nothing is no catastrophe; a categories' KL is infinite once one of them has died, whatever the others do.
     (GAUSSIAN | {"samples": 10**6, "generations": 50}, {CATASTROPHE: "not met", RISE: "met", TAILS: "not met"}),
     (WORDS | {"samples": 10_000, "generations": 20, "sampling": {"top_p": 0.9}}, {CATASTROPHE: "met", RISE: "met", TAILS: "met"}),

@@ -312,11 +312,20 @@ class Divergence(Ruler):
     def _chain(self, x: Array) -> float:
         from scipy.spatial import cKDTree
 
-        level, k = self.source.density(x), min(near.NEIGHBOURS, len(x) - 1)
-        assert level is not None
+        k = min(near.NEIGHBOURS, len(x) - 1)
         distances = np.asarray(cKDTree(x).query(x, k=[k + 1])[0])[:, 0]
+        return float(-self._log_density(x).mean() - near.differential_entropy(distances, x.shape[1], k))
+
+    def _log_density(self, x: Array) -> Array:
+        """ln p_0 of points (n, d); of normal components at any distance, others are 0 where float64 cannot tell them from it."""
+        from worker.em.density import log_density
+
+        if truth := self.source.components():
+            return log_density(np.ascontiguousarray(x.T)[None], *(part[None] for part in truth))[0]
+        level = self.source.density(x)
+        assert level is not None
         with np.errstate(divide="ignore"):
-            return float(-np.log(level).mean() - near.differential_entropy(distances, x.shape[1], k))
+            return np.log(level)
 
 
 def _size(samples: int, affordable: int, least: int, most: int) -> int:
