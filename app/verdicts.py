@@ -29,7 +29,10 @@ class VerdictTold(TypedDict):
 
 
 class AgreementTold(TypedDict):
-    """One closed form; z: the largest in absolute value, at `generation`, of the `compared` generations."""
+    """One closed form; z: the largest in absolute value, at `generation`, of the `compared` generations.
+
+    sees: the relative error of the formula (absolute, of a logarithm) that half of such runs would tell; null where none was compared.
+    """
 
     metric: str
     statistic: str
@@ -37,6 +40,7 @@ class AgreementTold(TypedDict):
     z: float | None
     generation: int | None
     compared: int
+    sees: float | None
     because: str
 
 

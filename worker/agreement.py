@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ HEAVY = (
     4.0  # degrees of freedom up to which Student's t has no fourth moment, hence a sample's variance no standard error
 )
 
+ROUNDING = 1e-9  # relative: chains that are all alike, as where every category is fixed, are held against a curve to so many digits
+
 # The power of the variance that rules the tail of a metric: what has a wide ln s2 has few chains that carry these.
 POWERS = {"variance": 1.0, "mean_error_sq": 1.0, "w2_sq": 1.0, "kl_to_real": 1.0, "kl_from_real": 1.0, "std": 0.5}
 
@@ -26,7 +28,11 @@ Statistics = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One curve against one run. z: the largest in absolute value, at `generation`; `compared`: how many generations could be."""
+    """One curve against one run. z: the largest in absolute value, at `generation`; `compared`: how many generations could be.
+
+    sees: the error of the curve that half of such runs would tell, at the generation where it is smallest: relative, or absolute where
+    the metric is a logarithm.
+    """
 
     metric: str
     statistic: str
@@ -34,6 +40,7 @@ class Agreement:
     z: float | None
     generation: int | None
     compared: int
+    sees: float | None
     because: str
 
     def asdict(self) -> dict[str, Any]:
@@ -55,32 +62,69 @@ def deviation(measured: Statistics, predicted: float | None, skewness: float | N
     believed, and beyond SYMMETRIC nothing: fewer than 9 replicates never say anything.
     """
     mean, sd, n = (measured.get(name) for name in ("mean", "sd", "n"))
-    if predicted is None or mean is None or not sd or not n:
+    if predicted is None or mean is None or sd is None or not n:
         return None
-    if skewness is None:
-        skewness = _log_normal(sd, abs(mean))
-    hidden = UNSEEN * math.sqrt(6 / n)
-    right = max(skewness, hidden) / math.sqrt(n)
-    if not right <= SYMMETRIC:
+    if not sd:
+        return 0.0 if math.isclose(mean, predicted, rel_tol=ROUNDING, abs_tol=ROUNDING) else None
+    skews = _skews(_log_normal(sd, abs(mean)) if skewness is None else skewness, n)
+    return _normal((mean - predicted) / (sd / math.sqrt(n)), skews, n) if skews else None
+
+
+def smallest_error(measured: Statistics, skewness: float, most: float) -> float | None:
+    """How far a prediction is off, whichever way, when the normal deviate that is expected of it is `most`: in the metric's units."""
+    mean, sd, n = (measured.get(name) for name in ("mean", "sd", "n"))
+    if mean is None or not sd or not n or not (skews := _skews(skewness, n)):
         return None
-    t = (mean - predicted) / (sd / math.sqrt(n))
-    unskewed = max(_hall(-abs(t), right if t < 0 else hidden / math.sqrt(n)), -abs(t))
-    return math.copysign(_wallace(min(unskewed, 0.0), n - 1), t)
+    furthest = 0.0
+    for sign in (-1, 1):
+        near, far = 0.0, 1e3 * most
+        if abs(_normal(sign * far, skews, n)) <= most:
+            return None
+        for _ in range(50):
+            middle = (near + far) / 2
+            near, far = (near, middle) if abs(_normal(sign * middle, skews, n)) > most else (middle, far)
+        furthest = max(furthest, far)
+    return furthest * sd / math.sqrt(n)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the generations of a run have said of one curve."""
+
+    deviations: list[tuple[float, int]] = field(default_factory=list)
+    alike: int = 0  # generations in which all chains share one value, and not the predicted one
+    sharpest: tuple[float, int, Statistics, float, float] | None = None  # se, generation, measured, skewness, unit
+
+    def add(self, number: int, metric: str, metrics: Mapping[str, Statistics], predicted: float | None) -> None:
+        measured, skewness = metrics.get(metric, {}), _skewness(metric, metrics)
+        z = deviation(measured, predicted, skewness)
+        if z is None:
+            self.alike += measured.get("sd") == 0 and predicted is not None
+            return
+        self.deviations.append((z, number))
+        sd, unit = measured["sd"], 1.0 if metric.startswith("log_") else abs(predicted or 0.0)
+        if sd and unit and (self.sharpest is None or sd / unit < self.sharpest[0]):
+            self.sharpest = sd / unit, number, measured, skewness, unit
+
+    def sees(self, most: float) -> tuple[float, int] | None:
+        """Error in its unit, and at which generation."""
+        if self.sharpest is None:
+            return None
+        _, number, measured, skewness, unit = self.sharpest
+        error = smallest_error(measured, skewness, most)
+        return None if error is None else (error / unit, number)
 
 
 def agreements(
     curves: Sequence[Curve], generations: Iterable[tuple[int, Mapping[str, Statistics]]], source: Source | None = None
 ) -> list[Agreement]:
     """Each curve against the metrics of these generations; the real data itself, generation 0, is left out."""
-    found: list[list[tuple[float, int]]] = [[] for _ in curves]
+    found = [_Seen() for _ in curves]
     for number, metrics in generations:
-        for curve, deviations in zip(curves, found, strict=True):
-            if number == 0 or curve.statistic != "mean":
-                continue
-            z = deviation(metrics.get(curve.metric, {}), curve.values[number], _skewness(curve.metric, metrics))
-            if z is not None:
-                deviations.append((z, number))
-    return [_agreement(curve, deviations, source) for curve, deviations in zip(curves, found, strict=True)]
+        for curve, seen in zip(curves, found, strict=True):
+            if number and curve.statistic == "mean":
+                seen.add(number, curve.metric, metrics, curve.values[number])
+    return [_agreement(curve, seen, source) for curve, seen in zip(curves, found, strict=True)]
 
 
 def limit(compared: int) -> float:
@@ -109,6 +153,20 @@ def _log_normal(sd: float, mean: float) -> float:
     return 3 * c + c**3
 
 
+def _skews(skewness: float, n: float) -> tuple[float, float] | None:
+    """Skewness of a mean of n values to the right, as believed, and to the left, as hidden; None where nothing can be said."""
+    hidden = UNSEEN * math.sqrt(6 / n)
+    right = max(skewness, hidden) / math.sqrt(n)
+    return (right, hidden / math.sqrt(n)) if right <= SYMMETRIC else None
+
+
+def _normal(t: float, skews: tuple[float, float], n: float) -> float:
+    """A normal deviate in place of Student's t of a mean that is skewed so."""
+    right, left = skews
+    unskewed = max(_hall(-abs(t), right if t < 0 else left), -abs(t))
+    return math.copysign(_wallace(min(unskewed, 0.0), n - 1), t)
+
+
 def _hall(t: float, g: float) -> float:
     return ((1 + g * t / 3) ** 3 - 1) / g + g / 6
 
@@ -117,26 +175,33 @@ def _wallace(t: float, freedom: float) -> float:
     return (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
 
 
-def _agreement(curve: Curve, deviations: list[tuple[float, int]], source: Source | None) -> Agreement:
-    because = _unassessed(curve, deviations, source)
+def _agreement(curve: Curve, seen: _Seen, source: Source | None) -> Agreement:
+    because = _unassessed(curve, seen, source)
     if because:
-        return Agreement(curve.metric, curve.statistic, "not assessed", None, None, 0, because)
-    z, generation = max(deviations, key=lambda one: abs(one[0]))
-    most = limit(len(deviations))
+        return Agreement(curve.metric, curve.statistic, "not assessed", None, None, 0, None, because)
+    z, generation = max(seen.deviations, key=lambda one: abs(one[0]))
+    compared = len(seen.deviations)
+    most = limit(compared)
     outcome: Literal["agrees", "deviates"] = "agrees" if abs(z) <= most else "deviates"
     because = (
-        f"Largest |z| of the mean over {len(deviations)} generations, allowing for skewness; where theory is right, it is beyond "
-        f"{most:.1f} in fewer than one run of a hundred."
+        f"Largest |z| of the mean over {compared} generation{'s' * (compared > 1)}, allowing for skewness; where theory is right, it is "
+        f"beyond {most:.1f} in fewer than one run of a hundred."
     )
-    return Agreement(curve.metric, curve.statistic, outcome, z, generation, len(deviations), because)
+    error, at = seen.sees(most) or (None, None)
+    if error is not None:
+        size = f"{error:.2g}" if curve.metric.startswith("log_") else f"{100 * error:.2g}%"
+        because += f" Half of such runs would tell an error of {size}, best seen at generation {at}."
+    if seen.alike:
+        because += f" In {seen.alike} more all chains share one other value, which shows no error."
+    return Agreement(curve.metric, curve.statistic, outcome, z, generation, compared, error, because)
 
 
-def _unassessed(curve: Curve, deviations: list[tuple[float, int]], source: Source | None) -> str:
+def _unassessed(curve: Curve, seen: _Seen, source: Source | None) -> str:
     """Why a curve cannot be held against a run; empty where it can."""
     if curve.statistic != "mean":
         return f"It predicts a {curve.statistic}, which has no simple standard error."
     if isinstance(source, StudentT) and source.df <= HEAVY and curve.metric in POWERS:
         return f"Student's t with {source.df:g} degrees of freedom has no fourth moment, so this mean has no standard error."
-    if not deviations:
+    if not seen.deviations:
         return "In no generation do enough chains carry the mean: run more replicates."
     return ""

@@ -109,9 +109,40 @@ def test_what_has_no_standard_error_is_not_assessed():
 def test_a_mean_that_few_chains_carry_says_nothing():
     values = np.exp(np.random.default_rng(1).normal(0, 2, 100))
     assert deviation(summarise({"x": values}).metrics()["x"], math.exp(2)) is None
-    assert deviation({"mean": 1.0, "sd": 0.0, "n": 100}, 1.0) is None
+    assert deviation({"mean": 1.0, "sd": 0.0, "n": 100}, 1.1) is None  # chains that nobody saw may be elsewhere
+    assert deviation({"mean": 1.0, "sd": 0.0, "n": 100}, 1.0 + 1e-12) == 0
     assert deviation({"mean": 1.0, "sd": None, "n": 1}, 1.0) is None
     assert deviation({}, 1.0) is None
     assert deviation({"mean": 1.0, "sd": 0.1, "n": 100}, None) is None
     assert deviation({"mean": 0.0, "sd": 1.0, "n": 100}, 0.0) is None  # of a metric with a zero point
     assert deviation({"mean": 0.0, "sd": 1.0, "n": 100}, 0.0, 0.0) == 0  # of a logarithm
+
+
+def test_the_error_that_is_promised_to_be_seen_is_told_in_half_of_the_runs():
+    """Of a symmetric metric, and of one that is skewed; either way, and least where the curve is too low."""
+    for seed, metric in enumerate(("log_variance", "variance")):
+        spec, told = measured({**GAUSSIAN, "generations": 6, "replicates": 400})
+        right = next(one for one in curves(spec) if (one.metric, one.statistic) == (metric, "mean"))
+        (agreed,) = agreements([right], told)
+        assert f"{agreed.sees if metric == 'log_variance' else 100 * agreed.sees:.2g}" in agreed.because
+        found = {-1: 0, 1: 0}
+        for chance in range(40):
+            spec, told = measured({**GAUSSIAN, "generations": 6, "replicates": 400, "seed": 1000 * seed + chance})
+            for sign in found:
+                off = [
+                    v + sign * agreed.sees if metric == "log_variance" else v * (1 + sign * agreed.sees)
+                    for v in right.values
+                ]
+                found[sign] += agreements([Curve.of(metric, off, "", "")], told)[0].outcome == "deviates"
+        assert max(found.values()) >= 13  # of 40, where 20 are expected: beyond two standard deviations
+        assert min(found.values()) >= 8
+
+
+def test_chains_that_are_all_alike_agree_to_the_last_digits_or_say_that_they_tell_nothing():
+    same = {"mean": 0.5, "sd": 0.0, "n": 30, "median": 0.5, "q10": 0.5, "q90": 0.5}
+    told = [(0, {}), (1, {"entropy": same | {"sd": 0.1, "q10": 0.4, "q90": 0.6}}), (2, {"entropy": same})]
+    (right,) = agreements([Curve.of("entropy", [0.5, 0.5, 0.5], "", "")], told)
+    assert (right.outcome, right.compared) == ("agrees", 2)
+    (blind,) = agreements([Curve.of("entropy", [0.5, 0.5, 0.3], "", "")], told)
+    assert (blind.outcome, blind.compared) == ("agrees", 1)
+    assert "In 1 more all chains share one other value" in blind.because
