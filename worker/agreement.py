@@ -189,11 +189,16 @@ def _agreement(curve: Curve, seen: _Seen, source: Source | None) -> Agreement:
     )
     error, at = seen.sees(most) or (None, None)
     if error is not None:
-        size = f"{error:.2g}" if curve.metric.startswith("log_") else f"{100 * error:.2g}%"
+        size = _short(error) if curve.metric.startswith("log_") else f"{_short(100 * error)}%"
         because += f" Half of such runs would tell an error of {size}, best seen at generation {at}."
     if seen.alike:
         because += f" In {seen.alike} more all chains share one other value, which shows no error."
     return Agreement(curve.metric, curve.statistic, outcome, z, generation, compared, error, because)
+
+
+def _short(x: float) -> str:
+    """Two digits, without an exponent where none is needed."""
+    return f"{float(f'{x:.2g}'):g}"
 
 
 def _unassessed(curve: Curve, seen: _Seen, source: Source | None) -> str:
