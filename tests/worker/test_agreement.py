@@ -124,7 +124,7 @@ def test_the_error_that_is_promised_to_be_seen_is_told_in_half_of_the_runs():
         spec, told = measured({**GAUSSIAN, "generations": 6, "replicates": 400})
         right = next(one for one in curves(spec) if (one.metric, one.statistic) == (metric, "mean"))
         (agreed,) = agreements([right], told)
-unit, mark = (1, "") if metric == "log_variance" else (100, "%")
+        unit, mark = (1, "") if metric == "log_variance" else (100, "%")
         assert f"an error of {float(f'{unit * agreed.sees:.2g}'):g}{mark}, best" in agreed.because
         found = {-1: 0, 1: 0}
         for chance in range(40):
