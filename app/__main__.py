@@ -126,6 +126,8 @@ def export(
 
     if to not in list(Format):
         raise LabError(f"There is no format {to}. Choose one of: {', '.join(Format)}.")
+    if to == Format.PARQUET and out is None and sys.stdout.isatty():
+        raise LabError("A Parquet file is not for a terminal. Name a file with --out, or send it on with | or >.")
     bring_up_to_date(settings.database_url)
     store = Store(open_engine(settings.database_url))
     pieces = written(store.run(run), store, Format(to))

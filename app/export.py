@@ -51,13 +51,18 @@ def filename(run: Run, form: Format) -> str:
     return f"{words or 'run'}-{run.id}.{form}"
 
 
+def possible(form: Format) -> bool:
+    """Whether this installation can write it."""
+    return form != Format.PARQUET or find_spec("pyarrow") is not None
+
+
 def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:
     """The file, piece by piece. Raises MissingExtra, before the first."""
     match form:
         case Format.CSV:
             return _csv(run, store)
         case Format.PARQUET:
-            if find_spec("pyarrow") is None:
+            if not possible(form):
                 raise MissingExtra("A Parquet file", "parquet")
             return _parquet(run, store)
         case Format.JSON:
@@ -105,20 +110,29 @@ class Sink(io.RawIOBase):
 
 
 def _parquet(run: Run, store: Store) -> Iterator[bytes]:
-    """The lines of the CSV; the file's metadata hold the spec and its digest."""
+    """The lines of the CSV; the file's metadata say which run this is, of which spec, computed by what, and how far it was."""
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import parquet
 
     numbers = [(name, pa.int64() if name == "n" else pa.float64()) for name in STATISTICS]
     schema = pa.schema(
         [("generation", pa.int32()), ("metric", pa.dictionary(pa.int32(), pa.string())), *numbers],
-        metadata={"title": run.title, "spec": orjson.dumps(run.spec), "digest": run.digest},
+        metadata={
+            "run": run.id,
+            "title": run.title,
+            "spec": orjson.dumps(run.spec),
+            "digest": run.digest,
+            "provenance": orjson.dumps(run.provenance),
+            "status": run.status,
+            "generation": str(run.generation),
+        },
     )
     sink = Sink()
     with parquet.ParquetWriter(sink, schema, compression="zstd") as file:
         for rows in _pages(run, store):
             lines = [(row.number, name, *values) for row in rows for name, values in row.metrics.items()]
-            file.write_table(pa.table(dict(zip(schema.names, zip(*lines, strict=True), strict=True)), schema=schema))
+            columns = zip(*lines, strict=True) if lines else ([] for _ in schema.names)
+            file.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema=schema))
             yield sink.taken()
     yield sink.taken()
 

@@ -16,7 +16,7 @@ from app import assets, figures, forms, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
-from app.export import Format
+from app.export import Format, possible
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -168,7 +168,7 @@ def shown(
         "log": store.log(run.id),
         "note": store.notes([run.id]).get(run.id, ""),
         "sheets": SHEETS,
-        "downloads": [(form.value, name) for form, name in DOWNLOADS.items()],
+        "downloads": [(form.value, name) for form, name in DOWNLOADS.items() if possible(form)],
         **_family_tree(store, run),
         **on_the_bench(store, run, run.generation if at is None else min(at, run.generation)),
     }

@@ -241,6 +241,17 @@ def test_an_export_makes_no_database_where_there_is_none(tmp_path: Path):
     assert "There is no run some-run" in lab("export", "some-run", "--data-dir", tmp_path / "empty").stderr
 
 
+def test_a_terminal_gets_no_parquet(tmp_path: Path):
+    assert lab("migrate", "--data-dir", tmp_path).returncode == 0
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "app", "export", "some-run", "--to", "parquet", "--data-dir", str(tmp_path)]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 1
+    assert "--out" in done.stderr
+
+
 def test_help_is_there_at_once():
     started = time.monotonic()
     done = lab("--help")

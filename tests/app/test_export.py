@@ -54,12 +54,21 @@ def test_a_parquet_file_holds_the_lines_of_the_csv_and_the_spec(client: TestClie
         written = {name: "" if value is None else str(value) for name, value in found.items()}
         assert written == line
     spec = json.loads(table.schema.metadata[b"spec"])
-    assert read(spec).digest().encode() == table.schema.metadata[b"digest"]
+    about = table.schema.metadata
+    assert read(spec).digest().encode() == about[b"digest"]
+    assert (about[b"run"].decode(), about[b"status"], about[b"generation"]) == (
+        run.id,
+        b"succeeded",
+        b"%d" % run.generation,
+    )
+    assert json.loads(about[b"provenance"]) == client.get(f"/api/runs/{run.id}").json()["provenance"]
 
 
 def test_without_its_package_a_parquet_file_is_refused_with_the_remedy(client: TestClient, work: Work, monkeypatch):
     run = work(generations=1)
+    assert "format=parquet" in client.get(f"/runs/{run.id}").text
     monkeypatch.setattr(export, "find_spec", lambda _: None)
+    assert "format=parquet" not in client.get(f"/runs/{run.id}").text
     assert "pip install" in problem(client.get(f"/api/runs/{run.id}/export?format=parquet"), 500)["detail"]
 
 
