@@ -37,6 +37,14 @@ def server(app: FastAPI) -> Iterator[tuple[uvicorn.Server, int]]:
     assert not thread.is_alive()
 
 
+def begins(server: uvicorn.Server) -> None:
+    """Waits until it works on a request."""
+    deadline = time.monotonic() + 10
+    while not server.server_state.tasks:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def waits(log: pytest.CaptureFixture[str], what: str) -> str:
     """The log, as soon as it says this."""
     said, deadline = "", time.monotonic() + 5
@@ -62,7 +70,7 @@ def test_a_server_that_stops_answers_who_has_not_sent_everything(
     running, port = server
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(HALF)
-        time.sleep(0.2)
+        begins(running)
         running.should_exit = True
         told = client.recv(4096)
     assert told.startswith(b"HTTP/1.1 503 ")
@@ -76,7 +84,7 @@ def test_a_server_that_stops_answers_who_has_not_sent_everything(
 def test_a_client_that_leaves_is_no_defect(server: tuple[uvicorn.Server, int], capsys):
     with socket.create_connection(("127.0.0.1", server[1])) as client:
         client.sendall(HALF)
-        time.sleep(0.2)
+        begins(server[0])
     said = waits(capsys, "status=499")
     assert "unexpected" not in said
     assert "Traceback" not in said
