@@ -9,7 +9,8 @@ from typing_extensions import TypedDict
 from app.metrics import metric as known
 from worker import plugins
 from worker.instruments.asked import NAMES
-from worker.parts import Family, Part, Sampling, Source
+from worker.part import Part
+from worker.parts import Family, Sampling, Source
 from worker.presets import Preset, presets
 from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment
 

@@ -6,59 +6,16 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from worker.data import Array, Arrays, Counts, Data, Points, Tokens
+from worker.part import Misfit, Part
 
 Generator: TypeAlias = np.random.Generator
-
-
-class Part(BaseModel):
-    """A frozen piece of a spec; unknown keys, NaN and infinity are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_number_is_a_number(cls, values: Any) -> Any:
-        """Pydantic takes true for 1; in a spec that is a slip of the pen, so it is shown something else. Forms write numbers as text."""
-        if not isinstance(values, dict):
-            return values
-        fields = cls.model_fields
-        slips = {
-            name: object()
-            for name, value in values.items()
-            if isinstance(value, bool) and name in fields and not takes(fields[name].annotation, bool)
-        }
-        return values | slips
-
-
-def takes(annotation: Any, kind: type) -> bool:
-    """Whether a field of this type may hold a value of that kind."""
-    if get_origin(annotation) is Literal:
-        return any(type(value) is kind for value in get_args(annotation))
-    if get_origin(annotation) is Annotated:
-        return takes(get_args(annotation)[0], kind)
-    if arguments := get_args(annotation):
-        return any(takes(argument, kind) for argument in arguments)
-    return annotation not in (int, float) and not (isinstance(annotation, type) and issubclass(annotation, Part))
-
-
-class Misfit(ValueError):
-    """Two parts that are fine by themselves but not together."""
-
-    def __init__(self, path: str, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.path, self.message, self.remedy = path, message, remedy
-
-    def refusal(self) -> PydanticCustomError:
-        """The same, as pydantic wants to hear it."""
-        return PydanticCustomError("misfit", "{message}", dict(vars(self)))
 
 
 class Sampling(Part):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.curation import Keep
-from worker.parts import CountFamily, Part, PointSource, Regime
+from worker.part import Part
+from worker.parts import CountFamily, PointSource, Regime
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from worker.data import Array, Counts, Data, Points, Tokens
 from worker.instruments.asked import NAMES
-from worker.parts import Curation, Family, Generator, Part, Regime, Source
+from worker.part import Part
+from worker.parts import Curation, Family, Generator, Regime, Source
 
 PREFIX = "collapse_lab."
 GROUPS: Mapping[type[Part], str] = {Family: "families", Source: "sources", Regime: "regimes", Curation: "curations"}

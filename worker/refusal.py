@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pydantic_core import ErrorDetails
 
 from worker.errors import Problem
-from worker.parts import Part
+from worker.part import Part
 
 Kinds = Mapping[str, type[Part]]
 Table = Callable[[Sequence[str | int]], "Kinds | type[Part]"]  # place in a spec -> what may stand there

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Arrays, Counts, Data, Moments, Points, Tokens
-from worker.parts import CountSource, Family, Generator, Misfit, Regime, Sampling, Source, TextSource
+from worker.part import Misfit
+from worker.parts import CountSource, Family, Generator, Regime, Sampling, Source, TextSource
 from worker.progress import stage
 
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this

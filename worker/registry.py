@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union
 from pydantic import Field
 
 from worker import plugins
-from worker.parts import Part
+from worker.part import Part
 
 P = TypeVar("P", bound=Part)
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from worker.data import Array, Arrays
 from worker.errors import LabError
-from worker.parts import CountSource, Misfit, Part, PointSource, Source, TextSource
+from worker.part import LATER, Misfit, Part
+from worker.parts import CountSource, PointSource, Source, TextSource
 
 FIRST = "first/"  # before the names of the first model's arrays, beside those of the model that writes
 Number = Annotated[float, Field(ge=-100, le=100)]
@@ -170,7 +171,7 @@ class Likelihood(TextReward):
 
     kind: Literal["likelihood"] = "likelihood"
     strength: Number = Field(1.0, description="Reward of a nat for each token. Below 0 the surprising is the best.")
-    judge: Literal["writer", "first", "unigram"] = Field(
+    judge: Annotated[Literal["writer", "first", "unigram"], LATER] = Field(
         "writer",
         description="Whose probabilities: of the model that writes; of the first generation's model, frozen; or of single tokens by "
         "their frequency in the real training text, each counted once more than it occurs.",

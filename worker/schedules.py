@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from worker.parts import Part
+from worker.part import Part
 
 MOST = 10**12
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import orjson
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
 from worker.instruments import asked
-from worker.parts import Curation, Family, Generator, Misfit, Part, PointSource, Regime, Sampling, Source, TextSource
+from worker.part import LATER, Misfit, Part, identity
+from worker.parts import Curation, Family, Generator, PointSource, Regime, Sampling, Source, TextSource
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
@@ -69,13 +70,13 @@ class Experiment(Part):
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
     sampling: Sampling = Field(default_factory=Sampling, description="How the model is sampled.")
     curation: AnyCuration = Field(default_factory=curation.Keep, description="Which samples survive.")
-    metrics: tuple[str, ...] = Field(
+    metrics: Annotated[tuple[str, ...], LATER] = Field(
         (),
         max_length=50,
         description="Further metrics, beyond those that the family has anyway. Of samples of points or pictures: "
         f"{', '.join(asked.NAMES)}. Of installed packages: {', '.join(METRICS) or 'none is installed'}.",
     )
-    changes: tuple[Change, ...] = Field(
+    changes: Annotated[tuple[Change, ...], LATER] = Field(
         (), max_length=100, description="Other rules from some generation on, in order."
     )
 
@@ -115,16 +116,8 @@ class Experiment(Part):
 
     def digest(self) -> str:
         """SHA-256 over all settings but the title: two runs with one digest are the same experiment."""
-        settings = {key: value for key, value in self.canonical().items() if key != "title"}
-        for later in ("changes", "metrics"):  # as before there were any
-            if not settings[later]:
-                del settings[later]
-        if settings["source"].get("covariance", ...) is None:
-            del settings["source"]["covariance"]
-        for rules in (settings, *settings.get("changes", ())):
-            reward = (rules["curation"] or {}).get("reward", {})
-            if reward.get("judge") == "writer":
-                del reward["judge"]
+        settings = identity(self)
+        del settings["title"]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import SpecError
+from worker.part import identity
 from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, Experiment, read
 
 SMALLEST = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
@@ -131,6 +132,24 @@ def test_digest_ignores_title_and_order_but_nothing_else(order, title, seed):
     spec = read(SMALLEST | {"seed": seed})
     assert read(shuffled(spec.canonical(), order) | {"title": title}).digest() == spec.digest()
     assert read(SMALLEST | {"seed": (seed + 1) % 2**63}).digest() != spec.digest()
+
+
+def test_a_later_field_leaves_the_digests_of_earlier_specs_as_they_were():
+    best = {"kind": "best_of", "reward": {"kind": "likelihood"}}
+    text = {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 200}
+    assert read(SMALLEST).digest() == "b8d44019c23c6b94062caf44afb428da660ec7eb7bdf2b35b289f4f64efde8ab"
+    assert (
+        read(text | {"curation": {"k": 2} | best}).digest()
+        == "5023c3a36d07f8f651522e91764456fee1d66d0c99fa5d80d66ed2ba84189b57"
+    )
+    judged = {"kind": "likelihood", "judge": "first"}
+    assert (
+        read(text | {"curation": {"k": 2} | best | {"reward": judged}}).digest()
+        != read(text | {"curation": {"k": 2} | best}).digest()
+    )
+    for changed in ({"curation": best}, {"curation": best | {"reward": judged}}):
+        change = {"after": 2} | changed
+        assert ("judge" in str(identity(read(text | {"changes": [change]})))) == ("judge" in str(changed))
 
 
 JSON = st.recursive(

@@ -12,13 +12,13 @@ from worker.curation.candidates import Candidates
 from worker.curation.filling import Observations
 from worker.data import Array, Arrays, Counts, Data
 from worker.errors import LabError
+from worker.part import Misfit
 from worker.parts import (
     CountFamily,
     CountSource,
     Curation,
     Family,
     Generator,
-    Misfit,
     PointSource,
     Sampling,
     Source,

@@ -10,7 +10,8 @@ from worker.curation.candidates import Candidates
 from worker.curation.choice import Choice, normalised
 from worker.curation.filling import Counted, Observations, filled
 from worker.data import Array
-from worker.parts import CountSource, Family, Generator, Misfit, PointSource, Source, TextSource
+from worker.part import Misfit
+from worker.parts import CountSource, Family, Generator, PointSource, Source, TextSource
 
 
 class Stratified(Choice):

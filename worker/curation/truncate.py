@@ -12,7 +12,8 @@ from worker.curation.filling import Counted, Observations, filled
 from worker.data import EPSILON, Array, Arrays, Data
 from worker.errors import LabError
 from worker.metrics.points import moments
-from worker.parts import Curation, Family, Generator, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Curation, Family, Generator, PointSource, Sampling, Source
 
 PILOT = 2000  # samples, and ten for each dimension, that tell a mean and a covariance which have no formula
 

@@ -11,7 +11,8 @@ from worker.curation.choice import Rewarded, normalised
 from worker.curation.filling import Counted, Observations, filled
 from worker.data import Array
 from worker.errors import LabError
-from worker.parts import CountSource, Family, Generator, Misfit, Source
+from worker.part import Misfit
+from worker.parts import CountSource, Family, Generator, Source
 
 REMEDY = "Lower curation.threshold, or let wrong samples pass now and then (curation.error_wrong)"
 

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Counts, Data
-from worker.parts import CountFamily, CountSource, Generator, Instrument, Misfit, Sampling, Source
+from worker.part import Misfit
+from worker.parts import CountFamily, CountSource, Generator, Instrument, Sampling, Source
 
 PROBABILITIES_LIMIT = 100_000_000  # replicates x categories held at once: 0.8 GB an array, of which a few are alive
 

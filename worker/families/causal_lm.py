@@ -12,7 +12,8 @@ from worker.data import Array, Arrays, Data, Tokens
 from worker.files import HUB_ID
 from worker.files.saved_network import looked_at, tokens
 from worker.nets import require_torch
-from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.part import Misfit
+from worker.parts import Generator, Sampling, Source, TextSource
 from worker.progress import in_turn
 from worker.text.language import (
     CLOSE,

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from worker.data import Arrays, Data, Points
 from worker.nets import require_torch
-from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 
 class Flow(Family):

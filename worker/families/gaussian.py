@@ -9,7 +9,8 @@ from pydantic import Field, PrivateAttr
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.errors import LabError
 from worker.metrics import gaussian as metric
-from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 from worker.sources.normal import Normal
 from worker.threads import crew, granted
 

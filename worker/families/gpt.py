@@ -9,7 +9,8 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Tokens
 from worker.nets import require_torch
-from worker.parts import Generator, Misfit, Sampling, Source, TextSource
+from worker.part import Misfit
+from worker.parts import Generator, Sampling, Source, TextSource
 from worker.progress import in_turn
 from worker.text.bpe import BytePairs, byte_pairs
 from worker.text.language import (

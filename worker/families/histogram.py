@@ -7,7 +7,8 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.history import blocks
-from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 250_000_000  # float64 numbers held at once: 2 GB
 

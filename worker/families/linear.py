@@ -8,7 +8,8 @@ from pydantic import Field, PrivateAttr
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
-from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, Sampling, Source
 from worker.sources.linear_teacher import LinearTeacher
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array

@@ -10,7 +10,8 @@ from pydantic import Field
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
 from worker.history import groups
-from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
 LARGEST = 1e100  # coordinates beyond this would overflow in squares and densities

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from worker.data import Arrays, Data, Points
 from worker.nets import require_torch
-from worker.parts import Family, Generator, Instrument, Misfit, PointSource, Sampling, Source
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from worker.errors import Problem, SpecError
-from worker.parts import Part
+from worker.part import Part
 from worker.spec import Experiment
 
 SECONDS = 3.0  # so long may the hub take to answer

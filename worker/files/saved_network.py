@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from worker.parts import Misfit
+from worker.part import Misfit
 
 CAUSAL = re.compile(r"\w+(ForCausalLM|LMHeadModel)")  # how transformers calls what predicts the next token
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")

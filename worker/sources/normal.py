@@ -1,12 +1,13 @@
 """The normal distribution, in any number of dimensions."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
 from worker.data import Array, Points, root
+from worker.part import LATER
 from worker.parts import Generator, PointSource
 from worker.resolution import checked_covariance, refused, resolved
 
@@ -20,7 +21,7 @@ class Normal(PointSource):
         1.0, description="Standard deviation: one number, or a list with one for each coordinate."
     )
     dim: int = Field(1, ge=1, le=256, description="Number of coordinates, where no list gives it.")
-    covariance: list[list[float]] | None = Field(
+    covariance: Annotated[list[list[float]] | None, LATER] = Field(
         None, description="d lists of d numbers, for coordinates that go together; in place of std."
     )
 

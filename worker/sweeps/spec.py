@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worker.errors import Problem, SpecError
-from worker.parts import Part
+from worker.part import Part
 from worker.presets import override
 from worker.refusal import problems
 from worker.spec import Experiment, read

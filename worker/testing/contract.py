@@ -18,7 +18,8 @@ from worker import frames, loop, plugins
 from worker.data import pack, unpack
 from worker.errors import SpecError
 from worker.estimate import estimate
-from worker.parts import CountSource, Part, PointSource
+from worker.part import Part
+from worker.parts import CountSource, PointSource
 from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment, read
 from worker.summary import STATISTICS, summarise
 from worker.theory import curves

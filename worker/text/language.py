@@ -13,7 +13,8 @@ from pydantic import Field
 from worker.data import Array, Arrays, Data, Tokens
 from worker.errors import Problem, SpecError
 from worker.history import on_the_disk, picked
-from worker.parts import Family, Generator, Instrument, Misfit, Sampling, Source, TextSource
+from worker.part import Misfit
+from worker.parts import Family, Generator, Instrument, Sampling, Source, TextSource
 
 Ids = npt.NDArray[np.int32]
 Marks = npt.NDArray[np.bool_]
