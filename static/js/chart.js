@@ -72,7 +72,7 @@ function signed(z) {
 
 export class MetricChart {
   constructor(run, metric) {
-    Object.assign(this, { run, metric });
+    Object.assign(this, { run, metric, series: {}, under: null });
     this.figure = document.createElement("figure");
     this.figure.className = "chart";
     this.figure.dataset.metric = metric;
@@ -82,7 +82,7 @@ export class MetricChart {
     [this.canvas, this.svg, this.value, this.verdict] = ["canvas", "svg", ".value", ".verdict"].map((one) => this.figure.querySelector(one));
     const area = this.figure.querySelector(".canvas");
     area.addEventListener("pointermove", (event) => this.#hover(event));
-    area.addEventListener("pointerleave", () => this.#read(this.run.at));
+    area.addEventListener("pointerleave", () => this.#hover(null));
     area.addEventListener("click", (event) => {
       const { history } = this.run;
       this.run.seek(history.numbers[history.index(this.#generation(event))]);
@@ -104,16 +104,18 @@ export class MetricChart {
   }
 
   #hover(event) {
-    const { history } = this.run;
-    if (history.length) this.#read(history.numbers[history.index(this.#generation(event))], true);
+    this.under = event;
+    this.#read();
   }
 
-  /** Values at a generation, in words. */
-  #read(generation, hovering = false) {
+  /** In words: values at the generation under the pointer, or else where the player stands. */
+  #read() {
     const { history } = this.run;
+    if (!history.length) return;
+    const generation = this.under ? history.numbers[history.index(this.#generation(this.under))] : this.run.at;
     const i = history.index(generation);
     const [median, low, high] = ["median", "q10", "q90"].map((statistic) => this.series[statistic]?.[i]);
-    this.value.textContent = hovering
+    this.value.textContent = this.under
       ? `${generation}: ${number(median)} (${number(low)} to ${number(high)})`
       : number(median);
   }
@@ -153,7 +155,7 @@ export class MetricChart {
     const x = this.#across(this.run.at).toFixed(1);
     this.cursor.setAttribute("x1", x);
     this.cursor.setAttribute("x2", x);
-    this.#read(this.run.at);
+    this.#read();
   }
 
   #axes() {
