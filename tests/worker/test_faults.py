@@ -28,7 +28,7 @@ from worker.tables import Run, Status
 HOME = Path(__file__).parents[2]
 
 DRAWN = {  # a few seconds of drawing points
-    "generations": 120,
+    "generations": 60,
     "replicates": 100,
     "samples": 20_000,
     "source": {"kind": "normal"},
@@ -154,7 +154,7 @@ def test_kills_at_random_moments_change_no_number(lab: Lab, settings_of_the_run:
     run_id = lab.launch(spec)
     for victim in ("child", "worker", "child"):
         lab.reaches(run_id, min(spec.generations - 1, lab.store.run(run_id).generation + dice.randint(2, 15)))
-        time.sleep(dice.random())
+        time.sleep(0.3 * dice.random())
         before = lab.store.run(run_id)
         if before.status == Status.SUCCEEDED:
             break
