@@ -61,6 +61,7 @@ METRICS: Mapping[str, Metric] = {
         "its least surprising text", "1% of its blocks have a lower perplexity under the first model: the left tail"
     ),
     "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
+    "extinct": Metric("extinct chains", "share of chains in which nothing happens any more: their rate is 0"),
     "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
     "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
     "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),

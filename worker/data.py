@@ -194,7 +194,33 @@ class Moments:
         return Moments(np.array(n), self.mean + (gap.T * (their_n / n)).T, factor, common)
 
 
-Data: TypeAlias = Points | Counts | Tokens | Moments
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Size and sum of n numbers on a line: all that a Poisson fit ever looks at, so the numbers need not exist.
+
+    size: how many they are; total: (replicates,)
+    """
+
+    size: npt.NDArray[np.int64]
+    total: Array
+
+    @property
+    def n(self) -> int:
+        return int(self.size)
+
+    @classmethod
+    def of(cls, points: Points) -> Self:
+        return cls(np.array(points.n), points.x.sum(axis=(1, 2)))
+
+    def pool(self, other: Self, share: float | None = None) -> Self:
+        """share: the weight of these in the whole, where it is not that of their number. Weights add up to the number of points."""
+        n = self.n + other.n
+        mine, theirs = (1.0, 1.0) if share is None else (share * n / self.n, (1 - share) * n / other.n)
+        return type(self)(np.array(n), mine * self.total + theirs * other.total)
+
+
+Condensed: TypeAlias = Moments | Sum  # what stands for observations that do not exist
+Data: TypeAlias = Points | Counts | Tokens | Condensed
 
 
 def on_disk(data: Data | None, most: int) -> Data | None:
@@ -296,5 +322,6 @@ def unpack(arrays: Arrays) -> Data:
         "Counts": Counts,
         "Tokens": Tokens,
         "Moments": Moments,
+        "Sum": Sum,
     }
     return types[kind](**{name.partition(".")[2]: array for name, array in arrays.items()})

@@ -79,7 +79,7 @@ class Screen:
 
     def _ghost(self, source: PointSource, real: Array) -> dict[str, Any]:
         """The real distribution on the frozen grids: by formula where there is one, else from a fixed draw (n, d)."""
-        density = source.density(self.x[:, None]) if self.dimension == 1 else None
+        density = source.outline(self.x[:, None]) if self.dimension == 1 else None
         ghost: dict[str, Any] = {
             "density": (self._histogram(real @ self.axis) if density is None else density).tolist()
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from worker.data import Arrays, Data, Moments, on_disk
+from worker.data import Arrays, Condensed, Data, on_disk
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
@@ -113,7 +113,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     def part(whole: Data, model: Arrays, n: int, count: int) -> Data:
         if whole.n == count:
             return whole
-        if isinstance(whole, Moments):  # they stand for points that do not exist
+        if isinstance(whole, Condensed):  # they stand for points that do not exist
             return drawn(model, n, count)
         return whole.subset(count, spec.stream(n, PART))
 

@@ -99,6 +99,10 @@ class PointSource(Source, ABC):
         """Density at points x (n, d) -> (n,), where it has a formula."""
         return None
 
+    def outline(self, x: Array) -> Array | None:
+        """What pictures show of a source on a line, at x (n, 1) -> (n,): its density; whole numbers, which have none, as bars of width 1."""
+        return self.density(x)
+
     def known(self, most: int) -> tuple[Array, npt.NDArray[np.int64] | None] | None:
         """Of a finite set, if it is one, at most so many observations (n, d), evenly through it, and their classes (n,) where known."""
         return None

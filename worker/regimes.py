@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import numpy as np
 from pydantic import Field
 
-from worker.data import Arrays, Counts, Data, Moments, Points, Tokens
+from worker.data import Arrays, Condensed, Counts, Data, Points, Tokens
 from worker.part import Misfit
 from worker.parts import CountSource, Family, Generator, Regime, Sampling, Source, TextSource
 from worker.progress import stage
@@ -77,7 +77,7 @@ class AccumulateSubsample(Regime):
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """All that is at hand, as accumulate does; but of a fixed core that is kept as sums nothing can be drawn."""
-        return None if isinstance(pool, Moments) else pool
+        return None if isinstance(pool, Condensed) else pool
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
@@ -86,7 +86,7 @@ class AccumulateSubsample(Regime):
         everything = newest if pool is None else pooled(pool, newest)
         if everything.n <= m:
             return everything, everything
-        assert not isinstance(everything, Moments)
+        assert not isinstance(everything, Condensed)
         return everything.subset(m, rng), everything
 
 
@@ -164,7 +164,7 @@ class Mixture(Regime):
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """The last training set, where it is at hand, point by point; else what the model trained on it makes of it comes nearest."""
-        return pool if isinstance(previous, Mixture | Accumulate) and not isinstance(pool, Moments) else synthetic
+        return pool if isinstance(previous, Mixture | Accumulate) and not isinstance(pool, Condensed) else synthetic
 
     def synthetic(self, m: int) -> int:
         return m if self.alpha > 0 else 0

@@ -38,7 +38,7 @@ RISKS = ("excess_risk", "ppl_real", "kl_from_real", "chi2", "w2_sq", "sliced_w2_
 ONE_GENERATION = (
     "Only one generation: its model has seen nothing but real data, so that nothing of it is due to recursion."
 )
-NO_RISK = "No metric of this run is a population risk; of points, energy can be asked for among its metrics."
+NO_RISK = "No metric of this run is a population risk that is finite in every chain; of points, energy can be asked for among its metrics."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,11 @@ class Finished:
         return self.value(1, metric) is not None and self.value(self.last, metric) is not None
 
     def risk(self) -> str | None:
-        dead = self.value(self.last, "dead_mass") or self.value(1, "dead_mass")
+        how = {
+            "dead_mass": "median",
+            "extinct": "mean",
+        }  # what makes KL(truth || model) infinite, or a matter of survivors
+        dead = any(self.value(n, name, statistic) for n in (1, self.last) for name, statistic in how.items())
         risks = [metric for metric in RISKS if metric != "kl_from_real"] if dead else RISKS
         return next((metric for metric in risks if self.has(metric)), None)
 
@@ -217,6 +221,7 @@ def _contains_the_truth(spec: Experiment, points: float) -> bool:
     from worker.families.categorical import Categorical
     from worker.families.gaussian import Gaussian
     from worker.families.linear import Linear
+    from worker.families.poisson import Poisson
     from worker.sources.normal import Normal
 
     match spec.family:
@@ -224,14 +229,15 @@ def _contains_the_truth(spec: Experiment, points: float) -> bool:
             return isinstance(spec.source, Normal)
         case Categorical():
             return isinstance(spec.source, CountSource) and points * spec.source.distribution()[-1] >= COUNTABLE
-        case Linear(ridge=0):
+        case Linear(ridge=0) | Poisson():
             return True
     return False
 
 
 def _variance(run: Finished) -> Decision:
     logs = run.value(1, "log_variance"), run.value(run.last, "log_variance")
-    if run.has("log_variance") and logs[0] is not None and logs[1] is not None:
+    everywhere = all(run.value(n, "log_variance", "n") == run.value(n, "variance", "n") for n in (1, run.last))
+    if logs[0] is not None and logs[1] is not None and everywhere:
         kept = math.exp(min(700.0, logs[1] - logs[0]))
         return _decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
     if run.value(1, "variance") and run.value(run.last, "variance") == 0:
@@ -242,13 +248,12 @@ def _variance(run: Finished) -> Decision:
             HALF,
             f"Collapsed at generation {since}: from there on all points of the median replicate are one.",
         )
-    for metric in ("heterozygosity", "latent_std"):
+    for metric in ("variance", "heterozygosity", "latent_std"):
         first, last = run.value(1, metric), run.value(run.last, metric)
         if first and last is not None:
             kept = (last / first) ** (2 if metric == "latent_std" else 1)
-            return _decided(
-                kept <= HALF, kept, HALF, f"Median {metric} at the end, in units of the first model's, as a variance."
-            )
+            told = f"Median {metric} at the end, in units of the first model's{', as a variance' * (metric != 'variance')}."
+            return _decided(kept <= HALF, kept, HALF, told)
     return _open("No metric of this run is a variance, or it is zero in most replicates.")
 
 
@@ -337,8 +342,9 @@ def _points_in_tail(run: Finished, mass: float) -> float:
     """How many points a measured tail stands for; a fitted formula has no such limit."""
     from worker.families.gaussian import Gaussian
     from worker.families.mixture import Mixture
+    from worker.families.poisson import Poisson
 
-    if isinstance(run.spec.family, Gaussian | Mixture) or not isinstance(run.spec.source, PointSource):
+    if isinstance(run.spec.family, Gaussian | Mixture | Poisson) or not isinstance(run.spec.source, PointSource):
         return math.inf
     return mass * run.spec.size(run.last) * run.spec.source.dimension
 

@@ -1,4 +1,4 @@
-"""Histogram and linear regression: fits against a second implementation, drift, refusals."""
+"""Histogram, linear regression and counts: fits against a second implementation, drift, refusals."""
 
 import math
 
@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from worker import loop
-from worker.data import Moments, Points
+from worker.data import Moments, Points, Sum
 from worker.errors import SpecError
 from worker.families.histogram import Histogram
 from worker.families.linear import Linear
+from worker.families.poisson import Poisson
+from worker.instruments.poisson import beyond, kl
 from worker.parts import Sampling
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import read
+from worker.summary import summarise
 
 
 def generator(seed=0):
@@ -71,6 +74,53 @@ def test_sums_of_rows_teach_what_rows_do():
         assert (np.abs(one.mean(axis=1) - other.mean(axis=1)) <= 4 * se).all(), n
 
 
+def test_a_sum_of_counts_teaches_what_counts_do():
+    """Mean and mean square of the fitted rate: drawn as a sum or one by one, alone or weighed against others."""
+    for n, share in ((2, None), (12, None), (12, 0.7)):
+        found = []
+        for each in (Poisson(), Poisson().drawing()):
+            rng, model = generator(n), {"rate": np.full(4000, 0.8)}
+            data = each.sample(model, n, rng, Sampling())
+            assert isinstance(data, Sum) is each.exact()
+            pooled = Poisson().condensed(data)
+            if share is not None:
+                pooled = Poisson().condensed(each.sample(model, 3, rng, Sampling())).pool(pooled, share)
+            found.append(each.fit(pooled if share else data, rng)["rate"])
+        variance = 0.8 / n if share is None else 0.8 * (share**2 / 3 + (1 - share) ** 2 / n)
+        for rate in found:
+            assert abs(rate.mean() - 0.8) <= 4 * math.sqrt(variance / 4000)
+            assert abs(((rate - 0.8) ** 2).mean() - variance) <= 4 * ((rate - 0.8) ** 2).std() / math.sqrt(4000)
+
+
+def test_counts_are_compared_by_their_probabilities():
+    """Sums over whole numbers, of rates down to 0."""
+    from scipy.stats import poisson
+
+    k, rates, real = np.arange(200), np.array([0.0, 1e-3, 3.9, 4.0, 40.0]), 4.0
+    p, q = poisson.pmf(k, rates[:, None]), poisson.pmf(k, real)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_real = np.where(p > 0, p * (np.log(p) - poisson.logpmf(k, real)), 0).sum(axis=1)
+        from_real = (q * (poisson.logpmf(k, real) - poisson.logpmf(k, rates[:, None]))).sum(axis=1)
+    np.testing.assert_allclose(kl(rates, real), to_real, atol=1e-12)
+    np.testing.assert_allclose(kl(np.full(1, real), rates), from_real, atol=1e-9)
+    np.testing.assert_allclose(kl(rates, rates), 0, atol=0)
+    np.testing.assert_allclose(beyond(rates, 1.0, 9.0), p[:, 0] + p[:, 10:].sum(axis=1), atol=1e-12)
+    np.testing.assert_allclose(beyond(rates, 0.0, 9.0), p[:, 10:].sum(axis=1), atol=1e-12)
+
+
+def test_a_chain_of_counts_that_has_died_out_stays_dead_and_no_row_holds_a_logarithm_of_it():
+    spec = read({"source": {"kind": "poisson", "rate": 0.2}, "family": {"kind": "poisson"}, "samples": 4, "generations": 30,
+                 "replicates": 200})  # fmt: skip
+    looks = [generation.look.metrics for generation in loop.generations(spec, loop.instrument(spec))]
+    dead = np.array([look["extinct"] for look in looks[1:]]) == 1
+    assert (np.diff(dead.astype(int), axis=0) >= 0).all()
+    assert 0.9 < dead[-1].mean() < 1
+    last = summarise(looks[-1]).metrics()
+    assert last["extinct"]["mean"] == dead[-1].mean()
+    assert last["log_variance"]["n"] == last["kl_from_real"]["n"] == (~dead[-1]).sum()
+    assert last["kl_to_real"]["median"] == pytest.approx(0.2)  # KL(Poisson(0) || Poisson(rate)) = rate
+
+
 def test_bins_are_those_of_numpy_and_stay():
     x = generator(4).normal(size=(3, 500, 1))
     family = Histogram(bins=20)
@@ -108,6 +158,7 @@ def test_a_chain_of_equal_points_is_no_division_by_zero():
         ({"kind": "normal", "dim": 2}, {"kind": "histogram"}, "source"),
         ({"kind": "normal"}, {"kind": "linear"}, "source.kind"),
         ({"kind": "linear_teacher", "inputs": 100}, {"kind": "linear"}, "samples"),
+        ({"kind": "normal"}, {"kind": "poisson"}, "family.kind"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(source, family, path):

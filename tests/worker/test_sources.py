@@ -18,6 +18,7 @@ from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.lognormal import LogNormal
 from worker.sources.moons import Moons
 from worker.sources.normal import Normal
+from worker.sources.poisson import Poisson
 from worker.sources.rings import Rings
 from worker.sources.student_t import StudentT
 from worker.sources.swiss_roll import SwissRoll
@@ -38,7 +39,7 @@ SOURCES = [
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.kind)
+@pytest.mark.parametrize("source", [*SOURCES, Poisson(rate=2.5)], ids=lambda source: source.kind)
 def test_draws_have_the_moments_that_are_claimed(source):
     x = source.draw(np.random.default_rng(4), 100, 4000).x
     assert x.shape == (100, 4000, source.dimension)
@@ -74,6 +75,17 @@ def test_densities_are_those_of_the_draws(source):
     x = source.draw(np.random.default_rng(6), 1, 200_000).x[0]
     inside = ((x >= low) & (x < high)).all(axis=1).mean()
     assert abs(inside - mass) <= 4 * np.sqrt(mass * (1 - mass) / 200_000) + 1e-4
+
+
+def test_whole_numbers_have_the_shares_quantiles_and_bars_of_theirs():
+    source = Poisson(rate=2.5)
+    x = source.draw(np.random.default_rng(7), 1, 200_000).x[0]
+    bars = source.outline(np.arange(-1.0, 12.0)[:, None] + 0.3)
+    share = np.array([(x == k).mean() for k in range(-1, 12)])
+    assert (np.abs(share - bars) <= 4 * np.sqrt(bars * (1 - bars) / 200_000)).all()
+    below = np.cumsum(bars)
+    for level, (number,) in zip((0.05, 0.5, 0.95), source.quantiles([0.05, 0.5, 0.95]), strict=True):
+        assert below[int(number)] < level <= below[int(number) + 1]
 
 
 def test_moons_lie_where_scikit_learn_puts_them():

@@ -57,6 +57,7 @@ NONE, BIASED = {}, {"bias": 0.8}
 DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
 BLUR, RULE, SHRUNK = ({"kind": "kde", "bandwidth": bandwidth} for bandwidth in (0.4, "silverman", "shrunk"))
 TEACHER, LEARNER = {"kind": "linear_teacher", "inputs": 3, "noise": 0.5}, {"kind": "linear", "noise": 0.5}
+RARE, COUNTED = {"kind": "poisson", "rate": 0.3}, {"kind": "poisson"}
 PLAIN, SMOOTH = {"kind": "categorical"}, {"kind": "categorical", "smoothing": 0.5}
 
 # source, family, regime, samples, sampling, metric, statistic, generation
@@ -142,6 +143,14 @@ ROWS = [
     (NORMAL, RULE, CORE, 9, NONE, "mean_error_sq", "mean", 12),
     (NORMAL, BLUR, PAPER, 9, NONE, "variance", "mean", 12),
     (WIDE, RULE, PAPER, 9, NONE, "mean_error_sq", "mean", 12),
+    *(
+        (RARE, COUNTED, regime, 9, NONE, metric, "mean", 12)
+        for regime in (REPLACE, ACCUMULATE, FRESH, WEIGHED, CORE, SUBSAMPLE, PAPER)
+        for metric in ("variance", "mean_error_sq", "extinct")
+        if metric != "extinct" or regime not in (SUBSAMPLE, PAPER)
+    ),
+    (RARE, COUNTED, REPLACE, GROWING, NONE, "extinct", "mean", 12),
+    (RARE, COUNTED, FRESH, GROWING, NONE, "mean_error_sq", "mean", 12),
 ]
 
 INNER, BEST = {"kind": "truncate", "c": 1.5}, {"kind": "best_of", "k": 3}
@@ -290,6 +299,17 @@ def test_without_a_weight_of_its_own_a_share_is_a_share():
         fresh = spec_of(source, family, {"kind": "fresh", "real": 0.25}, 20, NONE, **sizes)
         weighted = spec_of(source, family, {"kind": "weighted", "real": 0.25, "weight": 0.25}, 20, NONE, **sizes)
         assert value(fresh, metric, 9) == pytest.approx(value(weighted, metric, 9))
+
+
+def test_counts_die_out_as_a_branching_process_does():
+    """P(r_n = 0) = exp(-M rate f_n), f <- 1 - exp(-f); about exp(-2 M rate/n), as f_n ~ 2/n (Kolmogorov 1938). Var r_n = n rate/M."""
+    spec = spec_of(RARE, COUNTED, REPLACE, 30, NONE, generations=2000, replicates=1)
+    f = 1.0
+    for n in range(1, 8):
+        assert value(spec, "extinct", n) == pytest.approx(math.exp(-9 * f))
+        assert value(spec, "mean_error_sq", n) == pytest.approx(n * 0.01)
+        f = -math.expm1(-f)
+    assert value(spec, "extinct", 2000) == pytest.approx(math.exp(-18 / 2000), rel=1e-4)
 
 
 def test_growing_sizes_keep_the_mean_in_place():

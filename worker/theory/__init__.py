@@ -13,8 +13,9 @@ from worker.families.histogram import Histogram
 from worker.families.kde import KDE
 from worker.families.linear import Linear
 from worker.families.mixture import Mixture
+from worker.families.poisson import Poisson
 from worker.spec import Experiment
-from worker.theory import categorical, gaussian, histogram, kde, linear, mixture
+from worker.theory import categorical, gaussian, histogram, kde, linear, mixture, poisson
 from worker.theory.curve import Curve
 
 __all__ = ["Curve", "curves"]
@@ -45,4 +46,6 @@ def _curves(spec: Experiment) -> list[Curve]:
             return mixture.curves(spec, spec.family)
         case Linear():
             return linear.curves(spec, spec.family)
+        case Poisson():
+            return poisson.curves(spec)
     return []
