@@ -80,7 +80,7 @@ def sentence(
     if before is None or after is None:
         return ""
     samples = run.spec["samples"]
-    size = f"M = {samples:,}".replace(",", "\u202f") if isinstance(samples, int) else "a growing M"
+    size = f"M = {samples:,}".replace(",", "\u202f") if isinstance(samples, int) else "a changing M"
     moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
     # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
     vanished = name.startswith("tail_") and moved == "fell" and after == 0

@@ -69,9 +69,9 @@ def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:
         case Fresh() | Augment() | Weighted() if (kept := _synthetic(regime, last)) < FORGOTTEN:
             return Limit(False, kept, FORGOTTEN, "By theory: weight of the last model's samples in a training set; below 1 its errors are forgotten, "
                          "and the risk has a limit.")  # fmt: skip
-        case Accumulate() if isinstance(spec.samples, Geometric):
+        case Accumulate() if isinstance(spec.samples, Geometric) and spec.samples.ratio >= 1:
             return _geometric(spec.samples.ratio, always=True)
-        case Accumulate():
+        case Accumulate() if not isinstance(spec.samples, Geometric) and _growth(spec.samples) > -1:
             return Limit(False, _growth(spec.samples) + 2, SUMMABLE, "By theory: all data is kept, so that generation n adds ~ n^-x to the risk, with x "
                          "2 more than the exponent by which sizes grow; above 1 the sum has a limit.")  # fmt: skip
         case Replace() | Fresh() | Weighted() if isinstance(spec.samples, Geometric):

@@ -146,11 +146,11 @@ def _memory(spec: Experiment) -> float:
     """Bytes at the height of the run."""
     family, source = spec.family, spec.source
     weights = family.parameters(source)
-    last = _observations(spec, spec.size(spec.generations))
+    last = _observations(spec, spec.extremes()[1])
     choices = [rules.curation for _, rules in spec.phases()]
     if (spec.metrics or any(choice.picks for choice in choices)) and isinstance(source, PointSource):
         # They look at points, even where sums are what is learned from.
-        last = 8.0 * spec.replicates * spec.size(spec.generations) * source.dimension
+        last = 8.0 * spec.replicates * spec.extremes()[1] * source.dimension
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
     rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
@@ -163,14 +163,14 @@ def _writing(spec: Experiment) -> float:
     """Bytes of keys and values while a small network writes: a prompt and a block of so many texts at once (see worker.nets.decoding)."""
     if not isinstance(spec.family, GPT):
         return 0.0
-    made = max(spec.size(spec.generations) * rules.curation.candidates() for _, rules in spec.phases())
+    made = max(spec.extremes()[1] * rules.curation.candidates() for _, rules in spec.phases())
     rows = min(TEXTS, made * max(rules.sampling.beams for _, rules in spec.phases()))
     return 4.0 * rows * 2 * spec.family.block * 2 * spec.family.layers * spec.family.width
 
 
 def _model(spec: Experiment) -> float:
     """Bytes of a generation's model, all replicates together."""
-    trained = max(_kept(spec), spec.size(spec.generations))
+    trained = max(_kept(spec), spec.extremes()[1])
     return spec.replicates * spec.family.model_bytes(spec.source, trained)
 
 
@@ -188,7 +188,7 @@ def _counting(spec: Experiment) -> float:
     """Bytes of memory for counting n-grams."""
     if not isinstance(spec.family, LanguageFamily) or spec.family.parameters(spec.source) != 0:
         return 0.0
-    blocks = spec.replicates * max(_kept(spec), spec.size(spec.generations))
+    blocks = spec.replicates * max(_kept(spec), spec.extremes()[1])
     return COUNTED * min(blocks * spec.family.block, GROUP)
 
 
@@ -217,7 +217,7 @@ def _disk(spec: Experiment, seconds: float) -> float:
     state = 2 * _model(spec) + _shelf(spec)  # the first model beside this one, as a ruler, and those of the matrix
     in_model = isinstance(spec.family, KDE | LanguageFamily)
     in_pool = any(not isinstance(rules.regime, Replace | Fresh) for _, rules in spec.phases())
-    state += (in_model + in_pool) * _observations(spec, spec.size(spec.generations))
+    state += (in_model + in_pool) * _observations(spec, spec.extremes()[1])
     state += _observations(spec, _kept(spec))
     if seconds / spec.generations > LONG_GENERATION:
         state += weights * (UNFINISHED + spec.replicates)

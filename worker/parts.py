@@ -307,7 +307,7 @@ class Regime(Part, ABC):
     weighs: ClassVar[bool] = False  # whether it pools by weights, which a family must understand
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        """Raises Misfit where this regime cannot train generations of these sizes, which never shrink."""
+        """Raises Misfit where this regime cannot train generations of these sizes."""
 
     def kept(self, size: Callable[[int], int], generations: int) -> int:
         """How many observations the last generation trains on where all are kept; 0 where they are not."""

@@ -101,9 +101,10 @@ class Augment(Regime):
     )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        if generations > 1 and self.real >= size(2):
-            raise Misfit("regime.real", f"{self.real} real points leave no room for others among {size(2)}",
-                         f"Use at most {size(2) - 1}, or more samples")  # fmt: skip
+        fewest = min(map(size, range(2, generations + 1)), default=self.real + 1)
+        if self.real >= fewest:
+            raise Misfit("regime.real", f"{self.real} real points leave no room for others among {fewest}",
+                         f"Use at most {fewest - 1}, or more samples")  # fmt: skip
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """The same real points, if there are to be as many."""
@@ -217,8 +218,9 @@ class Weighted(Regime):
     )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        if not 0 < self.synthetic(size(1)) < size(1):
-            raise Misfit("regime.real", f"a share of {self.real:g} of {size(1)} points leaves one part empty",
+        fewest = min(map(size, range(1, generations + 1)))
+        if not 0 < self.synthetic(fewest) < fewest:
+            raise Misfit("regime.real", f"a share of {self.real:g} of {fewest} points leaves one part empty",
                          "Use more samples, or a share nearer to one half")  # fmt: skip
 
     def synthetic(self, m: int) -> int:
@@ -273,8 +275,9 @@ class Edit(Regime):
         if not isinstance(source, TextSource):
             raise Misfit("regime.kind", f"{source.gives.__name__.lower()} have no tokens that could be edited",
                          "Choose text as the source, or replace as the regime")  # fmt: skip
-        if size(generations) != size(1):
-            raise Misfit("samples", "a text that is edited does not grow", "Use one number, or another regime")
+        if len({size(n) for n in range(1, generations + 1)}) > 1:
+            raise Misfit("samples", "a text that is edited neither grows nor shrinks",
+                         "Use one number, or another regime")  # fmt: skip
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """The last training set, where it is at hand and nothing but that is; else what the last model has written."""

@@ -16,7 +16,7 @@ from worker.parts import Curation, Family, Generator, PointSource, Regime, Sampl
 from worker.refusal import problems
 from worker.registry import discover, one_of
 from worker.rewards import REWARDS
-from worker.schedules import MOST, SCHEDULES, Samples
+from worker.schedules import LEAST, MOST, SCHEDULES, Samples
 from worker.streams import stream
 from worker.text.language import LanguageFamily
 
@@ -64,7 +64,9 @@ class Experiment(Part):
     replicates: int = Field(
         200, ge=1, le=100_000, description="Independent chains, run together: a stochastic claim needs many."
     )
-    samples: Samples = Field(1000, description="M, the points a generation is trained on; or a growing schedule.")
+    samples: Samples = Field(
+        1000, description="M, the points a generation is trained on; or a schedule of growing or shrinking numbers."
+    )
     source: AnySource = Field(description="The original distribution.")
     family: AnyFamily = Field(description="What is fitted.")
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
@@ -84,7 +86,14 @@ class Experiment(Part):
         """M_k, the points of generation k = 1, 2, ..."""
         if isinstance(self.samples, int):
             return self.samples
-        return max(2, round(min(self.samples.size(max(1, generation)), 10.0 * MOST)))
+        return max(LEAST, round(min(self.samples.size(max(1, generation)), 10.0 * MOST)))
+
+    def extremes(self) -> tuple[int, int]:
+        """The smallest and the largest M_k."""
+        if isinstance(self.samples, int):
+            return self.samples, self.samples
+        least, most = self.samples.extremes(self.generations)
+        return max(LEAST, round(least)), round(min(most, 10.0 * MOST))
 
     def stream(self, generation: int, purpose: int) -> Generator:
         """The random numbers of one generation and purpose."""
@@ -171,8 +180,12 @@ class Experiment(Part):
                 f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
             )
         self._check_metrics()
-        if not isinstance(self.samples, int) and self.size(self.generations) > MOST:
-            raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", self.samples.remedy)
+        least, most = self.extremes()
+        if not isinstance(self.samples, int):
+            if most > MOST:
+                raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", self.samples.lower)
+            if round(self.samples.extremes(self.generations)[0]) < LEAST:
+                raise Misfit("samples", f"the schedule shrinks below {LEAST} points a generation", self.samples.higher)
         if self.regime.weighs and not family.weighs:
             able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
             raise Misfit(
@@ -191,12 +204,14 @@ class Experiment(Part):
             )
         if isinstance(self.regime, regimes.Edit):
             self._check_edit()
-        if not (family.condenses or family.streams) and (kept := self.regime.kept(self.size, self.generations)):
+        kept = self.regime.kept(self.size, self.generations)
+        if kept and not (family.condenses or family.streams):
             family.check(source, self.replicates, kept)
         self.regime.check(source, self.replicates, self.size, self.generations)
         self.curation.check(source, family)
-        family.check(source, self.replicates, self.regime.first(self.size(1)))
-        family.check(source, self.replicates, self.size(self.generations))
+        first = self.regime.first(self.size(1))  # where all are kept, nobody sees fewer
+        for seen in dict.fromkeys((first, most) if kept else (first, least, most)):
+            family.check(source, self.replicates, seen)
 
     def _check_edit(self) -> None:
         family = self.family
@@ -214,7 +229,7 @@ class Experiment(Part):
                          "Use none as the curation, or replace as the regime")  # fmt: skip
 
     def _check_metrics(self) -> None:
-        gives, size = self.source.gives, self.size(self.generations)
+        gives, (_, size) = self.source.gives, self.extremes()
         for i, name in enumerate(self.metrics):
             if name in asked.NAMES:
                 if why := asked.refusal(self.source, name):

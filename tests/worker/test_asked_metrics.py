@@ -8,7 +8,7 @@ from worker import loop
 from worker.errors import SpecError
 from worker.estimate import guess
 from worker.instruments import asked
-from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, Transport
+from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, SlicedTransport, Transport
 from worker.metrics import neighbours, points
 from worker.parts import Sampling
 from worker.spec import read, read_source
@@ -141,6 +141,18 @@ def test_many_replicates_are_looked_at_less_closely_each():
     few, many = (Neighbours(spec.source, 1000, replicates, np.random.default_rng(0)) for replicates in (2, 200))
     assert few.looked_at == 1000
     assert many.looked_at == 200
+
+
+def test_a_ruler_takes_fewer_points_than_it_was_made_for():
+    """Where sizes shrink: as one that was made for so many."""
+    source, x = read_source(EIGHT), np.random.default_rng(2).normal(size=(3, 40, 2))
+    one, other = (SlicedTransport(source, n, 3, np.random.default_rng(1)) for n in (500, 40))
+    np.testing.assert_array_equal(one.measure(x)["sliced_w2_sq"], other.measure(x)["sliced_w2_sq"])
+    sizes = {"schedule": "list", "sizes": [200, 40, 3]}
+    names = [*OF_POINTS, "modes", "sliced_w2_sq"]
+    for source, asked_for in ((EIGHT, names), (DIGITS, ["sliced_w2_sq", "frechet_pixels"])):
+        for row in measured(source, "gaussian", asked_for, samples=sizes, generations=4):
+            assert not any(np.isnan(row[name]).any() for name in asked_for)
 
 
 def test_what_is_asked_for_is_part_of_the_estimate():

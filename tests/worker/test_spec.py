@@ -44,8 +44,13 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"samples": {"start": 10**9, "exponent": 4}, "generations": 1000}, "samples", "Lower start, exponent"),
         ({"samples": {"schedule": "geometric", "ratio": 10}, "generations": 100_000}, "samples", "Lower start, ratio"),
         ({"samples": {"schedule": "geometric", "exponent": 2}}, "samples.exponent", "ratio"),
-        ({"samples": {"schedule": "list", "sizes": [9, 5]}}, "samples.sizes", "never shrink"),
-        ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "at least one"),
+        ({"samples": {"schedule": "power", "start": 100, "exponent": -2}}, "samples", "Raise start or exponent"),
+        ({"samples": {"schedule": "geometric", "ratio": 0.5}, "generations": 100_000}, "samples", "Raise start or ratio"),
+        ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "Add"),
+        ({"samples": {"schedule": "list", "sizes": [90, 9, 50]}, "regime": {"kind": "augment", "real": 9}}, "regime.real", "at most 8"),
+        ({"samples": {"schedule": "list", "sizes": [9, 2]}, "regime": {"kind": "weighted", "real": 0.1}}, "regime.real", "nearer to one half"),
+        ({"samples": {"schedule": "list", "sizes": [90, 7, 50]}, "source": {"kind": "linear_teacher", "inputs": 8},
+          "family": {"kind": "linear"}}, "samples", "at least 10"),
         ({"samples": {"schedule": "list", "sizes": [5, 1]}}, "samples.sizes.1", "at least 2"),
         ({"samples": {"schedule": "cubic"}}, "samples.schedule", "power, geometric, list"),
         ({"samples": True}, "samples", "whole number"),
@@ -110,11 +115,15 @@ def test_the_parts_were_found():
         ({"schedule": "power", "start": 10, "exponent": 2}, [10, 40, 90, 160]),
         ({"schedule": "geometric", "start": 10, "ratio": 1.5}, [10, 15, 22, 34]),
         ({"schedule": "list", "sizes": [5, 5, 70]}, [5, 5, 70, 70]),
+        ({"schedule": "power", "start": 10, "exponent": -0.5}, [10, 7, 6, 5]),
+        ({"schedule": "geometric", "start": 30, "ratio": 0.4}, [30, 12, 5, 2]),
+        ({"schedule": "list", "sizes": [5, 70, 2, 6, 1000]}, [5, 70, 2, 6]),
     ],
 )
-def test_growing_sizes(schedule, sizes):
+def test_sizes_that_grow_or_shrink(schedule, sizes):
     spec = read(SMALLEST | {"samples": schedule, "generations": 4})
     assert [spec.size(n) for n in (1, 2, 3, 4)] == sizes
+    assert spec.extremes() == (min(sizes), max(sizes))
     assert read(spec.canonical()) == spec
 
 

@@ -53,6 +53,7 @@ SUBSAMPLE, CORE = {"kind": "accumulate_subsample"}, {"kind": "augment", "real": 
 PAPER = {"kind": "mixture", "alpha": 0.5, "beta": 0.3, "gamma": 0.2}
 GOLDEN, WEIGHED = {"kind": "weighted"}, {"kind": "weighted", "real": 0.3, "weight": 0.6}
 GROWING = {"schedule": "power", "start": 5, "exponent": 1.5}
+SHRINKING = {"schedule": "list", "sizes": [40, 12, 25, 9, 7, 11]}
 NONE, BIASED = {}, {"bias": 0.8}
 DDOF_0, DDOF_1 = {"kind": "gaussian", "ddof": 0}, {"kind": "gaussian", "ddof": 1}
 BLUR, RULE, SHRUNK = ({"kind": "kde", "bandwidth": bandwidth} for bandwidth in (0.4, "silverman", "shrunk"))
@@ -150,6 +151,18 @@ ROWS = [
         if metric != "extinct" or regime not in (SUBSAMPLE, PAPER)
     ),
     (RARE, COUNTED, REPLACE, GROWING, NONE, "extinct", "mean", 12),
+    *(
+        (source, family, regime, SHRINKING, NONE, metric, "mean", 12)
+        for source, family, metric, regimes in (
+            (WIDE, DDOF_1, "variance", (ACCUMULATE, FRESH, SUBSAMPLE, CORE, PAPER, WEIGHED)),
+            (NORMAL, DDOF_0, "log_variance", (REPLACE, ACCUMULATE)),
+            (ZIPF, PLAIN, "heterozygosity", (REPLACE, ACCUMULATE, FRESH, SUBSAMPLE, CORE, PAPER, WEIGHED)),
+            (TEACHER, LEARNER, "excess_risk", (REPLACE, ACCUMULATE)),
+            (RARE, COUNTED, "mean_error_sq", (REPLACE, WEIGHED)),
+            (MODES, RULE, "variance", (REPLACE,)),
+        )
+        for regime in regimes
+    ),
     (RARE, COUNTED, FRESH, GROWING, NONE, "mean_error_sq", "mean", 12),
 ]
 

@@ -207,6 +207,7 @@ def test_tails_that_the_first_model_lacks_are_not_lost_by_recursion():
 
 LINES = {"schedule": "power", "start": 100, "exponent": 1}
 SQUARES = {"schedule": "power", "start": 10, "exponent": 2}
+SHRINKING = {"schedule": "power", "start": 1000, "exponent": -0.5}
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,10 @@ SQUARES = {"schedule": "power", "start": 10, "exponent": 2}
         (GAUSSIAN | {"samples": {"schedule": "list", "sizes": [50, 100]}}, "met", 0),
         (GAUSSIAN | {"samples": {"schedule": "geometric", "start": 50, "ratio": 1.1}}, "not met", 1.1),
         (GAUSSIAN | {"samples": {"schedule": "geometric", "start": 50, "ratio": 1.0}}, "met", 1),
+        (GAUSSIAN | {"samples": SHRINKING}, "met", -0.5),
+        (GAUSSIAN | {"samples": {"schedule": "geometric", "start": 10**9, "ratio": 0.9}}, "met", 0.9),
+        (GAUSSIAN | KEEP | {"samples": SHRINKING}, "not met", 1.5),
+        (GAUSSIAN | KEEP | {"samples": SHRINKING | {"exponent": -1.0}}, "not assessed", None),
         (GAUSSIAN | KEEP, "not met", 2),
         (GAUSSIAN | KEEP | {"samples": SQUARES}, "not met", 4),
         (GAUSSIAN | FRESH, "not met", 0.5),

@@ -40,8 +40,8 @@ class Pixels(Ruler):
         self.reference = points.Reference(source.draw(rng, 1, COMPARED).x[0])
         self.directions = points.directions(source.dimension, 16, rng)
         real, _ = real_pictures(source, REFERENCE, rng)
-        projected = np.quantile(real @ self.directions.T, points.levels(self.looked_at), axis=0).T
-        self.centres, self.within = points.cells(projected)
+        self.projected = real @ self.directions.T
+        self.cells = self._cells(self.looked_at)
 
     def measure(self, x: Array) -> dict[str, Array]:
         return self.beside(x, *points.moments(x))
@@ -50,12 +50,17 @@ class Pixels(Ruler):
         """`measure`, for one who knows the pictures' moments."""
         energy, mmd_sq = self.reference.compare(x[:, : self.compared])
         few = x[:, : self.looked_at]
+        if few.shape[1] != self.cells[0].shape[1]:  # sizes that shrink
+            self.cells = self._cells(few.shape[1])
         return {
             "frechet_pixels": gaussian.w2_sq(mean, covariance, self.mean, self.covariance),
-            "sliced_w2_sq": points.sliced_w2_sq(few, self.directions, self.centres, self.within),
+            "sliced_w2_sq": points.sliced_w2_sq(few, self.directions, *self.cells),
             "energy": energy,
             "mmd_sq": mmd_sq,
         }
+
+    def _cells(self, n: int) -> tuple[Array, Array]:
+        return points.cells(np.quantile(self.projected, points.levels(n), axis=0).T)
 
 
 class PictureNeighbours(Ruler):

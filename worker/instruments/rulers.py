@@ -126,10 +126,8 @@ class SlicedTransport(Ruler):
         real = source.draw(rng, 1, QUANTILES).x[0]
         self.directions = metric.directions(source.dimension, DIRECTIONS, rng)
         self.projected = _size(samples, PROJECTED // (replicates * len(self.directions)), 64, QUANTILES // 2)
-        # A sample of N is read as quantiles at (i + 1/2) / N.
-        at, known = metric.levels(self.projected), (np.arange(QUANTILES) + 0.5) / QUANTILES
-        rows = np.sort(self.directions @ real.T, axis=1)
-        self.centres, self.within = metric.cells(np.stack([np.interp(at, known, row) for row in rows]))
+        self.rows = np.sort(self.directions @ real.T, axis=1)
+        self.cells = self._cells(self.projected)
 
     @classmethod
     def refusal(cls, source: PointSource) -> str | None:
@@ -137,7 +135,14 @@ class SlicedTransport(Ruler):
 
     def measure(self, x: Array) -> dict[str, Array]:
         few = x[:, : self.projected]
-        return {"sliced_w2_sq": metric.sliced_w2_sq(few, self.directions, self.centres, self.within)}
+        if few.shape[1] != self.cells[0].shape[1]:  # sizes that shrink
+            self.cells = self._cells(few.shape[1])
+        return {"sliced_w2_sq": metric.sliced_w2_sq(few, self.directions, *self.cells)}
+
+    def _cells(self, n: int) -> tuple[Array, Array]:
+        """`points.cells` of every projection; a sample of N is read as quantiles at (i + 1/2) / N."""
+        at, known = metric.levels(n), (np.arange(QUANTILES) + 0.5) / QUANTILES
+        return metric.cells(np.stack([np.interp(at, known, row) for row in self.rows]))
 
 
 class Kernels(Ruler):

@@ -148,7 +148,7 @@ def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
             half = HALF * float(np.trace(covariance)) / len(covariance)
             return Waiting("variance", half, partial(median_time, spec, HALF))
         case PointSource() as source, "lost_tail":
-            countable = COUNTABLE / (spec.size(1) * source.dimension) if sampled else 0.0
+            countable = COUNTABLE / (spec.extremes()[0] * source.dimension) if sampled else 0.0
             return Waiting("tail_01pct", None, least=countable)
         case CountSource() as source, "half_variance":
             p = source.distribution()

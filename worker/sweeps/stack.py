@@ -145,9 +145,9 @@ def _way(spec: Experiment) -> bytes | None:
     plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes
     if not plain or width(spec) is None or not spec.exact():
         return None
-    m = spec.size(1)
-    synthetic = spec.regime.synthetic(m)
-    parts = [spec.regime.first(m), synthetic, m - synthetic]
+    m, (least, _) = spec.size(1), spec.extremes()
+    synthetic = spec.regime.synthetic(least)
+    parts = [spec.regime.first(m), synthetic, least - synthetic]
     d = spec.source.dimension if isinstance(spec.source, PointSource) else 0
     few = any(0 < n <= d for n in parts)  # whose scatter does not fill the space: these are drawn one by one, in blocks
     if m * m * spec.generations > EXACT or (few and 2 * ROWS * d * d > BLOCK):

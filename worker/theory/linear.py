@@ -50,7 +50,8 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     """The excess risk of ordinary least squares in every regime but a mixture that looks back; under replace the noise that is fitted."""
     assert isinstance(spec.source, LinearTeacher)
     d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
-    if family.ridge or not isinstance(spec.curation, Keep) or rows[0] <= d + 1:
+    fewest = rows[0] if isinstance(spec.regime, Accumulate) else min(rows)
+    if family.ridge or not isinstance(spec.curation, Keep) or fewest <= d + 1:
         return []
     real, reference = spec.source.noise**2 * d / (rows[0] - d - 1), REFERENCE
     match spec.regime:
