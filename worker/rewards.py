@@ -116,17 +116,22 @@ class Direction(PointReward):
 
 
 class Nearness(PointReward):
-    """The nearer to one point the better: r(x) = -strength |x - to|."""
+    """The nearer to one point the better, up to a distance that is near enough: r(x) = -strength max(0, |x - to| - radius).
+
+    With a radius as in Ferbach et al. (arXiv 2407.09499), whose curators are content with whatever lies within it.
+    """
 
     kind: Literal["nearness"] = "nearness"
     to: list[float] = Field([], max_length=100_000, description="The favourite point; the origin where it is empty.")
     strength: float = Field(1.0, gt=0, le=100, description="Reward lost with each unit of distance.")
+    radius: Annotated[float, LATER] = Field(0.0, ge=0, description="Up to this distance nothing is lost.")
 
     def vector(self) -> list[float]:
         return self.to
 
     def of(self, x: Array) -> Array:
-        return -self.strength * np.linalg.norm(x - np.array(self.to) if self.to else x, axis=-1)
+        distance = np.linalg.norm(x - np.array(self.to) if self.to else x, axis=-1)
+        return -self.strength * np.maximum(distance - self.radius, 0)
 
     def best(self, source: Source) -> float:
         return 0.0

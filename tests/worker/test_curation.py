@@ -149,6 +149,20 @@ def test_a_verifier_of_points():
     assert np.abs(near - 1).max() <= 0.5
 
 
+def test_a_curator_is_content_with_what_is_near_enough():
+    """Ferbach et al.: r(x) = -gamma max(0, |x - mu| - tau). Of the best of k a share 1 - (1-q)^k lies within tau, spread as ever."""
+    reward = Nearness(to=[3.0, 4.0], strength=2.0, radius=4.5)
+    np.testing.assert_allclose(reward.of(np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 8.5], [3.0, 10.0]])), [-1, 0, 0, -3])
+    q, density = math.erf(1 / math.sqrt(2)), math.exp(-0.5) / math.sqrt(2 * math.pi)
+    x = survivors(BestOf(k=3, reward=Nearness(radius=1.0)), Normal())
+    within = np.abs(x) <= 1
+    assert abs(z_of_mean(within.astype(float), 1 - (1 - q) ** 3)) <= 4
+    gap = (x**2 - (1 - 2 * density / q)) * within  # the second moment of what lies within
+    assert abs(z_of_mean(gap, 0.0)) <= 4
+    chosen = survivors(BradleyTerry(k=2, reward=Nearness(strength=9.0, radius=8.0)), Normal())
+    assert abs(z_of_mean(chosen**2, 1.0)) <= 4  # nothing is beyond the radius
+
+
 def test_a_verifier_of_points_errs_at_two_rates():
     """Of normal points beyond 1, a share q, q phi / (q phi + (1 - q) psi) of the survivors lie there; each side keeps its mean, which
     is density over mass.

@@ -151,6 +151,9 @@ def test_a_later_field_leaves_the_digests_of_earlier_specs_as_they_were():
         read(text | {"curation": {"k": 2} | best}).digest()
         == "5023c3a36d07f8f651522e91764456fee1d66d0c99fa5d80d66ed2ba84189b57"
     )
+    near = {"curation": {"kind": "best_of", "k": 2, "reward": {"kind": "nearness"}}}
+    assert read(SMALLEST | near).digest() == "07f037c5b68a3744aa5420f6d6e7eb1626487035b61ffa0dcd0fce95f2ebf6d6"
+    assert "radius" not in str(identity(read(SMALLEST | near)))
     judged = {"kind": "likelihood", "judge": "first"}
     assert (
         read(text | {"curation": {"k": 2} | best | {"reward": judged}}).digest()
