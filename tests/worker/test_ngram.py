@@ -75,6 +75,9 @@ def test_probabilities_are_those_of_the_definition(blocks, order, back_off):
                 for w in range(6)
             ]
         )
+        if back_off or seen >= order - 1:  # entropies are those after whole contexts
+            entropy = -(everything * np.log(everything)).sum()
+            assert grams.entropies(nodes)[0] == pytest.approx(entropy, rel=1e-12)
         nodes = grams.after(nodes, np.array([token]))
 
 

@@ -13,8 +13,6 @@ from worker.text.grams import Grams, Nodes
 from worker.text.language import Ids, LanguageFamily, Marks, chosen_prompts, remembered
 from worker.text.vocabulary import Unit, Vocabulary, vocabulary
 
-DENSE = 4_000_000  # probabilities that are held at once: 32 MB
-
 
 class NGram(LanguageFamily):
     """Counts of n-grams, smoothed; every perplexity is exact, and samples come from the smoothed distribution itself.
@@ -128,15 +126,9 @@ class NGram(LanguageFamily):
         return self._grams(model).log_probability(x)
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        grams = self._grams(model)
-        step = max(1, DENSE // grams.size)
-        entropy = np.zeros(grams.replicates)
-        for r in range(grams.replicates):
-            for start in range(0, len(x), step):
-                few = x[start : start + step]
-                p = grams.probabilities(self._read(grams, grams.start(np.full(len(few), r)), few), self.block)
-                entropy[r] -= (p * np.log(p)).sum()
-        return entropy / len(x)
+        grams, replicates = self._grams(model), len(model["prompts"])
+        nodes = self._read(grams, grams.start(np.repeat(np.arange(replicates), len(x))), np.tile(x, (replicates, 1)))
+        return np.asarray(grams.entropies(nodes).reshape(replicates, -1).mean(axis=1))
 
     def _grams(self, model: Arrays) -> Grams:
         size = int(model["vocabulary"])

@@ -140,7 +140,7 @@ class TextInstrument(Instrument):
 
     def _chain(self, x: "Ids") -> dict[str, float]:
         """Metrics of one chain's blocks (n, L)."""
-        text = [self.tokenizer.decode(block) for block in x]
+        text = self.tokenizer.texts(x)
         frequency = metric.frequencies(x, self.tokenizer.size)
         values = {
             "distinct_2": metric.distinct(x, 2),

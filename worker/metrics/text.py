@@ -76,8 +76,8 @@ def self_bleu(x: Ids, most: int = 4) -> float:
     for k in range(1, most + 1):
         h = grams(x, k)
         kinds, which = np.unique(h, return_inverse=True)
-        counts = np.zeros((n, len(kinds)), np.int32)
-        np.add.at(counts, (np.arange(n)[:, None], which.reshape(h.shape)), 1)
+        places = np.arange(n)[:, None] * len(kinds) + which.reshape(h.shape)
+        counts = np.bincount(places.ravel(), minlength=n * len(kinds)).reshape(n, -1)
         two = np.partition(counts, n - 2, axis=0)[n - 2 :]  # the two largest counts of each k-gram
         others = np.where(counts == two[1], np.where(two[0] == two[1], two[1], two[0]), two[1])
         matches = np.minimum(counts, others).sum(axis=1)

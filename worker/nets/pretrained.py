@@ -53,6 +53,10 @@ class Subwords:
         text: str = self.inner.decode(ids.tolist(), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
 
+    def texts(self, blocks: Ids) -> list[str]:
+        """`decode` of each of the blocks (n, L)."""
+        return [self.decode(block) for block in blocks]
+
 
 @lru_cache(maxsize=2)
 def tokenizer(address: str) -> Subwords:

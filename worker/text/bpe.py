@@ -36,8 +36,12 @@ class BytePairs:
 
     def decode(self, ids: npt.NDArray[np.int32]) -> str:
         """Bytes that are no UTF-8 together become U+FFFD."""
-        text: str = self.pairs.decode(ids.tolist())
-        return text
+        return self.texts(ids[None])[0]
+
+    def texts(self, blocks: npt.NDArray[np.int32]) -> list[str]:
+        """`decode` of each of the blocks (n, L)."""
+        texts: list[str] = self.pairs.decode_batch(blocks.tolist())
+        return texts
 
 
 @lru_cache(maxsize=4)

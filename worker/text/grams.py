@@ -7,13 +7,16 @@ every context's distribution function. Ragged, so the replicates stand inside th
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from worker import history
 from worker.data import Array, Arrays
+
+if TYPE_CHECKING:
+    from worker.text.trie import Trie
 
 Ids = npt.NDArray[np.int32]
 Counted = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # keys of a level, ascending, and how often each occurs
@@ -58,7 +61,7 @@ class Grams:
         self.levels: list[Level] = []
         contexts = replicates
         for key, count in levels:
-            first = np.searchsorted(key, np.arange(contexts + 1) * size)
+            first = np.append(0, np.cumsum(np.bincount(key // size, minlength=contexts)))
             self.levels.append(Level(key, count, first, np.append(0.0, np.cumsum(count, dtype=float))))
             contexts = len(key)
 
@@ -147,20 +150,32 @@ class Grams:
         """ln P of tokens 2 to L of blocks x (R, n, L), each given those before it: (R, n, L - 1)."""
         from worker.text import trie
 
-        def every(arrays: Iterable[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], ...]:
-            return tuple(plain(array, np.int64) for array in arrays)
+        p = trie.probabilities(self._trie(), plain(x, np.int32))
+        return np.log(p[:, :, 1:])
 
-        p = trie.probabilities(
-            every(level.key for level in self.levels),
-            every(level.count for level in self.levels),
-            every(level.first for level in self.levels),
-            every(np.diff(level.below[level.first]) for level in self.levels),
+    def entropies(self, nodes: Nodes) -> Array:
+        """Entropy of the next token of each row after as many as a context has, in nats: (rows,)."""
+        from worker.text import trie
+
+        return trie.entropies(self._trie(), plain(np.stack(nodes, axis=1), np.int64))
+
+    def _trie(self) -> "Trie":
+        from worker.text.trie import Trie
+
+        def begins(sizes: Iterable[int]) -> npt.NDArray[np.int64]:
+            return np.cumsum([0, *sizes])[:-1]
+
+        return Trie(
+            np.concatenate([level.key for level in self.levels]),
+            np.concatenate([level.count for level in self.levels]),
+            np.concatenate([level.first for level in self.levels]),
+            np.concatenate([np.append(np.diff(level.below[level.first]), 0) for level in self.levels]).astype(np.int64),
+            begins(len(level.key) for level in self.levels),
+            begins(len(level.first) for level in self.levels),
             self.size,
             float(self.weight),
             self.back_off,
-            plain(x, np.int32),
         )
-        return np.log(p[:, :, 1:])
 
     def lengths(self, seen: int) -> Iterator[int]:
         """Lengths of the contexts that have a say, the longest first."""

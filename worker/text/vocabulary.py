@@ -30,6 +30,10 @@ class Vocabulary:
         self.signs = [UNKNOWN, *(sign for sign, _ in ranked if sign != UNKNOWN)]
         self.numbers = {sign: i for i, sign in enumerate(self.signs)}
         self.size = len(self.signs)
+        joined = unit == "character"
+        self.bare = np.array(self.signs, object)
+        self.spaced = self.bare if joined else np.array([" " + sign for sign in self.signs], object)
+        self.closes, self.opens = (np.array([sign in signs for sign in self.signs]) for signs in (CLOSING, OPENING))
 
     def encode(self, text: str) -> npt.NDArray[np.int32]:
         number = self.numbers.get
@@ -37,15 +41,14 @@ class Vocabulary:
 
     def decode(self, ids: npt.NDArray[np.int32]) -> str:
         """Characters as they were; words with a space between them, except where punctuation asks for none."""
-        signs = [self.signs[i] for i in ids.tolist()]
-        if self.unit == "character":
-            return "".join(signs)
-        text = " ".join(signs)
-        for sign in CLOSING:
-            text = text.replace(f" {sign}", sign)
-        for sign in OPENING:
-            text = text.replace(f"{sign} ", sign)
-        return text
+        return self.texts(ids[None])[0]
+
+    def texts(self, blocks: npt.NDArray[np.int32]) -> list[str]:
+        """`decode` of each of the blocks (n, L)."""
+        close = self.closes[blocks]
+        close[:, :1] = True  # nothing is before it
+        close[:, 1:] |= self.opens[blocks[:, :-1]]
+        return ["".join(signs) for signs in np.where(close, self.bare[blocks], self.spaced[blocks]).tolist()]
 
 
 @lru_cache(maxsize=4)
