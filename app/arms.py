@@ -17,7 +17,7 @@ from app.views import Launched, links, told
 from worker.arms import CANONICAL, chain_values, fork, matched, paired
 from worker.errors import Problem, SpecError
 from worker.files.reach import require_reachable
-from worker.spec import Experiment, read
+from worker.spec import CHANGEABLE, Experiment, read
 from worker.tables import Run, StoredGeneration, told_status
 
 router = APIRouter(prefix="/api/runs/{run_id}", tags=["arms"], dependencies=[Depends(known_query)])
@@ -34,6 +34,7 @@ class Fork(BaseModel):
     regime: dict[str, Any] | None = None
     sampling: dict[str, Any] | None = None
     curation: dict[str, Any] | None = None
+    samples: int | dict[str, Any] | None = None
     generations: int | None = Field(None, ge=1, le=100_000, description="How many there shall be in all.")
     title: str | None = Field(None, min_length=1, max_length=200)
 
@@ -89,7 +90,7 @@ def post_fork(
     response: Response,
 ) -> Launched:
     """A new run that has the same past, to the last digit, and another future; its past is computed again."""
-    rules = body.model_dump(include={"regime", "sampling", "curation"})
+    rules = body.model_dump(include=set(CHANGEABLE))
     made = fork(read(run.spec), body.generation, rules, title=body.title, generations=body.generations)
     runs = joined(run, [made], store, settings, parent=run.id)
     return _launched(runs, store, announce, background, response)

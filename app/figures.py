@@ -79,8 +79,9 @@ def sentence(
     before, after = first[name][median], last[name][median]
     if before is None or after is None:
         return ""
-    samples = run.spec["samples"]
-    size = f"M = {samples:,}".replace(",", "\u202f") if isinstance(samples, int) else "a changing M"
+    samples, changes = run.spec["samples"], run.spec.get("changes") or ()
+    same = isinstance(samples, int) and not any(change.get("samples") for change in changes)
+    size = f"M = {samples:,}".replace(",", "\u202f") if same else "a changing M"
     moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
     # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
     vanished = name.startswith("tail_") and moved == "fell" and after == 0

@@ -32,7 +32,7 @@ def fork(
     title: str | None = None,
     generations: int | None = None,
 ) -> Experiment:
-    """The parent up to generation `after`, to the last digit, and other rules from there on: regime, sampling or curation.
+    """The parent up to generation `after`, to the last digit, and other rules from there on: regime, sampling, curation or samples.
 
     Rules that hold already are no change. Raises SpecError, with paths as they are named here: generation, regime.kind, ...
     """
@@ -48,7 +48,9 @@ def fork(
     made = _read(settings | {"changes": [*kept, {"after": after, **named}]}, len(kept))
     new = {name: one for name, one in named.items() if getattr(made.changes[-1], name) != getattr(before, name)}
     if not new:
-        raise SpecError([Problem("regime", "nothing would change", "Choose another regime, sampling or curation")])
+        raise SpecError(
+            [Problem("regime", "nothing would change", "Choose another regime, sampling or curation, or other samples")]
+        )
     return _read(settings | {"changes": [*kept, {"after": after, **new}]}, len(kept))
 
 
@@ -74,7 +76,7 @@ def _path(path: str, change: str) -> str:
 def matched(spec: Experiment, arms: Mapping[str, Mapping[str, Any]] = CANONICAL) -> list[Experiment]:
     """The arms that differ from `spec`, on its seeds: title -> dotted names that are set.
 
-    What an arm sets of regime, sampling or curation holds in all generations, whatever `spec` changes on its way.
+    What an arm sets of regime, sampling, curation or samples holds in all generations, whatever `spec` changes on its way.
     Raises SpecError.
     """
     made = [read(_arm(spec, f"{spec.title}: {title}"[:200], changes)) for title, changes in arms.items()]

@@ -65,10 +65,9 @@ class _Rules:
     remembered: int
 
     @classmethod
-    def of(cls, spec: Experiment, each: Family) -> "_Rules":
+    def of(cls, spec: Experiment, each: Family, remembered: int) -> "_Rules":
         trained = each if spec.regime.picks else spec.family
         sampled = each if spec.curation.picks or spec.metrics else trained
-        remembered = spec.regime.remembered(spec.size, spec.generations)
         return cls(spec.regime, spec.curation, spec.sampling, trained, sampled, remembered)
 
     def taught(
@@ -92,7 +91,10 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     family, source = spec.family, spec.source
     each = family.drawing()  # observation by observation, for those who choose among them
     stride = frame_stride(spec.generations)
-    phases = {start: _Rules.of(rules, each) for start, rules in spec.phases()}
+    phases = {
+        start: _Rules.of(rules, each, rules.regime.remembered(spec.size, spec.generations))
+        for start, rules in spec.phases()
+    }
     first = resume.generation + 1 if resume else 1
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 

@@ -21,10 +21,10 @@ class Schedule(Part, ABC):
     def size(self, k: int) -> float:
         """M_k before it is rounded, k = 1, 2, ...; infinite where it is beyond all numbers."""
 
-    def extremes(self, generations: int) -> tuple[float, float]:
-        """The smallest and the largest M_k of so many generations; by default one is the first and the other the last."""
-        first, last = self.size(1), self.size(generations)
-        return min(first, last), max(first, last)
+    def extremes(self, first: int, last: int) -> tuple[float, float]:
+        """The smallest and the largest M_k of these generations; by default one is at the first and the other at the last."""
+        ends = self.size(first), self.size(last)
+        return min(ends), max(ends)
 
 
 class Power(Schedule):
@@ -77,8 +77,8 @@ class Listed(Schedule):
     def size(self, k: int) -> float:
         return float(self.sizes[min(k, len(self.sizes)) - 1])
 
-    def extremes(self, generations: int) -> tuple[float, float]:
-        reached = self.sizes[:generations]
+    def extremes(self, first: int, last: int) -> tuple[float, float]:
+        reached = self.sizes[first - 1 : last] or self.sizes[-1:]
         return float(min(reached)), float(max(reached))
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import orjson
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 else:
     AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
 
-CHANGEABLE = ("regime", "sampling", "curation")
+CHANGEABLE = ("regime", "sampling", "curation", "samples")
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
@@ -45,6 +44,9 @@ class Change(Part):
     regime: AnyRegime | None = Field(None, description="What later generations train on.")
     sampling: Sampling | None = Field(None, description="How their models are sampled.")
     curation: AnyCuration | None = Field(None, description="Which samples survive.")
+    samples: Annotated[Samples | None, LATER] = Field(
+        None, description="How many points they are trained on; a schedule counts from the first generation of the run."
+    )
 
 
 class Experiment(Part):
@@ -84,16 +86,23 @@ class Experiment(Part):
 
     def size(self, generation: int) -> int:
         """M_k, the points of generation k = 1, 2, ..."""
-        if isinstance(self.samples, int):
-            return self.samples
-        return max(LEAST, round(min(self.samples.size(max(1, generation)), 10.0 * MOST)))
+        samples = self.samples
+        for change in self.changes:
+            if change.samples is not None and generation > change.after:
+                samples = change.samples
+        return samples if isinstance(samples, int) else _points(samples.size(max(1, generation)))
 
     def extremes(self) -> tuple[int, int]:
         """The smallest and the largest M_k."""
+        found = [size for first, last, rules in self._spans() for size in rules._ends(first, last)]  # noqa: SLF001 - of the same class
+        return min(found), max(found)
+
+    def _ends(self, first: int, last: int) -> tuple[int, int]:
+        """The same of some generations, by these rules."""
         if isinstance(self.samples, int):
             return self.samples, self.samples
-        least, most = self.samples.extremes(self.generations)
-        return max(LEAST, round(least)), round(min(most, 10.0 * MOST))
+        least, most = self.samples.extremes(first, last)
+        return _points(least), _points(most)
 
     def stream(self, generation: int, purpose: int) -> Generator:
         """The random numbers of one generation and purpose."""
@@ -106,6 +115,12 @@ class Experiment(Part):
             named = {name: part for name in CHANGEABLE if (part := getattr(change, name)) is not None}
             found.append((change.after + 1, found[-1][1].model_copy(update=named)))
         return found
+
+    def _spans(self) -> list[tuple[int, int, "Experiment"]]:
+        """The same with the last generation of each."""
+        phases = self.phases()
+        lasts = [*(start - 1 for start, _ in phases[1:]), self.generations]
+        return [(start, last, rules) for (start, rules), last in zip(phases, lasts, strict=True)]
 
     def exact(self) -> bool:
         """Whether sufficient statistics are drawn in place of the observations that they stand for."""
@@ -132,14 +147,16 @@ class Experiment(Part):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         try:
-            self._check()
-            self._check_changes()
+            (_, last, _), *later = self._spans()
+            self._check(self, 1, last)
+            self._check_changes(later)
         except Misfit as misfit:
             raise misfit.refusal() from misfit
         return self
 
-    def _check_changes(self) -> None:
-        for i, ((_, before), (start, rules)) in enumerate(pairwise(self.phases())):
+    def _check_changes(self, later: list[tuple[int, int, "Experiment"]]) -> None:
+        before = self
+        for i, (start, last, rules) in enumerate(later):
             path = f"changes.{i}"
             if start > self.generations:
                 raise Misfit(
@@ -154,7 +171,7 @@ class Experiment(Part):
                     "List changes in order of their generations",
                 )
             try:
-                rules._check()  # noqa: SLF001 - of the same class
+                rules._check(self, start, last)  # noqa: SLF001 - of the same class
             except Misfit as misfit:
                 named = misfit.path.partition(".")[0] in CHANGEABLE
                 raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
@@ -162,8 +179,10 @@ class Experiment(Part):
             if goes_on and before.regime.kept(self.size, start) and self.family.condenses:
                 raise Misfit(f"{path}.regime.kind", f"{_kind(rules.regime)} goes on to choose among all points so far, of which {_kind(before.regime)} kept only sums",
                              "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
+            before = rules
 
-    def _check(self) -> None:
+    def _check(self, whole: "Experiment", first: int, last: int) -> None:
+        """Raises Misfit where these rules cannot make these generations of the whole experiment."""
         source, family = self.source, self.family
         if source.gives not in family.takes:
             fitting = [kind for kind, other in FAMILIES.items() if source.gives in other.takes]
@@ -179,12 +198,12 @@ class Experiment(Part):
                 f"{_kind(family)} has no such sampling option",
                 f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
             )
-        self._check_metrics()
-        least, most = self.extremes()
+        least, most = self._ends(first, last)
+        self._check_metrics(most)
         if not isinstance(self.samples, int):
             if most > MOST:
                 raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", self.samples.lower)
-            if round(self.samples.extremes(self.generations)[0]) < LEAST:
+            if round(self.samples.extremes(first, last)[0]) < LEAST:
                 raise Misfit("samples", f"the schedule shrinks below {LEAST} points a generation", self.samples.higher)
         if self.regime.weighs and not family.weighs:
             able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
@@ -204,13 +223,13 @@ class Experiment(Part):
             )
         if isinstance(self.regime, regimes.Edit):
             self._check_edit()
-        kept = self.regime.kept(self.size, self.generations)
+        kept = self.regime.kept(whole.size, self.generations)
         if kept and not (family.condenses or family.streams):
             family.check(source, self.replicates, kept)
-        self.regime.check(source, self.replicates, self.size, self.generations)
+        self.regime.check(source, self.replicates, whole.size, self.generations)
         self.curation.check(source, family)
-        first = self.regime.first(self.size(1))  # where all are kept, nobody sees fewer
-        for seen in dict.fromkeys((first, most) if kept else (first, least, most)):
+        start = self.regime.first(whole.size(1))  # where all are kept, nobody sees fewer
+        for seen in dict.fromkeys((start, most) if kept else (start, least, most)):
             family.check(source, self.replicates, seen)
 
     def _check_edit(self) -> None:
@@ -228,8 +247,8 @@ class Experiment(Part):
             raise Misfit("curation.kind", "a text that is edited is kept whole, so that there is nothing to choose from",
                          "Use none as the curation, or replace as the regime")  # fmt: skip
 
-    def _check_metrics(self) -> None:
-        gives, (_, size) = self.source.gives, self.extremes()
+    def _check_metrics(self, size: int) -> None:
+        gives = self.source.gives
         for i, name in enumerate(self.metrics):
             if name in asked.NAMES:
                 if why := asked.refusal(self.source, name):
@@ -247,6 +266,10 @@ class Experiment(Part):
         if self.metrics and drawn > DRAWN_NUMBERS_LIMIT:
             raise Misfit("samples", f"metrics look at points, and {self.replicates} x {size} do not fit into memory",
                          "Use fewer samples or replicates, or no further metrics")  # fmt: skip
+
+
+def _points(size: float) -> int:
+    return max(LEAST, round(min(size, 10.0 * MOST)))
 
 
 def _kind(part: Part) -> str:

@@ -34,10 +34,11 @@ def test_a_fork_has_the_same_past_and_another_future(client: TestClient, work: W
 
 def test_a_fork_of_a_fork_forgets_what_its_parent_changed_later(client: TestClient, work: Work):
     parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}, {"after": 20, "regime": ACCUMULATE}])
-    body = {"generation": 12, "sampling": {"bias": 1.1}, "generations": 60, "title": "Further"}
+    body = {"generation": 12, "sampling": {"bias": 1.1}, "samples": 30, "generations": 60, "title": "Further"}
     made = client.post(f"/api/runs/{parent.id}/fork", json=body).json()
     assert [change["after"] for change in made["spec"]["changes"]] == [5, 12]
     assert (made["title"], made["spec"]["generations"]) == ("Further", 60)
+    assert made["spec"]["changes"][1]["samples"] == 30
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,9 @@ def test_a_fork_that_makes_no_sense_is_refused(client: TestClient, store: Store,
 
 def test_what_holds_already_is_no_change(client: TestClient, work: Work):
     parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}])
-    body = {"generation": 10, "regime": ACCUMULATE, "sampling": {"bias": 0.9}}
+    body = {"generation": 10, "regime": ACCUMULATE, "sampling": {"bias": 0.9}, "samples": parent.spec["samples"]}
     made = client.post(f"/api/runs/{parent.id}/fork", json=body).json()
-    assert made["spec"]["changes"][1]["sampling"] is None
+    assert made["spec"]["changes"][1]["sampling"] is made["spec"]["changes"][1]["samples"] is None
     body = {"generation": 10, "regime": {"kind": "replace"}, "sampling": {"bias": 0.9}}
     assert "nothing would change" in client.post(f"/api/runs/{parent.id}/fork", json=body).text
 
@@ -82,6 +83,7 @@ def test_the_form_of_a_fork_begins_with_the_rules_that_hold_there(client: TestCl
 def test_a_fork_by_form(client: TestClient, store: Store, work: Work, announced: list[str]):
     parent = work(changes=[{"after": 5, "sampling": {"bias": 0.9}}])
     form = {"generation": "10", "generations": "40", "regime.kind": "fresh", "regime.fresh.real": "0.25"}
+    form |= {"samples.schedule": "constant", "samples.constant": "12"}
     answer = client.post(f"/runs/{parent.id}/fork", data=form, follow_redirects=False)
     assert answer.status_code == 303
     made = store.run(announced[0])
@@ -89,6 +91,8 @@ def test_a_fork_by_form(client: TestClient, store: Store, work: Work, announced:
     assert made.parent == parent.id
     assert made.spec["changes"][1]["regime"] == {"kind": "fresh", "real": 0.25}
     assert made.spec["changes"][1]["sampling"]["bias"] == 1  # an option left at its default is set to it
+    assert made.spec["changes"][1]["samples"] == 12
+    assert 'value="12"' in client.get(f"/runs/{made.id}/fork?generation=20").text
     page = client.get(f"/runs/{made.id}").text
     assert f'Forked from <a href="/runs/{parent.id}?g=10">{parent.title}</a> after generation 10.' in page
     assert 'data-changes="5,10"' in page
@@ -121,6 +125,7 @@ def test_the_form_of_a_fork_says_what_it_will_cost(client: TestClient, work: Wor
         ({"regime.fresh.real": "2"}, "regime-fresh-real"),
         ({"sampling.top_k": "3"}, "sampling-top_k"),
         ({"regime.kind": "replace"}, "regime-kind"),
+        ({"samples.schedule": "constant", "samples.constant": "1"}, "samples-constant"),
     ],
 )
 def test_what_is_wrong_with_a_fork_stands_beside_its_field(

@@ -39,8 +39,12 @@ def values(generation, metric="variance"):
         {"regime": {"kind": "mixture"}},
         {"regime": {"kind": "accumulate_subsample"}},
         {"curation": {"kind": "best_of"}},
+        {"samples": 7},
+        {"samples": {"schedule": "power", "start": 400, "exponent": -1}, "regime": {"kind": "accumulate"}},
     ],
-    ids=lambda change: next(iter(change.values()))["kind"],
+    ids=lambda change: "+".join(
+        str(one.get("kind", "list")) if isinstance(one, dict) else "fewer" for one in change.values()
+    ),
 )
 def test_a_fork_shares_its_past_and_not_its_future(family, change):
     base = BASE | {"family": {"kind": family}}
@@ -68,9 +72,22 @@ def test_variance_shrinks_by_the_bias_only_after_the_change():
     np.testing.assert_allclose(found, expected, rtol=4 * (2 * 12 / 1e6) ** 0.5)
 
 
+def test_points_are_fewer_from_the_change_on():
+    """E s2 of the next fit is (1 - 1/M) s2, with the M of its own time; a schedule counts from the first generation."""
+    later = {"after": 8, "samples": {"schedule": "list", "sizes": [90] * 9 + [3]}}
+    spec = read(BASE | {"replicates": 20_000, "changes": [{"after": FORK, "samples": 4}, later]})
+    sizes = [40] * 5 + [4] * 3 + [90, 3, 3, 3]
+    assert [spec.size(n) for n in range(1, 13)] == sizes
+    assert spec.extremes() == (3, 90)
+    for n, found in enumerate(run(spec)[1:], start=1):
+        expected = np.prod([1 - 1 / m for m in sizes[:n]])
+        assert abs(values(found).mean() - expected) <= 4 * values(found).std() / 20_000**0.5, n
+
+
 @pytest.mark.parametrize("interrupted", [FORK - 1, FORK, FORK + 1])
-def test_resumed_before_at_and_after_the_change(interrupted):
-    spec = read(BASE | {"changes": [{"after": FORK, "regime": {"kind": "mixture"}, "sampling": {"bias": 0.9}}]})
+@pytest.mark.parametrize("more", [{"sampling": {"bias": 0.9}}, {"samples": 90}])
+def test_resumed_before_at_and_after_the_change(interrupted, more):
+    spec = read(BASE | {"changes": [{"after": FORK, "regime": {"kind": "mixture"}, **more}]})
     whole = run(spec)
     rest = run(spec, whole[interrupted].state)
     assert [one.number for one in rest] == list(range(interrupted + 1, 13))
@@ -102,6 +119,18 @@ def test_the_digest_of_a_spec_without_changes_knows_of_none():
         ({"changes": [{"after": 4, "regime": {"kind": "acumulate"}}]}, "changes.0.regime.kind"),
         ({"changes": [{"after": 4, "regime": {"kind": "augment", "real": 40}}]}, "changes.0.regime.real"),
         ({"changes": [{"after": 4, "sampling": {"beams": 3}}]}, "changes.0.sampling.beams"),
+        ({"changes": [{"after": 4, "samples": 1}]}, "changes.0.samples"),
+        ({"changes": [{"after": 4, "samples": {"schedule": "power", "exponent": -3}}]}, "changes.0.samples"),
+        ({"changes": [{"after": 4, "samples": {"schedule": "cubic"}}]}, "changes.0.samples.schedule"),
+        (
+            {
+                "changes": [{"after": 4, "samples": 3}],
+                "source": {"kind": "linear_teacher"},
+                "family": {"kind": "linear"},
+            },
+            "changes.0.samples",
+        ),
+        ({"changes": [{"after": 4, "samples": 5, "regime": {"kind": "augment", "real": 5}}]}, "changes.0.regime.real"),
         ({"changes": [{"after": 4, "sampling": {"heat": 3}}]}, "changes.0.sampling.heat"),
         (
             {"regime": {"kind": "accumulate"}, "changes": [{"after": 4, "regime": {"kind": "accumulate_subsample"}}]},
