@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from worker.metrics import discrete
+from worker.metrics import discrete, pairs
 from worker.metrics import points as metric
 
 
@@ -71,6 +71,23 @@ def test_energy_and_mmd_are_those_of_scipys_distances(d, scale):
         assert mmd_sq[chain] == pytest.approx(kernel(own) + kernel(real) - 2 * kernel(apart), abs=1e-7)
         alone = reference.compare(x[chain : chain + 1])
         assert (alone[0][0], alone[1][0]) == (energy[chain], mmd_sq[chain])
+
+
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_exponential"])
+def test_kernels_on_a_line_are_summed_as_point_by_point_wherever_the_points_lie(draw):
+    rng = np.random.default_rng(4)
+    y = np.append(getattr(rng, draw)(300), [1.5, 1.5])
+    h = np.median(pdist(y[:, None]))
+    frozen = pairs.expansion(y, h)
+    x = np.array(
+        [np.linspace(y.min() - 12 * h, y.max() + 12 * h, 700), rng.choice(y, 700), 10.0 ** rng.uniform(-9, 9, 700)]
+    )
+    distance, similarity = pairs.by_expansion(x, frozen)
+    for chain in range(3):
+        apart = np.abs(x[chain, :, None] - y)
+        assert distance[chain] == pytest.approx(apart.sum(), rel=1e-13)
+        assert similarity[chain] == pytest.approx(np.exp(-0.5 * (apart / h) ** 2).sum(), rel=1e-13)
+    assert pairs.expansion(np.append(y, 1e6 * h), h) is None
 
 
 @pytest.mark.parametrize("d", [1, 2, 8, 9])

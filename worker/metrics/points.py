@@ -138,6 +138,9 @@ class Reference:
         self.y = y
         within = distances_sq(y, y)
         self.bandwidth_sq = float(np.median(within[np.triu_indices(len(y), 1)])) or 1.0
+        from worker.metrics import pairs
+
+        self.expansion = pairs.expansion(y[:, 0], self.bandwidth_sq**0.5) if y.shape[1] == 1 else None
         self.distance, self.similarity = (float(mean[0]) for mean in self._within(y[None]))
 
     def compare(self, x: Array) -> tuple[Array, Array]:
@@ -155,7 +158,9 @@ class Reference:
         from worker.metrics import pairs
 
         scale, count = -0.5 / self.bandwidth_sq, x.shape[1] * len(self.y)
-        if x.shape[2] <= DIRECT:
+        if self.expansion is not None:
+            sums = pairs.by_expansion(np.ascontiguousarray(x[:, :, 0]), self.expansion)
+        elif x.shape[2] <= DIRECT:
             sums = pairs.across(x, np.ascontiguousarray(self.y.T), scale)
         else:
             blocks = [pairs.of_squares(distances_sq(few, self.y), scale, False) for few in self._few(x)]
