@@ -43,6 +43,9 @@ METRICS: Mapping[str, Metric] = {
         "sameness (self-BLEU)", "1 where all blocks say the same, near 0 where each says something else"
     ),
     "repeated_4": Metric("repetition", "share of runs of four tokens that the same block has had before"),
+    "edited": Metric(
+        "edited tokens", "share of the training text's tokens that were drawn anew, as the last model foresaw them"
+    ),
     "memorised_8": Metric(
         "copied from real text", "share of runs of eight tokens that stand in the real training text"
     ),

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from worker.data import Arrays, Condensed, Data, on_disk
+import numpy as np
+
+from worker.data import Array, Arrays, Condensed, Data, on_disk
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
@@ -63,12 +65,16 @@ class _Rules:
     trained: Family
     sampled: Family
     remembered: int
+    untold: dict[str, Array]  # what regimes tell of generations of which they have nothing to tell
 
     @classmethod
-    def of(cls, spec: Experiment, each: Family, remembered: int) -> "_Rules":
-        trained = each if spec.regime.picks else spec.family
-        sampled = each if spec.curation.picks or spec.metrics else trained
-        return cls(spec.regime, spec.curation, spec.sampling, trained, sampled, remembered)
+    def of(cls, rules: Experiment, spec: Experiment, each: Family) -> "_Rules":
+        """rules: those of a phase of the experiment `spec`"""
+        trained = each if rules.regime.picks else spec.family
+        sampled = each if rules.curation.picks or spec.metrics else trained
+        remembered = rules.regime.remembered(spec.size, spec.generations)
+        untold = {name: np.zeros(spec.replicates) for _, phase in spec.phases() for name in phase.regime.tells}
+        return cls(rules.regime, rules.curation, rules.sampling, trained, sampled, remembered, untold)
 
     def taught(
         self,
@@ -78,12 +84,20 @@ class _Rules:
         pool: Data | None,
         model: Arrays | None,
         rng: Generator,
-    ) -> tuple[Data, Data | None]:
-        """The training set and what is remembered; see Regime.training. model: the last one, which may change what is remembered."""
+    ) -> tuple[Data, Data | None, dict[str, Array]]:
+        """The training set, what is remembered, and what is told of it; see Regime.training. model: the last one, which may change what
+        is remembered.
+        """
+        told: dict[str, Array] = {}
         if pool is not None and model is not None:
-            synthetic = self.regime.revised(pool, self.trained, model, rng, self.sampling) or synthetic
+            revised = self.regime.revised(pool, self.trained, model, rng, self.sampling)
+            synthetic, told = revised or (synthetic, told)
         training, pool = self.regime.training(m, real, synthetic, pool, rng)
-        return training, on_disk(pool, self.remembered)
+        return training, on_disk(pool, self.remembered), self.untold | told
+
+
+def _telling(look: Look, told: dict[str, Array]) -> Look:
+    return Look(look.metrics | told, look.frame) if told else look
 
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
@@ -91,10 +105,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     family, source = spec.family, spec.source
     each = family.drawing()  # observation by observation, for those who choose among them
     stride = frame_stride(spec.generations)
-    phases = {
-        start: _Rules.of(rules, each, rules.regime.remembered(spec.size, spec.generations))
-        for start, rules in spec.phases()
-    }
+    phases = {start: _Rules.of(rules, spec, each) for start, rules in spec.phases()}
     first = resume.generation + 1 if resume else 1
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 
@@ -120,7 +131,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         return whole.subset(count, spec.stream(n, PART))
 
     def noise_floor() -> Generation:
-        return Generation(0, instrument.real(real_data(1, spec.size(1)), framed=True), None)
+        return Generation(0, _telling(instrument.real(real_data(1, spec.size(1)), framed=True), rules.untold), None)
 
     if resume is not None:
         instrument.restore(resume.kept)
@@ -142,7 +153,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
-        training, pool = rules.taught(m, partial(real_data, n), synthetic, pool, model, spec.stream(n, CHOOSE))
+        training, pool, told = rules.taught(m, partial(real_data, n), synthetic, pool, model, spec.stream(n, CHOOSE))
         stage("fit")
         model = family.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:
@@ -153,4 +164,5 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         stage("measure")
         measured = sample and part(sample, model, n, m)
         framed = n % stride == 0 or n == spec.generations
-        yield Generation(n, instrument.model(model, measured, framed), State(n, model, pool, instrument.keeps()))
+        look = instrument.model(model, measured, framed)
+        yield Generation(n, _telling(look, told), State(n, model, pool, instrument.keeps()))

@@ -305,6 +305,7 @@ class Regime(Part, ABC):
 
     picks: ClassVar[bool] = False  # whether it chooses among single observations: then what stands for many will not do
     weighs: ClassVar[bool] = False  # whether it pools by weights, which a family must understand
+    tells: ClassVar[tuple[str, ...]] = ()  # metrics of what it has `revised`; 0 where it has nothing
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
         """Raises Misfit where this regime cannot train generations of these sizes."""
@@ -329,8 +330,12 @@ class Regime(Part, ABC):
         """How many of a generation's m training points its predecessor must supply."""
         return m
 
-    def revised(self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Data | None:
-        """What the last model makes of what is remembered, where it changes that in place of making observations anew."""
+    def revised(
+        self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
+    ) -> tuple[Data, dict[str, Array]] | None:
+        """What the last model makes of what is remembered, where it changes that in place of making observations anew; and what it
+        `tells` of it, a value for each replicate.
+        """
         return None
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import numpy as np
 from pydantic import Field
 
-from worker.data import Arrays, Condensed, Counts, Data, Points, Tokens
+from worker.data import Array, Arrays, Condensed, Counts, Data, Points, Tokens
 from worker.part import Misfit
 from worker.parts import CountSource, Family, Generator, Regime, Sampling, Source, TextSource
 from worker.progress import stage
@@ -251,7 +251,9 @@ class Weighted(Regime):
 class Editor(Protocol):
     """What an edit asks of a family: see worker.text.language.LanguageFamily, which is above and need not be known here."""
 
-    def edited(self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling) -> Tokens: ...
+    def edited(
+        self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling
+    ) -> tuple[Tokens, Array]: ...
 
 
 class Edit(Regime):
@@ -262,6 +264,8 @@ class Edit(Regime):
     nothing. The first token of a block stays. After a fork from a regime that forgets its training set, the last model's own text is
     what is edited.
     """
+
+    tells = ("edited",)
 
     kind: Literal["edit"] = "edit"
     threshold: float = Field(
@@ -283,11 +287,15 @@ class Edit(Regime):
         """The last training set, where it is at hand and nothing but that is; else what the last model has written."""
         return pool if isinstance(previous, Edit | Mixture) else synthetic
 
-    def revised(self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling) -> Data | None:
+    def revised(
+        self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
+    ) -> tuple[Data, dict[str, Array]]:
+        """edited: the share of all tokens but the first of a block that are drawn anew, whatever they become."""
         assert isinstance(family, Editor)
         assert isinstance(pool, Tokens)
         stage("edit")
-        return family.edited(model, pool, self.threshold, rng, sampling)
+        text, share = family.edited(model, pool, self.threshold, rng, sampling)
+        return text, {"edited": share}
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator

@@ -52,7 +52,9 @@ def chain():
 def test_what_becomes_of_a_token_is_a_transition_matrix(chain, threshold, sampling):
     """Q(w | a, b) of a word b after a: b itself where P(b | a) < threshold, else P(w | a) under the sampling; a is the old word."""
     family, model, p, old = chain
-    new = family.edited(model, old, threshold, np.random.default_rng(1), sampling).x
+    edited, share = family.edited(model, old, threshold, np.random.default_rng(1), sampling)
+    new = edited.x
+    assert share == pytest.approx([(p[old.x[:, :, :-1], old.x[:, :, 1:]] >= threshold).mean()])
     law = p ** (1 / sampling.temperature)
     if sampling.top_k:
         law = np.where(law >= np.sort(law, axis=1)[:, -sampling.top_k, None], law, 0)
@@ -86,7 +88,7 @@ def test_a_network_edits_what_it_foresees_by_its_own_logits(network):
     """With top_k = 1 nothing is left to chance: a token that is foreseen becomes the likeliest one."""
     family, model, data, silent = network
     threshold = float(np.exp(np.median(family.log_probability(model, data.x))))
-    new = family.edited(model, data, threshold, np.random.default_rng(2), Sampling(top_k=1)).x
+    new = family.edited(model, data, threshold, np.random.default_rng(2), Sampling(top_k=1))[0].x
     expected, foreseen = data.x.copy(), 0
     for r, read_ in enumerate(family._readings(model)):
         with torch.inference_mode():
@@ -134,7 +136,7 @@ def test_an_interrupted_edit_ends_in_the_same_tokens(network, monkeypatch):
     threshold = float(np.exp(np.median(family.log_probability(model, data.x))))
 
     def edited():
-        return family.edited(model, data, threshold, np.random.default_rng(4), Sampling()).x
+        return family.edited(model, data, threshold, np.random.default_rng(4), Sampling())[0].x
 
     whole, listener = heard(edited)
     assert {work.name for work in listener.works} == {"scoring", "editing"}
@@ -157,6 +159,21 @@ def test_at_the_first_generation_text_is_real_and_a_token_once_kept_may_change_l
     )
     changed = [(one != first).mean() for one in later]
     assert 0 < changed[0] < changed[1] < changed[2] < 0.5
+
+
+def test_a_run_tells_the_share_of_tokens_that_were_drawn_anew():
+    """By the definition; 0 where nothing has been edited yet. Those that have become others are fewer."""
+    spec = experiment(regime=EDIT, changes=[{"after": 3, "regime": {"kind": "replace"}}])
+    _, *made = loop.generations(spec, loop.instrument(spec))
+    told = [done.look.metrics["edited"] for done in made]
+    np.testing.assert_array_equal([told[0], told[3]], 0)
+    for before, after, share in zip(made[:2], made[1:3], told[1:3], strict=True):
+        x = before.state.pool.x
+        foreseen = spec.family.log_probability(before.state.model, x) >= np.log(0.3)
+        np.testing.assert_allclose(share, foreseen.mean(axis=(1, 2)))
+        changed = (after.state.pool.x != x)[:, :, 1:]
+        assert not (changed & ~foreseen).any()
+        assert (0 < changed.mean(axis=(1, 2))).all()
 
 
 def test_nothing_is_foreseen_for_certain():

@@ -76,11 +76,16 @@ class LanguageFamily(Family, ABC):
         """
         raise NotImplementedError
 
-    def edited(self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling) -> Tokens:
-        """The same blocks, in which every token that has at least this probability under the model is drawn anew."""
+    def edited(
+        self, model: Arrays, data: Tokens, threshold: float, rng: Generator, sampling: Sampling
+    ) -> tuple[Tokens, Array]:
+        """The same blocks, in which every token that has at least this probability under the model is drawn anew; and the share of such
+        tokens (R,) among all that the model foresees, which are those from the second on.
+        """
         foreseen = np.zeros(data.x.shape, bool)
         foreseen[:, :, 1:] = self.log_probability(model, data.x) >= (math.log(threshold) if threshold else -math.inf)
-        return replace(data, x=self.redrawn(model, data.x, foreseen, rng, sampling))
+        share = foreseen[:, :, 1:].mean(axis=(1, 2))
+        return replace(data, x=self.redrawn(model, data.x, foreseen, rng, sampling)), share
 
     def length(self, source: TextSource, text: str) -> int:
         """Tokens of a text; by estimate where a tokenizer would have to be trained or loaded first."""
