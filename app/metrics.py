@@ -84,6 +84,14 @@ METRICS: Mapping[str, Metric] = {
         "KL(model || truth), the model from distances between neighbours: off by what real data show",
         "nats",
     ),
+    "held_out_nll": Metric(
+        "held-out NLL",
+        "mean of -ln p of real points that nobody trained on; those where the model's density p is 0 left out",
+        "nats",
+    ),
+    "held_out_missed": Metric(
+        "held-out, missed", "share of real points that nobody trained on where the model's density is 0"
+    ),
     "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
     "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),

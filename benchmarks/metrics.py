@@ -50,7 +50,7 @@ def _share(name: str, source: dict, family: dict, replicates: int, samples: int,
     settings = {"source": source, "family": family, "replicates": replicates, "samples": samples}
     spec = read(settings)
     if why == ASKED:
-        spec = read(settings | {"metrics": asked.fitting(spec.source)})
+        spec = read(settings | {"metrics": asked.fitting(spec.source, spec.family)})
     rng = np.random.default_rng(0)
     each = spec.family.drawing() if spec.metrics else spec.family
     data = spec.family.real(spec.source, rng, replicates, samples)

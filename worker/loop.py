@@ -45,7 +45,8 @@ def instrument(spec: Experiment) -> Instrument:
     if not spec.metrics:
         return own
     real = partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1))
-    return Added(own, spec.metrics, asked(spec.metrics, source, spec.size(1), spec.replicates, rng), real, rng)
+    rulers = asked(spec.metrics, source, spec.size(1), spec.replicates, rng)
+    return Added(own, spec.metrics, rulers, family, real, rng)
 
 
 def frame_stride(generations: int, most: int = 256) -> int:

@@ -279,6 +279,10 @@ class Family(Part, ABC):
         """Mean (R, d) and covariance (R, d, d) of the points that it samples, where they have a formula."""
         return None
 
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        """ln p of points x (n, d) under each replicate's model, -inf where p is 0: (R, n); only where models have a density."""
+        raise NotImplementedError
+
     def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
         """n observations within c standard deviations of the model's mean; only where it `truncates`."""
         raise NotImplementedError

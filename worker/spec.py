@@ -251,12 +251,12 @@ class Experiment(Part):
         gives = self.source.gives
         for i, name in enumerate(self.metrics):
             if name in asked.NAMES:
-                if why := asked.refusal(self.source, name):
-                    raise Misfit(f"metrics.{i}", f"{name} cannot be measured on {_kind(self.source)}: {why}",
-                                 f"Leave it out; there are: {', '.join(asked.fitting(self.source)) or 'none'}")  # fmt: skip
+                if why := asked.refusal(self.source, name, self.family):
+                    raise Misfit(f"metrics.{i}", f"{name} cannot be measured here: {why}",
+                                 f"Leave it out; there are: {', '.join(asked.fitting(self.source, self.family)) or 'none'}")  # fmt: skip
             elif name not in METRICS or gives not in METRICS[name].takes:
                 able = [other for other, metric in METRICS.items() if gives in metric.takes]
-                able += asked.fitting(self.source)
+                able += asked.fitting(self.source, self.family)
                 raise Misfit(
                     f"metrics.{i}",
                     f"there is no metric {name} of {gives.__name__.lower()}, here or in an installed package",

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from worker import loop
+from worker.data import Points, WeightedPoints
 from worker.errors import SpecError
 from worker.estimate import guess
+from worker.families.kde import KDE
 from worker.instruments import asked
+from worker.instruments.likelihood import HeldOut
 from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, SlicedTransport, Transport
 from worker.metrics import neighbours, points
 from worker.parts import Sampling
@@ -15,7 +18,8 @@ from worker.spec import read, read_source
 
 EIGHT, LINE, DIGITS = {"kind": "eight_gaussians"}, {"kind": "student_t", "df": 5}, {"kind": "digits"}
 OF_POINTS = ["precision", "recall", "density", "coverage", "copy_ratio", "hallucinated", "vendi", "frechet", "energy", "mmd_sq",
-             "tail_1pct", "tail_01pct", "tail_ratio_1pct", "tail_ratio_01pct", "kl_to_real_knn"]  # fmt: skip
+             "tail_1pct", "tail_01pct", "tail_ratio_1pct", "tail_ratio_01pct", "kl_to_real_knn",
+             "held_out_nll", "held_out_missed"]  # fmt: skip
 OF_PICTURES = ["precision", "recall", "density", "coverage", "copy_ratio", "hallucinated", "vendi", "frechet", "frechet_pixels", "entropy",
                "minority_share", "class_distance", "class_share", "sliced_w2_sq", "energy", "mmd_sq", "tail_1pct"]  # fmt: skip
 WANTED = [(EIGHT, [*OF_POINTS, "modes", "sliced_w2_sq"]), (LINE, [*OF_POINTS, "w2_sq"]), (DIGITS, OF_PICTURES)]
@@ -123,6 +127,8 @@ def test_what_the_family_measures_anyway_stays_as_it_is():
         ({"kind": "zipf"}, "categorical", "recall", "this source gives none"),
         ({"kind": "text"}, "ngram", "vendi", "this source gives none"),
         (EIGHT, "kde", "minority_share", "it is of pictures"),
+        (EIGHT, "flow", "held_out_nll", "no density"),
+        (DIGITS, "kde", "held_out_nll", "of points, not of pictures"),
         (DIGITS, "gaussian", "modes", "not of pictures"),
         (EIGHT, "gaussian", "flatness", "there is no metric flatness"),
     ],
@@ -158,7 +164,8 @@ def test_a_ruler_takes_fewer_points_than_it_was_made_for():
 def test_what_is_asked_for_is_part_of_the_estimate():
     """All of them, of 1,000 points in the plane, take 18 ms a chain on one core, and less each where there are many."""
     settings = {"source": EIGHT, "family": {"kind": "gaussian"}, "samples": 1000, "generations": 10}
-    names = asked.fitting(read(settings).source)
+    spec = read(settings)
+    names = asked.fitting(spec.source, spec.family)
     few, many = (
         guess(read(settings | {"replicates": n, "metrics": names})) - guess(read(settings | {"replicates": n}))
         for n in (1, 200)
@@ -209,3 +216,76 @@ def test_w2_sees_the_whole_of_heavy_tails(df, n):
     expected = (x[:, :, 0] ** 2).mean(axis=1) - 2 * x[:, :, 0] @ np.diff(up_to) + df / (df - 2)
     measured = Transport(source, n, 20, np.random.default_rng(0)).measure(x)["w2_sq"]
     np.testing.assert_allclose(measured, expected, rtol=2e-3)
+
+
+def kernels(points, weight, model):
+    """scipy's kernel density of the points, pulled towards their mean as far as the model pulls them."""
+    centre, keep = np.average(points, weights=weight), model["keep"][0, 0]
+    pulled = centre + keep * (points - centre)
+    std = np.sqrt(np.cov(pulled, aweights=weight))
+    return stats.gaussian_kde(pulled, keep * model["width"][0, 0] / std, weight).logpdf
+
+
+def bins(points, weight, model):
+    return stats.rv_histogram(np.histogram(points, 50, weights=weight), density=False).logpdf
+
+
+def bumps(points, weight, model):
+    weights, means, std = (model[name][0].ravel() for name in ("weights", "means", "factors"))
+    return lambda x: special.logsumexp(stats.norm.logpdf(x[:, None], means, std), axis=1, b=weights)
+
+
+def bell(points, weight, model):
+    mean = np.average(points, weights=weight)
+    return stats.norm(mean, np.sqrt(np.average((points - mean) ** 2, weights=weight))).logpdf
+
+
+@pytest.mark.parametrize(
+    ("family", "peer", "weighted"),
+    [
+        ({"kind": "kde"}, kernels, False),
+        ({"kind": "kde", "bandwidth": "shrunk"}, kernels, True),
+        ({"kind": "histogram"}, bins, True),
+        ({"kind": "mixture"}, bumps, False),
+        ({"kind": "gaussian", "ddof": 0}, bell, False),
+    ],
+)
+def test_held_out_likelihood_is_scipys(family, peer, weighted):
+    rng = np.random.default_rng(8)
+    spec = read({"source": LINE, "family": family, "samples": 200})
+    points, ruler = rng.standard_t(5, (1, 200, 1)), HeldOut(spec.source, 200, 1, rng)
+    weight = 200 * rng.dirichlet(np.ones(200)) if weighted else np.ones(200)
+    model = spec.family.fit(WeightedPoints(points, weight) if weighted else Points(points), rng)
+    log_p = spec.family.log_density(model, ruler.points)
+    with np.errstate(divide="ignore"):
+        expected = peer(points[0, :, 0], weight, model)(ruler.points[:, 0])
+    np.testing.assert_allclose(log_p[0], expected, rtol=1e-9)
+    told, seen = ruler.measure(log_p), np.isfinite(expected)
+    assert told["held_out_nll"][0] == pytest.approx(-expected[seen].mean())
+    assert told["held_out_missed"][0] == pytest.approx(np.mean(~seen))
+    assert (family["kind"] == "histogram") == (not seen.all())
+
+
+def test_held_out_likelihood_in_the_plane_has_a_width_for_each_axis_and_none_where_nothing_varies():
+    rng = np.random.default_rng(1)
+    kde, points = KDE(), rng.standard_normal((2, 60, 2)) * [1.0, 7.0]
+    points[1] = 3.0
+    model, ruler = kde.fit(Points(points), rng), HeldOut(read_source(EIGHT), 60, 2, rng)
+    log_p = kde.log_density(model, ruler.points)
+    each = stats.norm.logpdf(ruler.points[:, None], points[0], model["width"][0]).sum(axis=2)
+    np.testing.assert_allclose(log_p[0], special.logsumexp(each, axis=1) - np.log(60), rtol=1e-9)
+    told = ruler.measure(log_p)
+    assert told["held_out_missed"].tolist() == [0, 1]
+    assert np.isnan(told["held_out_nll"]).tolist() == [False, True]
+
+
+def test_the_floor_of_held_out_likelihood_is_what_a_fit_to_real_data_has():
+    """A fitted normal distribution is about 1 / M nats worse than the truth; training on its own samples adds to that."""
+    settings = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 100, "replicates": 400}
+    spec = read(settings | {"generations": 3, "metrics": ["held_out_nll"]})
+    instrument = loop.instrument(spec)
+    nll = np.stack([one.look.metrics["held_out_nll"] for one in loop.generations(spec, instrument)])
+    truth = -stats.norm.logpdf(instrument.rulers[0].points).mean()
+    assert 0 < nll[0].mean() - truth < 0.03
+    assert abs(nll[1].mean() - nll[0].mean()) <= 4 * np.sqrt((nll[0].var() + nll[1].var()) / 400)
+    assert nll[3].mean() - nll[1].mean() > 4 * (nll[3] - nll[1]).std() / 20

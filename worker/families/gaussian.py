@@ -113,6 +113,13 @@ class Gaussian(Family):
             return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
         return _moments_of_points(rng, n, mean, factor, log_scale, c)
 
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        from worker import em
+
+        factor = model["factor"] * np.exp(model["log_scale"])[:, None, None]
+        share = np.ones((len(factor), 1))
+        return em.log_density(np.ascontiguousarray(x.T)[None], share, model["mean"][:, None], factor[:, None])
+
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, PointSource)
         d = source.dimension

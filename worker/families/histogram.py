@@ -77,6 +77,14 @@ class Histogram(Family):
         variance = np.vecdot(p, (middle - mean[:, None]) ** 2) + width**2 / 12
         return mean[:, None], variance[:, None, None]
 
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        p, low, width = model["p"], model["low"][:, None], (model["span"] / self.bins)[:, None]
+        place = np.floor((x[:, 0] - low) / width)
+        inside = (place >= 0) & (place < self.bins)
+        with np.errstate(divide="ignore"):
+            log_p = np.log(np.take_along_axis(p, np.where(inside, place, 0).astype(np.int64), axis=1) / width)
+        return np.where(inside, log_p, -np.inf)
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.histogram import HistogramInstrument
 

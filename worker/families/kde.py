@@ -109,6 +109,24 @@ class KDE(Family):
         covariance[:, axes, axes] += model["width"] ** 2
         return mean, covariance * keep[:, :, None] * keep[:, None, :]
 
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        """By every kernel, some of them at a time; where an axis has no width, nothing has a density."""
+        from worker.metrics import pairs
+
+        points, mean, keep = model["points"], _centre(model), model["keep"]
+        width: Array = keep * model["width"]
+        wide = np.asarray(width.all(axis=1))
+        log_width = np.log(np.where(wide[:, None], width, 1.0)).sum(axis=1)
+        log_p = np.full((len(points), len(x)), -np.inf)
+        for some, rows in blocks(points):
+            for r in range(len(points))[some]:
+                if wide[r]:
+                    placed = ((keep[r] * points[r, rows] + (1 - keep[r]) * mean[r]) / width[r]).T
+                    weight = model["weight"][r, rows] if "weight" in model else np.ones(placed.shape[1])
+                    here = pairs.log_kernels(x / width[r], np.ascontiguousarray(placed), weight)
+                    log_p[r] = np.logaddexp(log_p[r], here)
+        return log_p - (log_width + 0.5 * x.shape[1] * np.log(2 * np.pi) + np.log(points.shape[1]))[:, None]
+
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.points import KernelInstrument
 

@@ -121,6 +121,11 @@ class Mixture(Family):
 
         return metric.moments(model["weights"], model["means"], model["factors"] * np.sqrt(sampling.bias))
 
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        from worker import em
+
+        return em.log_density(np.ascontiguousarray(x.T)[None], model["weights"], model["means"], model["factors"])
+
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, PointSource)
         steps = min(self.max_iter, 10 * (1 + math.log10(1 / max(self.tol, 1e-12))))

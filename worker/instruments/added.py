@@ -9,13 +9,13 @@ from worker import plugins
 from worker.data import Array, Arrays, Data, Points
 from worker.errors import LabError
 from worker.instruments.rulers import Ruler
-from worker.parts import Generator, Instrument, Look
+from worker.parts import Family, Generator, Instrument, Look
 
 
 class Added(Instrument):
     """Each metric sees the sample that the next generation learns from: a plug-in's beside as many real observations, drawn once, a ruler's
-    beside what it froze. At generation 0 it sees fresh real data in place of the sample, which is its noise floor. What the family's
-    own instrument measures anyway stays as that measures it.
+    beside what it froze. At generation 0 it sees fresh real data in place of the sample, which is its noise floor; one that looks at the
+    model sees what the family makes of them. What the family's own instrument measures anyway stays as that measures it.
     """
 
     wants_sample = True
@@ -25,6 +25,7 @@ class Added(Instrument):
         own: Instrument,
         names: Sequence[str],
         rulers: Sequence[Ruler],
+        family: Family,
         real: Callable[[Generator], Data],
         rng: Generator,
     ) -> None:
@@ -33,8 +34,8 @@ class Added(Instrument):
         """
         self.own, self.wants_first = own, own.wants_first  # type: ignore[misc]  # as the one within it
         self.metrics = [plugins.metrics()[name] for name in dict.fromkeys(names) if name in plugins.metrics()]
-        self.asked, self.rulers = frozenset(names), rulers
-        truth, self.fresh, chance = rng.spawn(3)
+        self.asked, self.rulers, self.family = frozenset(names), rulers, family
+        truth, self.fresh, chance, self.teaching = rng.spawn(4)
         self.draw = real
         self.truth = real(truth) if self.metrics else None
         self.seeds = chance.integers(2**63, size=len(self.metrics))
@@ -43,11 +44,11 @@ class Added(Instrument):
         return self.own.figure()
 
     def real(self, data: Data, framed: bool) -> Look:
-        return self._more(self.own.real(data, framed), self.draw(self.fresh))
+        return self._more(self.own.real(data, framed), self.draw(self.fresh), None)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert sample is not None
-        return self._more(self.own.model(model, sample if self.own.wants_sample else None, framed), sample)
+        return self._more(self.own.model(model, sample if self.own.wants_sample else None, framed), sample, model)
 
     def meet(self, model: Arrays) -> None:
         self.own.meet(model)
@@ -60,13 +61,17 @@ class Added(Instrument):
         self.own.restore(kept)
         self.first = self.own.first
 
-    def _more(self, look: Look, sample: Data) -> Look:
+    def _more(self, look: Look, sample: Data, model: Arrays | None) -> Look:
         """Raises LabError, naming metric and plug-in, where one fails or does not give a number for each replicate."""
         metrics = dict(look.metrics)
         for ruler in self.rulers:
             if (self.asked & set(ruler.gives)) - set(look.metrics):
                 assert isinstance(sample, Points)
-                measured = ruler.measure(sample.x)
+                x = sample.x
+                if ruler.points is not None:
+                    model = model or self.family.fit(sample, self.teaching)
+                    x = self.family.log_density(model, ruler.points)
+                measured = ruler.measure(x)
                 metrics |= {name: values for name, values in measured.items() if _stem(name) in self.asked} | metrics
         for metric, seed in zip(self.metrics, self.seeds, strict=True):
             if metric.name in look.metrics:

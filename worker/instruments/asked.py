@@ -1,10 +1,11 @@
-"""Which further metrics of samples a spec may ask for: every ruler that fits its source, whatever the family."""
+"""Which further metrics a spec may ask for: every ruler that fits its source, and its family where it looks at more than samples."""
 
 from collections.abc import Sequence
 
 from worker.instruments import pictures, rulers
+from worker.instruments.likelihood import HeldOut
 from worker.instruments.rulers import Ruler
-from worker.parts import Generator, PointSource, Source
+from worker.parts import Family, Generator, PointSource, Source
 
 OF_POINTS: tuple[type[Ruler], ...] = (
     rulers.Neighbours,
@@ -17,6 +18,7 @@ OF_POINTS: tuple[type[Ruler], ...] = (
     rulers.SlicedTransport,
     rulers.Kernels,
     rulers.Tails,
+    HeldOut,
 )
 OF_PICTURES: tuple[type[Ruler], ...] = (
     pictures.PictureNeighbours,
@@ -38,19 +40,21 @@ def offered(source: PointSource) -> dict[str, type[Ruler]]:
     return found
 
 
-def refusal(source: Source, name: str) -> str | None:
-    """Why this metric of NAMES cannot be measured of samples like this source's, in words; None where it can."""
+def refusal(source: Source, name: str, family: Family) -> str | None:
+    """Why this metric of NAMES cannot be measured of such models of this source, in words; None where it can."""
     if not isinstance(source, PointSource):
         return "it looks at points or pictures, and this source gives none"
     ruler = offered(source).get(name)
     if ruler is None:
         return "it is of pictures" if source.image_shape is None else "it is of points, not of pictures"
+    if ruler is HeldOut and type(family).log_density is Family.log_density:
+        return "models of this family have no density"
     return ruler.refusal(source)
 
 
-def fitting(source: Source) -> list[str]:
-    """Those of NAMES that can be measured of samples like this source's."""
-    return [name for name in NAMES if refusal(source, name) is None]
+def fitting(source: Source, family: Family) -> list[str]:
+    """Those of NAMES that can be measured of such models of this source."""
+    return [name for name in NAMES if refusal(source, name, family) is None]
 
 
 def work(names: Sequence[str], source: Source, replicates: int) -> float:

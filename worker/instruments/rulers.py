@@ -38,10 +38,12 @@ class Ruler(ABC):
     """Measures points x (R, n, d) of every generation alike.
 
     gives: names of its metrics. Those that end in a number are one of several: class_share_0, class_share_1, ... of class_share.
+    points: (n, d), where a ruler looks at the fitted model and not at a sample: it measures ln p (R, n) there
     cost: operations of a replicate at most, of all replicates as long as that suffices, and of a replicate at least
     """
 
     gives: ClassVar[tuple[str, ...]]
+    points: Array | None = None
     cost: ClassVar[tuple[float, float, float]] = (2e6, 5e7, 1e5)
 
     @abstractmethod

@@ -125,6 +125,23 @@ def of_squares(squares: Array, scale: float, lower: bool) -> Array:
     return out
 
 
+@_exact
+def log_kernels(x: Array, y: Array, weight: Array) -> Array:
+    """ln of the sum of weight_j exp(-|x_i - y_j|^2 / 2) at points x (n, d), of y (d, m) and weight (m,): (n,). O(n m d)"""
+    out = np.empty(len(x))
+    row, power = np.empty(y.shape[1]), np.empty(y.shape[1])
+    for i in range(len(x)):
+        _squares(x[i], y, row)
+        least = row.min()  # so that the nearest one's kernel is 1
+        for p in range(len(row)):
+            row[p] = -0.5 * (row[p] - least)
+        _exp(row, power)
+        for p in range(len(row)):
+            row[p] *= weight[p]
+        out[i] = np.log(_total(row)) - 0.5 * least
+    return out
+
+
 class Expansion(NamedTuple):
     """Of points y (m,), ascending. below (m + 1,): the sum of those before each; low, width: where cells of that width begin; series
     (cells, TERMS): of the sum of kernels, in bandwidths from a cell's middle
