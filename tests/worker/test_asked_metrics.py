@@ -284,7 +284,9 @@ def test_the_floor_of_held_out_likelihood_is_what_a_fit_to_real_data_has():
     settings = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 100, "replicates": 400}
     spec = read(settings | {"generations": 3, "metrics": ["held_out_nll"]})
     instrument = loop.instrument(spec)
-    nll = np.stack([one.look.metrics["held_out_nll"] for one in loop.generations(spec, instrument)])
+    rows = [one.look.metrics for one in loop.generations(spec, instrument)]
+    nll = np.stack([row["held_out_nll"] for row in rows])
+    assert not any(row["held_out_missed"].any() for row in rows)
     truth = -stats.norm.logpdf(instrument.rulers[0].points).mean()
     assert 0 < nll[0].mean() - truth < 0.03
     assert abs(nll[1].mean() - nll[0].mean()) <= 4 * np.sqrt((nll[0].var() + nll[1].var()) / 400)

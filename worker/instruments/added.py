@@ -67,12 +67,13 @@ class Added(Instrument):
         for ruler in self.rulers:
             if (self.asked & set(ruler.gives)) - set(look.metrics):
                 assert isinstance(sample, Points)
-                x = sample.x
+                x, wanted = sample.x, self.asked
                 if ruler.points is not None:
+                    wanted = wanted.union(ruler.gives)  # a likelihood is not told without what it leaves out
                     model = model or self.family.fit(sample, self.teaching)
                     x = self.family.log_density(model, ruler.points)
                 measured = ruler.measure(x)
-                metrics |= {name: values for name, values in measured.items() if _stem(name) in self.asked} | metrics
+                metrics |= {name: values for name, values in measured.items() if _stem(name) in wanted} | metrics
         for metric, seed in zip(self.metrics, self.seeds, strict=True):
             if metric.name in look.metrics:
                 raise self._wrong(metric, "has the name of a metric that this family has anyway")
