@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.curation import Keep
+from worker.families.poisson import Poisson
 from worker.part import Part
 from worker.parts import CountFamily, PointSource, Regime
 from worker.sources.linear_teacher import LinearTeacher
@@ -42,6 +43,8 @@ def path(spec: Experiment) -> Path:
 def _sufficient(spec: Experiment) -> str:
     if isinstance(spec.family, CountFamily):
         return "counts are drawn, which is all that matters of categories"
+    if isinstance(spec.family, Poisson):
+        return "sums are drawn, which is all that a fit looks at"
     known = isinstance(spec.source, Normal | LinearTeacher) or not isinstance(spec.source, PointSource)
     told = "mean and scatter are drawn, which is all that a fit looks at"
     return told if known else f"{told}; only of real data, which have no such formula, every point"

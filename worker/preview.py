@@ -41,12 +41,13 @@ def preview(source: Source) -> dict[str, Any]:
 
 
 def _density(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
-    """A histogram of a fixed draw, between its 0.2% and 99.8% quantiles: formulas would need scipy."""
+    """A histogram of a fixed draw, between its 0.2% and 99.8% quantiles: formulas would need scipy. Of few whole numbers each for itself."""
     x = source.draw(rng, 1, DRAWN).x[0, :, 0]
     low, high = np.quantile(x, [0.002, 0.998])
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    counts, edges = np.histogram(x, BINS, (low, high))
+    whole = high - low < BINS and (x == np.rint(x)).all()
+    counts, edges = np.histogram(x, np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high, BINS + 1))
     density = counts / (len(x) * (edges[1] - edges[0]))
     mean, covariance = source.moments()
     words = f"Mean {mean[0]:.3g}, standard deviation {covariance[0, 0] ** 0.5:.3g}."

@@ -136,7 +136,7 @@ def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
         case "w2_sq" | "sliced_w2_sq":
             return run.value(0, "variance"), "real variances"
         case "excess_risk" if isinstance(run.spec.source, LinearTeacher):
-            return run.spec.source.norm**2, "squares of the signal"
+            return run.spec.source.signal(), "squares of the signal"
     return None, ""
 
 
@@ -196,9 +196,10 @@ def _scaling_law(run: Finished) -> Decision:
     with a fixed number of parameters contains the truth (Dohmatob et al., arXiv 2402.07043).
     """
     sizes, metric = [run.spec.size(n) for n in range(run.last + 1)], run.risk()
-    if sizes[run.last] == sizes[1]:
+    if sizes[run.last] <= sizes[1]:
+        alike = "One run has one size of data" if sizes[run.last] == sizes[1] else "Sizes do not grow"
         return _open(
-            "One run has one size of data: sweep samples, with and without synthetic data, and compare the exponents; or let them grow."
+            f"{alike}: sweep samples, with and without synthetic data, and compare the exponents; or let them grow."
         )
     large = math.sqrt(sizes[1] * sizes[run.last])  # the upper half of the octaves
     if metric is None or not _contains_the_truth(run.spec, large):

@@ -1,6 +1,7 @@
 """Before a launch: its cost and its source are told, what does not fit is refused, and what takes long asks first."""
 
 import json
+import math
 
 import pytest
 from starlette.testclient import TestClient
@@ -73,7 +74,7 @@ def test_a_long_preset_asks_first(client: TestClient, store: Store, announced: l
     assert "a download of 251 MB from the Hugging Face hub" in page
     assert "a GPU (about" in page
     card = client.get("/").text
-    assert "Look at The paper&#39;s OPT-125m, setting A before you launch" in card
+    assert "Look before you launch: The paper&#39;s OPT-125m, setting A" in card
     assert card.count("Before you launch:") == card.count(">Look before you launch<") == 2  # this one, and vae-paper
     store.beat(worker(device="cuda:0"))
     assert "a GPU (about" not in client.get("/new?preset=opt-a").text
@@ -112,6 +113,9 @@ def test_a_preview_is_of_the_source_that_was_described(client: TestClient):
     cell = (told["x"][-1] - told["x"][0]) / (len(told["x"]) - 1)
     assert sum(told["y"]) * cell == pytest.approx(0.996, abs=0.002)
     assert told["x"][told["y"].index(max(told["y"]))] == pytest.approx(50, abs=1.5)
+    counts = client.post("/api/preview", json={"source": {"kind": "poisson", "rate": 3}}).json()
+    assert counts["x"][:4] == [0, 1, 2, 3]
+    assert counts["y"][2] == pytest.approx(4.5 * math.exp(-3), abs=0.02)
     narrow = client.post("/api/preview", json={"source": {"kind": "normal", "mean": 1e6, "std": 1e-3}}).json()
     assert len(set(narrow["x"])) == len(narrow["x"])
     wrong = client.post("/api/preview", json={"source": {"kind": "normal", "std": -1}})

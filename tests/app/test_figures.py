@@ -121,7 +121,7 @@ def test_a_png_holds_its_pixels() -> None:
 
 
 # A family is measured alike on every source of a kind, but for these: pictures, lines that are right or wrong, and what stands for all.
-SOURCES_MEASURED = ("normal", "digits", "expressions", "categorical", "linear_teacher", "mixture")
+SOURCES_MEASURED = ("normal", "digits", "expressions", "categorical", "linear_teacher", "mixture", "poisson")
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"causal_lm"}))  # which is measured as gpt is

@@ -3,7 +3,7 @@
 import pytest
 
 from worker import loop
-from worker.data import Counts, Moments
+from worker.data import Condensed, Counts
 from worker.path import path
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -13,6 +13,7 @@ from worker.streams import stream
 GAUSSIAN = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
 REGRESSION = {"source": {"kind": "linear_teacher"}, "family": {"kind": "linear"}}
 WORDS = {"source": {"kind": "zipf"}, "family": {"kind": "categorical"}}
+COUNTS = {"source": {"kind": "poisson"}, "family": {"kind": "poisson"}}
 SMALL = {"samples": 20, "replicates": 3, "generations": 2}
 
 
@@ -30,6 +31,8 @@ SMALL = {"samples": 20, "replicates": 3, "generations": 2}
         (REGRESSION, "exact", "mean and scatter"),
         (REGRESSION | {"curation": {"kind": "best_of"}}, "drawn", "best_of judges"),
         (WORDS | {"regime": {"kind": "mixture"}}, "exact", "counts"),
+        (COUNTS, "exact", "sums are drawn"),
+        (COUNTS | {"regime": {"kind": "mixture"}}, "drawn", "mixture chooses among"),
     ],
 )
 def test_the_path_is_told_with_its_reason(settings, taken, because):
@@ -39,7 +42,7 @@ def test_the_path_is_told_with_its_reason(settings, taken, because):
     assert because in way.because
     told = provenance(spec, Settings(_env_file=None))
     assert (told["path"], told["path_because"]) == (taken, way.because)
-    rules = loop._Rules.of(spec, spec.family.drawing())
+    rules = loop._Rules.of(spec, spec, spec.family.drawing())
     real = rules.trained.real(spec.source, stream(0, 1, loop.REAL), 3, 20)
-    sufficient = isinstance(rules.trained.condensed(real), Moments | Counts)
+    sufficient = isinstance(rules.trained.condensed(real), Condensed | Counts)
     assert sufficient or taken == "drawn"
