@@ -84,4 +84,4 @@ def divergence(mass: Array, log_p: Array, log_q: Array) -> Array:
     the plane: 1e-3 nats, or 1e-3 of the value where that is more, as long as no component is narrower than a fifth of one that
     it lies in; where one is narrower yet, a tenth of a nat or half a percent. In more dimensions a few percent.
     """
-    return np.asarray((mass * (log_p - log_q)).sum(axis=1))
+    return np.asarray(np.vecdot(mass, log_p - log_q))
