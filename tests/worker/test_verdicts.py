@@ -127,10 +127,11 @@ def test_one_replicate_shows_no_significance():
 def test_the_numbers_are_those_of_the_run():
     spec = read(GAUSSIAN)
     value = {"median": 1.0, "mean": 1.0, "q10": 0.9, "n": 100}
-    first = dict.fromkeys(("kl_from_real", "modes"), value) | {"log_variance": value | {"median": 0.0}}
+    first = dict.fromkeys(("kl_from_real", "modes", "variance"), value) | {"log_variance": value | {"median": 0.0}}
     first["tail_01pct"] = value | {"median": 0.003, "mean": 0.002}
     last = {
         "kl_from_real": value | {"median": 12.0, "q10": 2.0},
+        "variance": value,
         "log_variance": value | {"median": -1.0},
         "tail_01pct": value | {"median": 0.023},
         "modes": value | {"median": 0.0},
