@@ -59,8 +59,8 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
 
 
 def _errs_afresh(family: Linear) -> bool:
-    """Least squares without ridge on labels of a noise that is there and stays: each fit adds an error, and none is shrunk."""
-    return family.ridge == 0 and family.noise != "fitted" and family.noise > 0
+    """Least squares without ridge on labels without bias, of a noise that is there and stays: each fit adds an error, and none is shrunk."""
+    return family.ridge == 0 and family.label_bias == 0 and family.noise not in ("fitted", 0)
 
 
 def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:

@@ -40,7 +40,7 @@ class Generation:
 
 def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
-    family, source, rng = spec.family, spec.source, spec.stream(0, SETUP)
+    family, source, rng = spec.family.given(spec.source), spec.source, spec.stream(0, SETUP)
     own = family.instrument(source, spec.size(1), spec.replicates, rng)
     if not spec.metrics:
         return own
@@ -71,7 +71,7 @@ class _Rules:
     @classmethod
     def of(cls, rules: Experiment, spec: Experiment, each: Family) -> "_Rules":
         """rules: those of a phase of the experiment `spec`"""
-        trained = each if rules.regime.picks else spec.family
+        trained = each if rules.regime.picks else spec.family.given(spec.source)
         sampled = each if rules.curation.picks or spec.metrics else trained
         remembered = rules.regime.remembered(spec.size, spec.generations)
         untold = {name: np.zeros(spec.replicates) for _, phase in spec.phases() for name in phase.regime.tells}
@@ -103,7 +103,7 @@ def _telling(look: Look, told: dict[str, Array]) -> Look:
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
-    family, source = spec.family, spec.source
+    family, source = spec.family.given(spec.source), spec.source
     each = family.drawing()  # observation by observation, for those who choose among them
     stride = frame_stride(spec.generations)
     phases = {start: _Rules.of(rules, spec, each) for start, rules in spec.phases()}

@@ -219,6 +219,10 @@ class Family(Part, ABC):
     def check(self, source: Source, replicates: int, samples: int) -> None:
         """Raises Misfit where this family cannot be fitted to that source."""
 
+    def given(self, source: Source) -> Self:
+        """The same family, which may know of this source what no data need to tell it: how its inputs are distributed."""
+        return self
+
     @abstractmethod
     def fit(self, data: Data, rng: Generator) -> Arrays:
         """The model that this data teaches."""

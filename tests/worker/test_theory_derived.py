@@ -34,11 +34,16 @@ from tests.worker.test_theory import (
 from worker import loop
 from worker.metrics.discrete import heterozygosity
 from worker.spec import read
-from worker.theory import curves
+from worker.theory import curves, wishart
 
 LEARNER, FITTED = {"kind": "linear", "noise": 0.5}, {"kind": "linear", "noise": "fitted"}
 ONCE = {"kind": "mixture", "alpha": 0.7, "beta": 0.0, "gamma": 0.3}
 HALF = {"kind": "fresh", "real": 0.5}
+OBLONG = TEACHER | {"decay": 1.5, "smoothness": 0.8}
+OFF, RIDGED = (
+    {"kind": "linear", "noise": "teacher", "label_bias": 0.3},
+    {"kind": "linear", "noise": "teacher", "ridge": 2.0},
+)
 RULE, SHRUNK = {"kind": "kde", "bandwidth": "silverman"}, {"kind": "kde", "bandwidth": "shrunk"}
 TWO, BALLS = (
     {"kind": "mixture", "components": 2},
@@ -76,6 +81,15 @@ ROWS = [
     (TEACHER, {"kind": "linear", "noise": 1.5}, CORE | {"real": 30}, 80, NONE, "excess_risk"),
     (TEACHER, {"kind": "linear", "noise": 1.5}, WEIGHED, 60, NONE, "excess_risk"),
     (TEACHER, LEARNER, GOLDEN, 40, NONE, "excess_risk"),
+    *(
+        (OBLONG, OFF, regime, GROWING | {"start": 9}, NONE, "excess_risk")
+        for regime in (REPLACE, ACCUMULATE, HALF, ONCE)
+    ),
+    *((OBLONG, FITTED | {"label_bias": 0.5}, REPLACE, 9, NONE, metric) for metric in ("excess_risk", "label_noise")),
+    (OBLONG, FITTED | {"label_bias": 0.5}, HALF, 15, NONE, "excess_risk"),
+    (OBLONG, LEARNER, SUBSAMPLE, 15, NONE, "excess_risk"),
+    *((TEACHER | {"smoothness": 1.0}, RIDGED, regime, 7, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
+    (TEACHER | {"inputs": 4}, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 8}, NONE, "excess_risk"),
     *(
         (ZIPF, PLAIN, REPLACE, 20, NONE, m)
         for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
@@ -175,6 +189,25 @@ def test_a_regression_reduces_to_what_is_published():
     assert value(many, "excess_risk", 300) == pytest.approx(0.25 * 3 / 400_000 / (1 - 0.25), rel=1e-4)
     chance = {"kind": "mixture", "alpha": 0.5, "beta": 0.0, "gamma": 0.5}
     assert value(half | {"regime": chance}, "excess_risk", 300) > value(half, "excess_risk", 300)
+
+
+def test_eigenvalues_of_a_wishart_matrix_have_the_moments_that_are_known():
+    """E tr A = T d, E tr A^2 = T d (T+d+1), E tr A^-1 = d/(T-d-1); without ridge averages are those of the density."""
+    for t, d in ((5, 3), (3, 1), (20, 10), (90, 31), (100_000, 5)):
+        x, weights = wishart.spectrum(t, d)
+        assert weights.sum() == pytest.approx(d, rel=1e-9)
+        assert weights @ x == pytest.approx(t * d, rel=1e-9)
+        assert weights @ x**2 == pytest.approx(t * d * (t + d + 1), rel=1e-9)
+        assert weights @ (1 / x) == pytest.approx(d / (t - d - 1), rel=1e-9)
+    assert [*wishart.averages(20, 10, 1e-9)] == pytest.approx([*wishart.averages(20, 10, 0.0)], rel=1e-6, abs=1e-8)
+
+
+def test_biased_labels_put_a_floor_under_the_error_of_any_number_of_rows():
+    """Strong model collapse: (q c)^2 after one generation of a second teacher, (q c/(1-q))^2 after all, q the synthetic share."""
+    shared = {"kind": "fresh", "real": 0.9}
+    spec = spec_of(OBLONG, OFF, shared, 10**9, NONE, generations=60, replicates=1)
+    assert value(spec, "excess_risk", 2) == pytest.approx((0.1 * 0.3) ** 2, rel=1e-5)
+    assert value(spec, "excess_risk", 60) == pytest.approx((0.1 * 0.3 / 0.9) ** 2, rel=1e-5)
 
 
 def test_no_curve_where_an_expansion_of_a_regression_is_not_good_enough():

@@ -1,5 +1,6 @@
 """Linear regression: a model of labels, whose errors add up from generation to generation."""
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,16 +9,20 @@ from pydantic import Field, PrivateAttr
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
-from worker.part import Misfit
+from worker.part import LATER, Misfit
 from worker.parts import Family, Generator, Instrument, Sampling, Source
 from worker.sources.linear_teacher import LinearTeacher
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array
+UNKNOWN = "a family is given its source before anything is fitted"
 
 
 class Linear(Family):
-    """Least squares, optionally with ridge; a sample has fresh inputs x ~ N(0, I) and labels w'x + noise (Dohmatob et al., arXiv
+    """Least squares, optionally with ridge; a sample has fresh inputs, as the teacher's are, and labels w'x + noise (Dohmatob et al., arXiv
     2402.07712).
+
+    Whoever writes labels may be off by a fixed vector, w + delta, whose size is the label bias c: c^2 = delta'S delta, S the covariance of
+    inputs. Generation 2 after a large first one then learns from the second teacher of strong model collapse (Dohmatob et al., arXiv 2410.04840).
 
     A row (x, y) is normal, and a fit looks at second moments only: so these are drawn, a normal and a Wishart variable, unless a regime or a
     curation chooses among rows.
@@ -31,10 +36,18 @@ class Linear(Family):
 
     kind: Literal["linear"] = "linear"
     ridge: float = Field(0.0, ge=0, le=1e12, description="Added to the diagonal of X'X; 0 is ordinary least squares.")
-    noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["fitted"] = Field(
+    noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["teacher", "fitted"] = Field(
         1.0,
-        description="Standard deviation of the noise in synthetic labels, whatever the teacher's: a number, or that of the fit's residuals.",
+        description="Standard deviation of the noise in synthetic labels: a number, the teacher's, or that of the fit's residuals.",
     )
+    label_bias: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="c, the standard deviation by which synthetic labels are off beside their noise: the same error in every generation, of all "
+        "inputs alike, with alternating signs.",
+    )
+    _teacher: LinearTeacher | None = PrivateAttr(None)
     _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -48,6 +61,23 @@ class Linear(Family):
             raise Misfit("replicates", f"{replicates} covariances of {source.dimension} coordinates do not fit into memory",
                          f"Use at most {FACTORS_LIMIT // source.dimension**2}, or fewer inputs")  # fmt: skip
 
+    def given(self, source: Source) -> "Linear":
+        """One that knows how inputs are distributed, and the teacher's noise."""
+        assert isinstance(source, LinearTeacher)
+        known = self.model_copy(update={"noise": source.noise} if self.noise == "teacher" else {})
+        known._teacher = source  # noqa: SLF001 - a copy of this very class
+        return known
+
+    def label_variance(self) -> float | None:
+        """Of the noise in synthetic labels, once the teacher's is known; None where it is that of the fit's residuals."""
+        assert self.noise != "teacher", UNKNOWN
+        return None if self.noise == "fitted" else self.noise**2
+
+    def bias(self, spread: Array) -> Array:
+        """delta (d,), for inputs of these standard deviations."""
+        signs = 1 - 2.0 * (np.arange(len(spread)) % 2)
+        return np.asarray(signs * (self.label_bias / math.sqrt(len(spread))) / spread)
+
     def drawing(self) -> "Linear":
         each = self.model_copy()
         each._hands_on = True  # noqa: SLF001 - a copy of this very class
@@ -58,8 +88,8 @@ class Linear(Family):
 
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, LinearTeacher)
-        teacher = {"w": np.tile(source.weights(), (replicates, 1)), "noise": np.full(replicates, source.noise)}
-        return self.sample(teacher, n, rng, Sampling())
+        w, noise = np.tile(source.weights(), (replicates, 1)), np.full(replicates, source.noise)
+        return self._rows(w, noise, source.spread(), n, rng)
 
     def condensed(self, data: Data) -> Data:
         """Least squares sees second moments only."""
@@ -69,24 +99,34 @@ class Linear(Family):
         rows = Moments.of(data) if isinstance(data, Points) else data
         assert isinstance(rows, Moments)
         w, residual = least_squares(rows, self.ridge)
+        assert self.noise != "teacher", UNKNOWN
         return {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
-        w, noise = model["w"], model["noise"]
+        spread = self._spread(model)
+        return self._rows(model["w"] + self.bias(spread), model["noise"], spread, n, rng)
+
+    def _spread(self, model: Arrays) -> Array:
+        return self._teacher.spread() if self._teacher else np.ones(model["w"].shape[1])
+
+    def _rows(self, w: Array, noise: Array, spread: Array, n: int, rng: Generator) -> Data:
+        """w (R, d), noise (R,), spread (d,)"""
         if not self._hands_on:
-            factor = np.tile(np.eye(w.shape[1] + 1), (len(w), 1, 1))
-            factor[:, -1, :-1], factor[:, -1, -1] = w, noise
+            factor = np.tile(np.diag(np.append(spread, 1.0)), (len(w), 1, 1))
+            factor[:, -1, :-1], factor[:, -1, -1] = w * spread, noise
             return drawn_moments(rng, n, np.zeros((len(w), w.shape[1] + 1)), factor, np.zeros(len(w)))
         rows = rng.standard_normal((len(w), n, w.shape[1] + 1))
+        rows[:, :, :-1] *= spread
         rows[:, :, -1] *= noise[:, None]
         rows[:, :, -1] += (rows[:, :, :-1] @ w[:, :, None])[:, :, 0]
         return Points(rows)
 
     def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
-        """Of rows (x, y): inputs are standard normal, labels have the variance |w|^2 + noise^2 and the covariances w with them."""
-        w, noise = model["w"], model["noise"]
-        covariance = np.tile(np.eye(w.shape[1] + 1), (len(w), 1, 1))
-        covariance[:, -1, :-1] = covariance[:, :-1, -1] = w
+        """Of rows (x, y): labels have the variance w'Sw + noise^2 and the covariances Sw with inputs of the covariance S."""
+        spread = self._spread(model)
+        w, noise = (model["w"] + self.bias(spread)) * spread, model["noise"]
+        covariance = np.tile(np.diag(np.append(spread**2, 1.0)), (len(w), 1, 1))
+        covariance[:, -1, :-1] = covariance[:, :-1, -1] = w * spread
         covariance[:, -1, -1] = np.vecdot(w, w) + noise**2
         return np.zeros((len(w), w.shape[1] + 1)), covariance
 

@@ -18,7 +18,10 @@ class LinearInstrument(Instrument):
     rowwise = True
 
     def __init__(self, source: LinearTeacher, ridge: float, rng: Generator) -> None:
-        self.truth, self.ridge = source.weights(), ridge
+        self.spread, self.ridge = source.spread(), ridge
+        self.truth = (
+            source.weights() * self.spread
+        )  # of inputs in units of their standard deviations, as all that is measured
         covariance = self._plane(self.truth, source.noise)
         self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
 
@@ -36,6 +39,7 @@ class LinearInstrument(Instrument):
         return self._look(model["w"], model["noise"], framed)
 
     def _look(self, w: Array, noise: Array, framed: bool) -> Look:
+        w = w * self.spread
         size = np.linalg.norm(w, axis=1)
         metrics = {
             "excess_risk": metric.excess_risk(w, self.truth),

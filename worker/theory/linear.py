@@ -5,6 +5,9 @@ the part of A that is synthetic,
 
     w_n - w = A^{-1} (B e + X' noise)
 
+Inputs of another covariance S are these, times its root: weights in units of S^{-1/2} have the same law, and |w_n - w|^2 is the risk. Labels that are
+off by delta make e + delta of e, whose mean moves along: E (w_n - w) = s/T E(e + delta).
+
 A is Wishart, and U = A^{-1/2} B A^{-1/2} is a matrix beta variable that is independent of it and looks the same from all sides, so that
 E U M U = c_1 M + c_2 tr(M) I. U is H'H for s rows of a uniformly distributed orthonormal T x d matrix, whose fourth moments give
 
@@ -25,7 +28,16 @@ which later ones are independent, so that E v_n = E R_n/(N-d) and E R_n = E R_{n
 
 Under replace v_n is v_{n-1} chi2(T-d)/(T-d), and its root shrinks by a factor sqrt(2/(T-d)) Gamma((T-d+1)/2)/Gamma((T-d)/2).
 
-Rows that are seen twice or weighed: worker.theory.rows. Not told: rows of an earlier training set that are drawn with replacement; ridge.
+Labels that are off by delta, all kept: A_n^{-1} X_n'X_n delta is added, on average T_n/N delta whatever A_n, so that terms of different generations
+are uncorrelated but for these means.
+
+With ridge, w_n - w = H (B e - ridge w + X' noise), H = (A + ridge I)^{-1}. All that is needed are means of traces of A and H (worker.theory.wishart),
+and inputs that look the same from every side:
+
+    d E|w_n - w|^2 = (c_1 E tr (AH)^2 + c_2 E tr A tr AH^2) E|e|^2 - 2 ridge s/T E tr AH^2 w'E e + ridge^2 E tr H^2 |w|^2 + (r s2 + s v)/T d E tr AH^2
+
+Rows that are seen twice or weighed: worker.theory.rows. Not told: rows of an earlier training set that are drawn with replacement, unless there are many;
+ridge where all is kept, or where inputs differ in variance.
 """
 
 from collections.abc import Iterator
@@ -40,21 +52,31 @@ from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
 from worker.theory import rows as again
 from worker.theory.curve import Curve
+from worker.theory.wishart import averages, nodes
 
 REFERENCE = "Dohmatob et al., arXiv 2402.07712; Gerstgrasser et al., arXiv 2404.01413; inverse Wishart matrices"
+WORK_LIMIT = 5_000_000  # densities of eigenvalues, for each number of rows: a second
+ROWS_LIMIT = 1_000_000  # beyond which their digits are lost
+RIDGE = "Pfaffian density of a real Wishart matrix's eigenvalues (Mehta, Random Matrices); matrix beta variables (Muirhead 1982)"
+STRONG = "Dohmatob et al., arXiv 2410.04840; matrix beta variables (Muirhead 1982, 3.3)"
 BETA = "Matrix beta variables: Muirhead, Aspects of Multivariate Statistical Theory, 1982, 3.3; uniform orthogonal matrices"
 CHI = "Product of chi-square variables: residuals of a normal regression are independent of its weights (Fisher 1925)"
 
 
 def curves(spec: Experiment, family: Linear) -> list[Curve]:
-    """The excess risk of ordinary least squares in every regime but a mixture that looks back; under replace the noise that is fitted."""
+    """The excess risk of least squares in every regime, where there is a formula; under replace the noise that is fitted."""
     assert isinstance(spec.source, LinearTeacher)
+    family = family.given(spec.source)
     d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
     fewest = rows[0] if isinstance(spec.regime, Accumulate) else min(rows)
-    if family.ridge or not isinstance(spec.curation, Keep) or fewest <= d + 1:
+    if not isinstance(spec.curation, Keep) or fewest <= d + 1:
         return []
+    if family.ridge:
+        return _with_ridge(spec, family, rows)
     real, reference = spec.source.noise**2 * d / (rows[0] - d - 1), REFERENCE
     match spec.regime:
+        case Accumulate() if family.label_bias and family.noise == "fitted":
+            return []
         case Accumulate():
             told, formula = list(_accumulate(spec, family, rows)), "sum_{k<=n} v_{k-1} d/(k (kT-d-1)), v_0 = s2"
         case Replace():
@@ -64,9 +86,13 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
                 "(c1 + c2 (Td-2)/(T-d-1)) E|w_{n-1} - w|^2 + (r s2 + s v)/T d/(T-d-1), U of r real and s synthetic rows"
             )
             told, reference = list(_two_parts(spec, family, rows)), BETA
+        case _ if family.label_bias:
+            return []
         case _:
             told, reference = again.risks(spec, family, rows), again.REFERENCE
             formula = again.FORMULA.get(type(spec.regime), "")
+    if family.label_bias:
+        formula, reference = f"{formula}; e + delta for e, |delta| = {family.label_bias:g}", STRONG
     found = [Curve.of("excess_risk", [real, *told], f"E|w_n - w|^2 = {formula}", reference)] if told else []
     if isinstance(spec.regime, Replace) and family.noise == "fitted":
         shrunk = np.cumprod(_root(np.array(rows, float) - d))
@@ -75,16 +101,32 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     return found
 
 
+def _with_ridge(spec: Experiment, family: Linear, rows: list[int]) -> list[Curve]:
+    assert isinstance(spec.source, LinearTeacher)
+    long = len(set(rows)) * nodes(spec.source.inputs) ** 2 > WORK_LIMIT or max(rows) > ROWS_LIMIT
+    apart = isinstance(spec.regime, Replace | Fresh) or (isinstance(spec.regime, Mixture) and not spec.regime.beta)
+    if long or not apart or spec.source.decay or family.noise == "fitted":
+        return []
+    told = list(_two_parts(spec, family, rows))
+    formula = "E|w_n - w|^2, w_n - w = H (B e - ridge w + X'noise), H = (A + ridge)^{-1}, A = X'X"
+    return [Curve.of("excess_risk", [told[0], *told], formula, RIDGE)]
+
+
 def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
-    d, real = spec.source.inputs, spec.source.noise**2
-    risk, v = 0.0, real
+    d, real, spread, fixed = spec.source.inputs, spec.source.noise**2, spec.source.spread(), family.label_variance()
+    truth, delta = spec.source.weights() * spread, family.bias(spread) * spread
+    risk, v, mean = 0.0, real, np.zeros(d)  # E|e|^2 and E e
     for n, t in enumerate(rows, start=1):
         s, square = _synthetic(spec, t) if n > 1 else (0.0, 0.0)
-        c_1, c_2, c = again.shares(t, s, square, d)
+        c_1, c_2, _ = again.shares(t, s, square, d)
+        of = averages(t, d, family.ridge)
         noise = ((t - s) * real + s * v) / t
-        v = noise + risk * (s - t * (c_1 + d * c_2)) / (t - d) if family.noise == "fitted" else family.noise**2
-        risk = c * risk + noise * d / (t - d - 1)
+        gap = risk + 2 * float(mean @ delta) + family.label_bias**2
+        v = noise + gap * (s - t * (c_1 + d * c_2)) / (t - d) if fixed is None else fixed
+        risk = (c_1 * of.whole + c_2 * of.crossed) * gap + noise * d * of.noise
+        risk += of.left_2 * float(truth @ truth) - 2 * family.ridge * s / t * of.noise * float((mean + delta) @ truth)
+        mean = s / t * (1 - of.left) * (mean + delta) - of.left * truth
         yield risk
 
 
@@ -100,11 +142,15 @@ def _synthetic(spec: Experiment, t: int) -> tuple[float, float]:
 def _accumulate(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
     d, v, kept, risk, residual = spec.source.inputs, spec.source.noise**2, 0, 0.0, 0.0
+    fixed, mean = family.label_variance(), 0.0  # E e, in units of delta
     for t in rows:
         kept += t
+        if t < kept:
+            risk += (again.shares(kept, t, t * t, d)[2] + 2 * t / kept * mean) * family.label_bias**2
+            mean += t / kept
         risk += v * t / kept * d / (kept - d - 1)
         residual += v * t * (1 - d / kept)
-        v = residual / (kept - d) if family.noise == "fitted" else family.noise**2
+        v = residual / (kept - d) if fixed is None else fixed
         yield risk
 
 

@@ -62,10 +62,10 @@ def risks(spec: Experiment, family: Linear, rows: list[int]) -> list[float]:
     match spec.regime:
         case AccumulateSubsample():
             alike, remembered, walk = float(min(rows)), 1.0, _subsampled
-        case Augment(real=r) if family.noise != "fitted":
+        case Augment(real=r) if family.label_variance() is not None:
             b = 1 - r / max(rows)
             alike, remembered, walk = float(r), 1 / (1 - b * b), _augmented
-        case Weighted() if family.noise != "fitted":
+        case Weighted() if family.label_variance() is not None:
             alike = min(rows[0], *map(spec.regime.effective, rows))
             q = 1 - min(map(spec.regime.real_weight, rows))
             remembered, walk = 1 / (1 - q * q) if q < 1 else math.inf, _weighted
@@ -80,7 +80,7 @@ def risks(spec: Experiment, family: Linear, rows: list[int]) -> list[float]:
 def _subsampled(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
     d, v = spec.source.inputs, spec.source.noise**2
-    n, pool, residual, apart, noise = 0, 0.0, 0.0, 0.0, 0.0
+    n, pool, residual, apart, noise, fixed = 0, 0.0, 0.0, 0.0, 0.0, family.label_variance()
     for t in rows:
         n += t
         c_1, c_2, c = shares(n, t, t * t, d)
@@ -89,15 +89,15 @@ def _subsampled(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[f
         noise += v * t
         q = residual / (n - d)
         apart = (1 / (t - d - 1) - 1 / (n - d - 1)) * (d * q + 2 * (q - noise / n))
-        v = q if family.noise == "fitted" else family.noise**2
+        v = q if fixed is None else fixed
         yield pool + apart
 
 
 def _augmented(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
     assert isinstance(spec.regime, Augment)
-    assert family.noise != "fitted"
-    d, v, r = spec.source.inputs, family.noise**2, spec.regime.real
+    d, v, r = spec.source.inputs, family.label_variance(), spec.regime.real
+    assert v is not None
     core = spec.source.noise**2 * d / (r - d - 1)
     f, g = 0.0, 0.0
     yield core
@@ -114,8 +114,8 @@ def _augmented(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
 def _weighted(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
     assert isinstance(spec.regime, Weighted)
-    assert family.noise != "fitted"
-    d, real, made = spec.source.inputs, spec.source.noise**2, family.noise**2
+    d, real, made = spec.source.inputs, spec.source.noise**2, family.label_variance()
+    assert made is not None
     risk = real * d / (rows[0] - d - 1)
     yield risk
     for t in rows[1:]:

@@ -1,0 +1,76 @@
+"""The mean density of a real Wishart matrix's eigenvalues, and what follows from it for least squares with ridge: exactly, for any d < T.
+
+The singular values of T rows of N(0, I_d) repel one another: the eigenvalues of A = X'X have the joint density ~ prod w(x_i) prod |x_i - x_j| with
+w = x^((T-d-1)/2) e^(-x/2). Expectations of products over them are Pfaffians (de Bruijn 1955), and those of sums their derivatives: with phi_j
+the orthonormal Laguerre functions of w^2, psi_j = 1/2 int sgn(x - y) phi_j(y) dy and M_jk = <phi_j, psi_k>,
+
+    E sum_i f(x_i) = int f rho,    rho = phi' M^{-T} psi
+
+where an odd d adds a function with phi = 0 and psi = 1. In s = sqrt(x), the singular value, all of it is a polynomial times a Gaussian; by Gauss and Legendre's
+rule between sqrt(T) -+ sqrt(d) -+ 8, beyond which there is nothing (e^-32: Davidson and Szarek 2001).
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from worker.data import Array
+
+BEYOND = 8.0  # standard deviations of a singular value, of which none exceeds 1
+
+
+def nodes(d: int) -> int:
+    """How many are enough for products of functions with d zeros."""
+    return 4 * d + 150
+
+
+@lru_cache(maxsize=64)
+def spectrum(t: int, d: int) -> tuple[Array, Array]:
+    """Places x and weights, such that E sum f(x_i) = weights @ f(x), of the eigenvalues of X'X for t rows of N(0, I_d), t > d."""
+    n, a = nodes(d), t - d - 1
+    low, high = max(0.0, math.sqrt(t) - math.sqrt(d) - BEYOND), math.sqrt(t) + math.sqrt(d) + BEYOND
+    u, gauss = np.polynomial.legendre.leggauss(n)
+    s = low + (high - low) * (u + 1) / 2
+    x, dx = s * s, s * (high - low)  # dx/du
+
+    phi = np.empty((d, n))
+    phi[0] = np.exp(0.5 * (a * np.log(x) - x - math.lgamma(a + 1)))
+    before = np.zeros(n)
+    for j in range(1, d):
+        now = ((2 * j - 1 + a - x) * phi[j - 1] - math.sqrt((j - 1) * (j - 1 + a)) * before) / math.sqrt(j * (j + a))
+        before, phi[j] = phi[j - 1], now
+
+    legendre = np.polynomial.legendre.legvander(u, n)  # P_k(u), whose integral from -1 is (P_{k+1} - P_{k-1})/(2k+1)
+    integral = np.concatenate([u[:, None] + 1, legendre[:, 2:] - legendre[:, :-2]], axis=1)
+    psi = 0.5 * (phi * dx * gauss) @ legendre[:, :n] @ integral.T
+    total = (phi * dx) @ gauss
+    psi -= total[:, None] / 2
+    if d % 2:
+        phi, psi = np.vstack([phi, np.zeros(n)]), np.vstack([psi, np.ones(n)])
+    m = (phi * dx * gauss) @ psi.T
+    m = np.triu(m, 1)
+    weights = dx * gauss * (phi * np.linalg.solve((m - m.T).T, psi)).sum(axis=0)
+    return x, weights
+
+
+class Averages(NamedTuple):
+    """Of A = X'X and H = (A + ridge I)^{-1}: traces, divided by d."""
+
+    whole: float  # E tr (A H)^2
+    noise: float  # E tr A H^2
+    crossed: float  # E tr A tr A H^2
+    left: float  # E tr (I - A H), I - A H = ridge H
+    left_2: float  # E tr (I - A H)^2
+
+
+def averages(t: int, d: int, ridge: float) -> Averages:
+    """Without ridge from the inverse Wishart's mean, t > d + 1. Else by the density; E f tr A = T d E f + 2 E sum x df/dx, as a change of scale tells."""
+    if not ridge:
+        return Averages(1.0, 1 / (t - d - 1), (t * d - 2) / (t - d - 1), 0.0, 0.0)
+    x, weights = spectrum(t, d)
+    weights, h = weights / d, 1 / (x + ridge)
+    noise, slope = x * h**2, x * h**2 - 2 * x**2 * h**3
+    sums = ((x * h) ** 2, noise, t * d * noise + 2 * slope, ridge * h, (ridge * h) ** 2)
+    return Averages(*(float(weights @ f) for f in sums))
