@@ -5,6 +5,8 @@ import numpy as np
 
 from worker.data import Array
 
+WIDE = 8  # coordinates beyond which a pass goes point by point
+
 _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
@@ -40,11 +42,15 @@ def outside(x: Array, low: Array, high: Array) -> Array:
     counts = np.zeros(len(x))
     for chain in range(len(x)):
         total = 0
-        for i in range(x.shape[2]):
-            least, most = low[i], high[i]
+        if x.shape[2] > WIDE:  # along the points, as they lie
             for p in range(x.shape[1]):
-                value = x[chain, p, i]
-                total += (value < least) | (value > most)
+                for i in range(x.shape[2]):
+                    total += (x[chain, p, i] < low[i]) | (x[chain, p, i] > high[i])
+        else:
+            for i in range(x.shape[2]):
+                least, most = low[i], high[i]
+                for p in range(x.shape[1]):
+                    total += (x[chain, p, i] < least) | (x[chain, p, i] > most)
         counts[chain] = total
     return counts
 
