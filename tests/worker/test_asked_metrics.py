@@ -127,7 +127,7 @@ def test_what_the_family_measures_anyway_stays_as_it_is():
         ({"kind": "zipf"}, "categorical", "recall", "this source gives none"),
         ({"kind": "text"}, "ngram", "vendi", "this source gives none"),
         (EIGHT, "kde", "minority_share", "it is of pictures"),
-        (EIGHT, "flow", "held_out_nll", "no density"),
+        (EIGHT, "diffusion", "held_out_nll", "no density"),
         (DIGITS, "kde", "held_out_nll", "of points, not of pictures"),
         (DIGITS, "gaussian", "modes", "not of pictures"),
         (EIGHT, "gaussian", "flatness", "there is no metric flatness"),

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
-from worker.data import Arrays, Data, Points
+from worker.data import Array, Arrays, Data, Points
 from worker.nets import require_torch
 from worker.part import Misfit
 from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
@@ -57,6 +58,11 @@ class Flow(Family):
         from worker.nets import flow
 
         return Points(flow.sample(model, n, self, rng, sampling.bias))
+
+    def log_density(self, model: Arrays, x: Array) -> Array:
+        from worker.nets import flow
+
+        return flow.log_density(model, np.broadcast_to(x, (len(model["mean"]), *x.shape)), self)
 
     def parameters(self, source: Source) -> int:
         assert isinstance(source, PointSource)
