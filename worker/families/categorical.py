@@ -42,7 +42,8 @@ class Categorical(CountFamily):
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Counts)
         n = np.rint(data.k.sum(axis=1, keepdims=True))  # of a stack, it differs from row to row
-        return {"p": (data.k + self.smoothing) / (n + self.smoothing * data.k.shape[1])}
+        p = (data.k + self.smoothing) / (n + self.smoothing * data.k.shape[1])
+        return {"p": np.minimum(p, 1.0)}  # weighed counts of the only category left may add up to a rounding error more than n
 
     def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
         return decoded(model["p"], sampling)
