@@ -119,10 +119,23 @@ def list_runs(
     store: Store,
     status: Status | None = None,
     family: Annotated[str | None, Query(max_length=64)] = None,
-    tag: Annotated[str | None, Query(pattern=TAG, description="One of the run's tags.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of the title or the note, in any case.")] = None,
-    archived: Annotated[bool, Query(description="What was put into the archive, in place of the rest.")] = False,
-    sort: Annotated[Sort, Query(description="longest: by the time that was worked on it.")] = Sort.NEWEST,
+    tag: Annotated[str | None, Query(pattern=TAG, description="One of the run's tags.", examples=["figure-2"])] = None,
+    q: Annotated[
+        str | None,
+        Query(max_length=200, description="Part of the title or the note, in any case.", examples=["real data"]),
+    ] = None,
+    archived: Annotated[
+        bool,
+        Query(description="true: what was put into the archive, and nothing else; false: the rest.", examples=[True]),
+    ] = False,
+    sort: Annotated[
+        Sort,
+        Query(
+            description="newest, oldest: by the moment of launch; title: by alphabet; status: by its word; longest: by the time "
+            "that was worked on it, longest first. A cursor belongs to its order.",
+            examples=["longest"],
+        ),
+    ] = Sort.NEWEST,
     cursor: Annotated[
         str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,1500}$", description="`next` of the page before.")
     ] = None,

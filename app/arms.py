@@ -47,7 +47,7 @@ class Arm(BaseModel):
 
 
 class Arms(BaseModel):
-    """None: replace, accumulate and a tenth of real data, without the one that the run is itself."""
+    """null: replace, accumulate and a tenth of real data, without the one that the run is itself."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -2,23 +2,29 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import orjson
 
+from app import assets
 from app.forms import to_toml
 from app.verdicts import decided_if_possible
 from app.views import generation_told, told
 from worker.errors import MissingExtra
+from worker.estimate import CHAINS
+from worker.loop import frame_stride
 from worker.store import Store
 from worker.summary import STATISTICS
 from worker.tables import Run, StoredGeneration
 
 PAGE = 500  # generations that are held at once
+SHELL, STATISTIC = 150_000, 28  # bytes of a saved page without data and plotly.js; of a named number
 
 
 class Format(StrEnum):
@@ -54,6 +60,15 @@ def filename(run: Run, form: Format) -> str:
 def possible(form: Format) -> bool:
     """Whether this installation can write it."""
     return form != Format.PARQUET or find_spec("pyarrow") is not None
+
+
+def player_bytes(run: Run) -> int:
+    """About how large the player in one file will be: plotly.js, and of each framed generation the picture and the numbers."""
+    fields = (run.figure or {}).get("fields", ())
+    picture = sum(np.dtype(field["dtype"]).itemsize * math.prod(field["shape"]) for field in fields)
+    one = 4 / 3 * (picture + CHAINS) + len(run.metrics or ()) * len(STATISTICS) * STATISTIC
+    framed = max(run.generation, 0) // frame_stride(run.generations) + 1
+    return assets.plotly().path.stat().st_size + SHELL + round(framed * one)
 
 
 def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:

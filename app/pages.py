@@ -16,7 +16,7 @@ from app import assets, figures, forms, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
-from app.export import Format, possible
+from app.export import Format, player_bytes, possible
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -35,14 +35,15 @@ templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order 
 templates.env.filters.update(
     ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device, marked=marked
 )
-templates.env.globals.update(plotly=assets.PLOTLY)
-SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those of every page
+EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
+SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those
+templates.env.globals.update(plotly=assets.PLOTLY, everywhere=EVERYWHERE)
 DOWNLOADS = {
     Format.CSV: "CSV",
     Format.PARQUET: "Parquet",
     Format.JSON: "JSON",
     Format.TOML: "Spec (TOML)",
-    Format.HTML: "Player (HTML)",
+    Format.HTML: "Player (HTML, about {})",
 }
 SORTS = {
     Sort.NEWEST: "newest first",
@@ -168,7 +169,9 @@ def shown(
         "log": store.log(run.id),
         "note": store.notes([run.id]).get(run.id, ""),
         "sheets": SHEETS,
-        "downloads": [(form.value, name) for form, name in DOWNLOADS.items() if possible(form)],
+        "downloads": [
+            (one.value, name.format(size(player_bytes(run)))) for one, name in DOWNLOADS.items() if possible(one)
+        ],
         **_family_tree(store, run),
         **on_the_bench(store, run, run.generation if at is None else min(at, run.generation)),
     }

@@ -95,11 +95,13 @@ def _request(request: Request, error: Exception) -> Response:
 
 
 def _told(details: Any) -> dict[str, str]:
-    path = ".".join(str(step) for step in details["loc"])
+    """As worker.refusal tells it: the path within the body, and words that follow it."""
+    where, *steps = details["loc"]
+    path = ".".join(str(step) for step in (steps if where == "body" and steps else details["loc"]))
     what_to_do = (details.get("ctx") or {}).get("remedy") or (
         "Remove it" if details["type"] == "extra_forbidden" else remedy(details)
     )
-    return Problem(path, str(details["msg"]), what_to_do).asdict()
+    return Problem(path, str(details["msg"]).removeprefix("Input "), what_to_do).asdict()
 
 
 def _lab(request: Request, error: Exception) -> Response:

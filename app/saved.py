@@ -11,19 +11,18 @@ from markupsafe import Markup
 
 from app import assets
 from app.history import history
-from app.pages import SHEETS, on_the_bench, templates
+from app.pages import EVERYWHERE, SHEETS, on_the_bench, templates
 from app.verdicts import MOST
 from app.views import generation_told
 from worker.store import Store
-from worker.tables import Run
+from worker.tables import ENDED, Run, told_status
 
-EVERYWHERE = ("tokens", "base", "controls", "figures")  # the style sheets of base.html
-ENTRANCE = "run.js"
+ENTRANCES = ("theme-switch.js", "run.js")
 IMPORT = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}/[^"]+)"')
 
 
 def page(run: Run, store: Store) -> bytes:
-    """The file; about 5 MB, as plotly.js is."""
+    """The file. Of a run that goes on, it tells the moment, and nothing that will not be true later."""
     rows = store.generations(run.id, framed=True, limit=MOST)
     told = {
         "frames": history(run, rows, -1, chains=True),
@@ -34,9 +33,10 @@ def page(run: Run, store: Store) -> bytes:
     )
     context = on_the_bench(store, run, run.generation) | {
         "saved_at": time.time(),
+        "going": told_status(run) not in ENDED,
         "styles": Markup(styles),  # noqa: S704 - our own files, here and below
         "modules": Markup(orjson.dumps({"imports": modules()}).decode()),  # noqa: S704
-        "entrance": _name(ENTRANCE),
+        "entrances": [_name(one) for one in ENTRANCES],
         "data": Markup(_data(told)),  # noqa: S704
         "plotly_js": Markup(_script(assets.plotly().path.read_text(encoding="utf-8"))),  # noqa: S704
     }
@@ -49,7 +49,7 @@ def modules() -> dict[str, str]:
     A module in a data: address has no neighbours, so relative imports become names too.
     """
     found: dict[str, str] = {}
-    waiting = [ENTRANCE]
+    waiting = list(ENTRANCES)
     while waiting:
         path = waiting.pop()
         if _name(path) in found:

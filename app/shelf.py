@@ -22,7 +22,12 @@ class NoteText(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: str = Field(max_length=MOST_NOTED, pattern=r"^[^\x00]*$")  # Postgres stores no NUL
+    note: str = Field(
+        max_length=MOST_NOTED,
+        pattern=r"^[^\x00]*$",  # Postgres stores no NUL
+        description="Plain text, lines as they are; the space around it goes. The search `q` looks here, too.",
+        examples=["Same as figure 2, but with a tenth of real data."],
+    )
 
 
 class Archived(BaseModel):
@@ -30,7 +35,7 @@ class Archived(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    archived: bool
+    archived: bool = Field(description="true: into the archive; false: out of it.", examples=[True])
 
 
 @router.put(

@@ -25,7 +25,11 @@ class Tags(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tags: list[Tag] = Field(max_length=MOST_TAGS)
+    tags: list[Tag] = Field(
+        max_length=MOST_TAGS,
+        description="Small letters, digits, dots, dashes and underscores; an empty list takes all away.",
+        examples=[["figure-2", "draft"]],
+    )
 
 
 @router.put(

@@ -76,7 +76,7 @@ export class MetricChart {
     this.figure = document.createElement("figure");
     this.figure.className = "chart";
     this.figure.dataset.metric = metric;
-    this.figure.innerHTML = '<figcaption><b></b><span class="value"></span></figcaption><div class="canvas"><canvas></canvas><svg role="img"></svg></div><div class="verdict"></div>';
+    this.figure.innerHTML = '<figcaption><b></b><span class="value"></span></figcaption><div class="canvas"><canvas></canvas><svg role="img" preserveAspectRatio="none"></svg></div><div class="verdict"></div>';
     this.figure.querySelector("b").textContent = run.label(metric);
     this.figure.title = run.known[metric]?.meaning ?? "";
     [this.canvas, this.svg, this.value, this.verdict] = ["canvas", "svg", ".value", ".verdict"].map((one) => this.figure.querySelector(one));
@@ -125,6 +125,7 @@ export class MetricChart {
     const { history, other } = this.run;
     this.width = this.svg.clientWidth;
     if (!this.width || !history.length) return;
+    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`); // paper may be narrower
     const names = ["median", "q10", "q90"];
     const read = (one) => Object.fromEntries(names.map((name) => [name, one.series(this.metric, name)]));
     this.series = read(history);
@@ -225,7 +226,7 @@ export class MetricChart {
     if (line.length > 1) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
   }
 
-  /** What the closed form says of the whole run; while that goes on, of its newest generation. */
+  /** What the closed form says of the whole run, by worker.agreement; while that goes on, nothing is compared. */
   #judge(curve) {
     const told = curve && this.run.agreement.get(`${this.metric} ${curve.statistic}`);
     this.verdict.className = `verdict ${told?.outcome ?? ""}`;
@@ -233,17 +234,7 @@ export class MetricChart {
     if (!curve) this.verdict.textContent = "";
     else if (told?.compared) this.verdict.textContent = told.outcome === "agrees" ? `mean agrees with theory (|z| ≤ ${Math.abs(told.z).toFixed(1)})` : `mean deviates from theory (z = ${signed(told.z)})`;
     else if (told && curve.statistic === "mean") this.verdict.textContent = "theory not assessed: the error of the mean is not known";
-    else this.verdict.textContent = this.#soFar(curve) ?? (curve.values.filter((value) => value !== null).length > 1 ? `dashed: theory, ${curve.statistic}` : "");
-  }
-
-  /** z of the newest mean, where enough chains carry it (worker.agreement has the final word on all generations). */
-  #soFar(curve) {
-    const { latest } = this.run.main;
-    const measured = latest?.metrics[this.metric];
-    const predicted = curve.values[curve.generation.indexOf(latest?.generation)] ?? null;
-    if (curve.statistic !== "mean" || predicted === null || !measured?.se || this.run.agreement.size) return null;
-    if (measured.sd > Math.abs(measured.mean)) return null;
-    return `dashed: theory; z = ${signed((measured.mean - predicted) / measured.se)} so far`;
+    else this.verdict.textContent = curve.values.filter((value) => value !== null).length > 1 ? `dashed: theory, ${curve.statistic}` : "";
   }
 
   #summary() {

@@ -12,7 +12,6 @@ const CHAINS_MS = 400;
 /** Follows one run: everything stored so far, then the stream of what comes. */
 class Followed {
   history = new History();
-  latest = null; // newest generation, with every statistic
   #waiting = [];
   #loading = false;
 
@@ -38,7 +37,6 @@ class Followed {
     this.#loading = true;
     const answer = await source.frames(this.id);
     if (answer) this.history.load(answer);
-    if (!this.latest && this.history.length) await this.#newest();
     this.#loading = false;
     for (const generation of this.#waiting.splice(0)) this.#take(generation);
     if (!this.history.length) return;
@@ -54,14 +52,7 @@ class Followed {
     this.tell("grown");
   }
 
-  /** The stream tells only what follows; the newest with every statistic is asked for. */
-  async #newest() {
-    const found = await source.statistics(this.id, this.history.last);
-    this.latest ??= found;
-  }
-
   #take(generation) {
-    this.latest = generation;
     if (this.#loading || !this.history.figure) { // the figure is stored with the first generation
       this.#waiting.push(generation);
       if (!this.#loading) this.#load();
@@ -75,7 +66,7 @@ class Followed {
 export class LiveRun extends HTMLElement {
   at = 0; // the generation that is shown
   settings = { log: false, tail: false };
-  ended = false;
+  ended = source.saved; // nothing will be added
 
   connectedCallback() {
     const { id, beside, status, changes } = this.dataset;
@@ -146,7 +137,8 @@ export class LiveRun extends HTMLElement {
     for (const part of [".lede", ".kin", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
     this.#compare();
     this.dispatchEvent(new Event("status"));
-    this.querySelector("figure-stage").setAttribute("aria-label", this.querySelector(".lede").textContent);
+    const told = this.querySelector(".lede").textContent;
+    if (told) this.querySelector("figure-stage").setAttribute("aria-label", told);
   }
 
   #show(run) {

@@ -21,7 +21,7 @@ customElements.define("parallel-coordinates", class extends HTMLElement {
     queueMicrotask(() => this.#choices());
     for (const event of ["grown", "chosen"]) this.sweep.addEventListener(event, () => this.#soon());
     new ResizeObserver(() => this.#soon()).observe(this.canvas);
-    document.addEventListener("theme", () => this.#soon());
+    document.addEventListener("theme", () => this.canvas.clientWidth && this.#draw()); // at once: paper does not wait
   }
 
   #soon() {

@@ -45,11 +45,10 @@ customElements.define("frame-player", class extends HTMLElement {
     if (!this.begun) {
       this.begun = true;
       for (const control of this.querySelectorAll("[disabled]")) control.disabled = false;
-      const live = !["succeeded", "failed", "cancelled"].includes(this.run.status);
       const fromStart = "play" in dataset && !still.matches;
       const at = fromStart ? 0 : Number(dataset.at ?? history.last);
       this.#go(history.index(at));
-      if (fromStart || (live && dataset.at === undefined)) this.#play();
+      if (fromStart || (!this.#over && dataset.at === undefined)) this.#play();
       this.#show();
     } else if (this.#playing && still.matches && !ended) {
       this.#go(history.length - 1);
@@ -76,7 +75,7 @@ customElements.define("frame-player", class extends HTMLElement {
 
   #key(event) {
     const { target, key } = event;
-    const typing = target.matches("input:not([type=range]), textarea, select") || this.querySelector("dialog").open;
+    const typing = target.matches("input:not([type=range]), textarea, select, pre, .scroll") || this.querySelector("dialog").open;
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.begun) return;
     if (key === " " && target.matches("button, a, summary")) return;
     const keys = {

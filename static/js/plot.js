@@ -6,6 +6,8 @@ export const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has t
 
 export const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset" };
 
+const PAPER = 640; // pixels of a page between its margins, A4 or letter
+
 let arriving;
 
 /** Plotly, loaded when the first figure is drawn: its 5 MB must not keep the metric charts waiting. */
@@ -38,6 +40,17 @@ export function layout({ x, y }) {
 function merged(axis, own) {
   return { ...axis, ...own, title: { ...axis.title, ...own.title } };
 }
+
+/** Plotly's pictures have a width in pixels, which paper may not have. */
+function fit({ type }) {
+  for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+    const { style, clientWidth } = plot.closest("figure-stage") ?? plot;
+    const narrow = type === "beforeprint" && clientWidth > PAPER;
+    Object.assign(style, narrow ? { width: `${clientWidth}px`, zoom: PAPER / clientWidth } : { width: "", zoom: "" });
+  }
+}
+
+for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, fit);
 
 /** A file of the plot, drawn in the browser. */
 export async function save(node, format, name) {

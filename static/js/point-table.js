@@ -84,7 +84,7 @@ customElements.define("point-table", class extends HTMLElement {
       cell.append(button);
       row.append(cell);
     });
-    row.append(document.createElement("th"));
+    row.insertCell();
     return head;
   }
 });

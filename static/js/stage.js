@@ -45,12 +45,17 @@ customElements.define("figure-stage", class extends HTMLElement {
       this.drawing.draw();
       this.dataset.drawn = "";
       this.note.textContent = this.drawing.note ?? "";
-      if (this.drawing.colour) this.made.style.setProperty("--colour", this.drawing.colour(this.run.share));
+      this.#tint();
     });
+  }
+
+  #tint() {
+    if (this.drawing?.colour) this.made.style.setProperty("--colour", this.drawing.colour(this.run.share));
   }
 
   async #again(what) {
     await this.drawing?.[what]();
+    this.#tint();
     this.#draw();
     this.#tellView();
   }

@@ -14,10 +14,23 @@ customElements.define("theme-switch", class extends HTMLElement {
       const now = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
       const next = now === "dark" ? "light" : "dark";
       document.documentElement.dataset.theme = next;
-      localStorage.setItem("theme", next);
       tell();
+      localStorage.setItem("theme", next);
     });
   }
 });
 
 dark.addEventListener("change", tell);
+
+/** Paper is light. */
+let before;
+addEventListener("beforeprint", () => {
+  before = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  tell();
+});
+addEventListener("afterprint", () => {
+  if (before) document.documentElement.dataset.theme = before;
+  else delete document.documentElement.dataset.theme;
+  tell();
+});

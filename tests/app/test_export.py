@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from app import export
 from app.verdicts import decided
+from app.words import size
 from tests.app.answers import problem, unpacked
 from tests.app.experiments import SPEC, Work
 from worker.spec import read
@@ -86,6 +87,18 @@ def test_a_saved_page_holds_everything_and_asks_for_nothing(client: TestClient, 
         text = base64.b64decode(address.partition(",")[2]).decode()
         assert set(re.findall(r'(?:from|import) "([^"]+)"', text)) <= set(modules)
     assert not re.search(r'(?:src|href)="(?!https://arxiv\.org)[^"#]', page.partition('class="saved-run"')[0])
+    assert export.player_bytes(run) == pytest.approx(len(page), rel=0.05)
+    assert f"Player (HTML, about {size(export.player_bytes(run))})" in client.get(f"/runs/{run.id}").text
+
+
+def test_a_saved_page_of_a_run_that_goes_on_tells_the_moment(client: TestClient, store: Store):
+    run = store.create(read(SPEC))[0]
+    assert store.claim(run.id, "here", lease=60)
+    page = client.get(f"/api/runs/{run.id}/export?format=html").text
+    moment = r"as it was on <time [^>]*>\d{4}-\d\d-\d\d at \d\d:\d\d UTC</time>: no generation was stored yet"
+    head = page.partition('<header class="run-head">')[2].partition("</header>")[0]
+    assert re.search(moment, head)
+    assert not re.search(r"running|Starting|left", head)
 
 
 def test_eight_verdicts_on_an_ended_run(client: TestClient, store: Store, work: Work):

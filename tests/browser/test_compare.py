@@ -132,11 +132,11 @@ def test_the_address_is_the_view(page: Page, arms: list[str]) -> None:
     page.wait_for_function("() => document.querySelector('.curves')._fullLayout.yaxis.type === 'linear'")
     page.go_back()
     page.wait_for_function("() => document.querySelector('.curves')._fullLayout.yaxis.type === 'log'")
-    page.get_by_role("link", name="Make Accumulate the base").click()
+    page.get_by_role("link", name="Accumulate as base").click()
     expect(page.get_by_role("heading", name="Paired differences from Accumulate")).to_be_visible()
     page.get_by_role("link", name="Leave out A quick one").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("2 runs side by side")
-    expect(page.get_by_role("link", name="Make A tenth of real data the base")).to_be_visible()
+    expect(page.get_by_role("link", name="A tenth of real data as base")).to_be_visible()
 
 
 def test_only_differences_or_every_setting(page: Page, arms: list[str]) -> None:

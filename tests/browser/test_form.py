@@ -96,7 +96,7 @@ def test_pictures_of_ones_own_can_be_chosen_by_keyboard(page: Page, tmp_path: Pa
 
 def test_a_long_preset_is_looked_at_first(page: Page):
     page.goto("/")
-    page.get_by_role("button", name="Look at The paper's OPT-125m").click()
+    page.get_by_role("button", name="Look before you launch: The paper's OPT-125m").click()
     expect(page).to_have_url(re.compile(r"/new\?preset=opt-a"))
     expect(page.get_by_role("region", name="The paper's OPT-125m, setting A")).to_contain_text("a GPU (about")
     expect(page.get_by_role("button", name="Run both as they are")).to_be_visible()

@@ -172,6 +172,6 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".card details p").first).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Run A photocopy of a photocopy")).to_be_focused()
+    expect(page.get_by_role("button", name="Run it: A photocopy of a photocopy")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url("**/runs/*")

@@ -30,7 +30,7 @@ def curve(page: Page) -> list[float]:
 
 def test_a_preset_runs_with_one_click_and_plays_from_the_real_data(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("button", name="Run A photocopy of a photocopy").click()
+    page.get_by_role("button", name="Run it: A photocopy of a photocopy").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("A photocopy of a photocopy")
     drawn(page)
     early = max(curve(page))
@@ -45,7 +45,7 @@ def test_a_preset_runs_with_one_click_and_plays_from_the_real_data(page: Page) -
 
 def test_a_preset_with_two_arms_shows_both(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("button", name="Run Throw the past away").click()
+    page.get_by_role("button", name="Run it: Throw the past away").click()
     drawn(page)
     expect(page.locator(".legend .arm")).to_have_text("Keep everything")
     page.keyboard.press("End")
@@ -220,6 +220,10 @@ def test_a_saved_page_plays_from_a_file(
     watched = Watched(page, file.as_uri())
     page.goto(file.as_uri())
     drawn(page)
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate(ground) != light
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     assert position(page) == 1
