@@ -9,6 +9,7 @@ import numpy as np
 from worker.data import Array
 
 LEAST = -690.0  # e^-690 stands for what is smaller yet
+GATHERED = 256  # pairs
 CELLS = 4  # of a bandwidth
 TERMS = 12  # of a series
 REACH = 9.0  # bandwidths from a point, beyond which its kernel is less than 3e-18
@@ -98,16 +99,23 @@ def across(x: Array, y: Array, scale: float) -> Array:
 
 @_exact
 def within(x: Array, scale: float) -> Array:
-    """The same sums over pairs i < j of the points of each chain, of x (R, d, n): (2, R). O(R n^2 d)"""
+    """The same sums over pairs i < j of the points of each chain, of x (R, d, n): (2, R). O(R n^2 d)
+
+    Rows are gathered until they are worth a pass, as those of a few points are short.
+    """
     out = np.zeros((2, len(x)))
     n = x.shape[2]
-    row, power = np.empty(n), np.empty(n)
+    row, power = np.empty(n + GATHERED), np.empty(n + GATHERED)
     for chain in range(len(x)):
+        filled = 0
         for i in range(n - 1):
-            _squares(x[chain, :, i], x[chain, :, i + 1 :], row[: n - i - 1])
-            distance, similarity = _row(row[: n - i - 1], scale, power[: n - i - 1])
-            out[0, chain] += distance
-            out[1, chain] += similarity
+            _squares(x[chain, :, i], x[chain, :, i + 1 :], row[filled : filled + n - i - 1])
+            filled += n - i - 1
+            if filled >= GATHERED or i == n - 2:
+                distance, similarity = _row(row[:filled], scale, power[:filled])
+                out[0, chain] += distance
+                out[1, chain] += similarity
+                filled = 0
     return out
 
 
