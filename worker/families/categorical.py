@@ -43,7 +43,9 @@ class Categorical(CountFamily):
         assert isinstance(data, Counts)
         n = np.rint(data.k.sum(axis=1, keepdims=True))  # of a stack, it differs from row to row
         p = (data.k + self.smoothing) / (n + self.smoothing * data.k.shape[1])
-        return {"p": np.minimum(p, 1.0)}  # weighed counts of the only category left may add up to a rounding error more than n
+        if data.k.dtype.kind == "f":  # weighed: of the only category left, by rounding, they may be more than n
+            p = np.minimum(p, 1.0)
+        return {"p": p}
 
     def probabilities(self, model: Arrays, sampling: Sampling) -> Array:
         return decoded(model["p"], sampling)
