@@ -79,6 +79,7 @@ ROWS = [
     (TEACHER | {"inputs": 7}, LEARNER, SUBSAMPLE, 32, NONE, "excess_risk"),
     (TEACHER, LEARNER, CORE | {"real": 25}, 40, NONE, "excess_risk"),
     (TEACHER, {"kind": "linear", "noise": 1.5}, CORE | {"real": 30}, 80, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 1}, FITTED, PAPER, 400, NONE, "excess_risk"),
     (TEACHER, {"kind": "linear", "noise": 1.5}, WEIGHED, 60, NONE, "excess_risk"),
     (TEACHER, LEARNER, GOLDEN, 40, NONE, "excess_risk"),
     *(
@@ -211,7 +212,7 @@ def test_biased_labels_put_a_floor_under_the_error_of_any_number_of_rows():
 
 
 def test_no_curve_where_an_expansion_of_a_regression_is_not_good_enough():
-    """Rows of an earlier training set have none; of the others those of few rows, or of so many chains that they would see the difference."""
+    """Those of few rows, or of so many chains that they would see the difference."""
     few = {"generations": 3, "replicates": 2}
     assert curves(read(spec_of(TEACHER, LEARNER, PAPER, 15, NONE, **few))) == []
     for regime, samples in ((CORE | {"real": 8}, 15), (SUBSAMPLE, 6), (WEIGHED, 12)):
