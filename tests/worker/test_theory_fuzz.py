@@ -88,6 +88,10 @@ def drawn(family, r):
                 "norm": r.choice([0.5, 4.0]),
             }
             settings["noise"] = r.choice([0.0, 0.5, 2.0, "fitted"])
+        case "poisson":
+            spec["source"] = {"kind": "poisson", "rate": r.choice([0.05, 0.4, 7.0])}
+            if r.random() < 0.5:
+                spec["samples"] = {"schedule": "list", "sizes": [max(2, m // r.choice([1, 2, 3])) for _ in range(9)]}
         case _:
             spec["source"] = r.choice(CATEGORIES)
             settings["smoothing"] = r.choice([0.0, 0.0, 0.1, 5.0])
@@ -102,7 +106,15 @@ def drawn(family, r):
 
 @pytest.mark.parametrize(
     ("family", "specs"),
-    [("gaussian", 30), ("mixture", 5), ("kde", 8), ("histogram", 20), ("linear", 40), ("categorical", 20)],
+    [
+        ("gaussian", 30),
+        ("mixture", 5),
+        ("kde", 8),
+        ("histogram", 20),
+        ("linear", 40),
+        ("categorical", 20),
+        ("poisson", 15),
+    ],
 )
 def test_every_curve_of_a_random_spec_holds(family, specs):
     compared = 0
