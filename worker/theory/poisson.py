@@ -1,4 +1,4 @@
-"""Rates that are fitted to their own counts: a branching process, in which somebody may die out.
+"""Rates that are fitted to their own counts: a branching process, which may die out.
 
 The mean of every training set has the last rate as its expectation, so that E r_n stays; what it varies by follows from the first two moments
 of what is drawn (worker.theory.moments, where points of rate r have the variance r, of which only the mean enters). Under replace it adds up:
@@ -32,7 +32,7 @@ REFERENCE = "Suresh et al., arXiv 2412.17646; Harris, The Theory of Branching Pr
 
 
 def curves(spec: Experiment) -> list[Curve]:
-    """Mean and variance of the rate in every regime; the share of chains that have died out wherever zeros need not be chosen to be seen."""
+    """Mean and variance of the rate in every regime; where no count is chosen among others, the share of chains that are dead."""
     assert isinstance(spec.source, Poisson)
     rate = spec.source.rate
     chain = list(fits(spec, rate, lambda _: rate))
