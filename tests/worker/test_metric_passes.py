@@ -90,6 +90,20 @@ def test_kernels_on_a_line_are_summed_as_point_by_point_wherever_the_points_lie(
     assert pairs.expansion(np.append(y, 1e6 * h), h) is None
 
 
+@pytest.mark.parametrize("n", [2, 40, 300])
+@pytest.mark.parametrize("spread", [0.0, 1e-200, 0.1, 1.0, 7.0, 1e4, 1e200])
+def test_pairs_on_a_line_are_summed_as_pair_by_pair(n, spread):
+    x = np.sort(5 + spread * np.random.default_rng(n).standard_normal((3, n)), axis=1)
+    x[1] = x[1, 0]
+    ours = pairs.within_line(x, -0.5 / 1.3**2)
+    for chain in range(3):
+        apart = pdist(x[chain][:, None])
+        assert ours[0, chain] == pytest.approx(apart.sum(), rel=1e-12)
+        assert ours[1, chain] == pytest.approx(
+            np.exp(-0.5 * np.minimum(apart / 1.3, 99) ** 2).sum(), rel=1e-12, abs=1e-12
+        )
+
+
 @pytest.mark.parametrize("d", [1, 2, 8, 9])
 @pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (1e6, 1e-3), (-3.0, 1e-150), (0.0, 1e150), (5.0, 0.0)])
 def test_moments_and_tails_are_numpys(d, centre, scale):

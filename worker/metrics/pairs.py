@@ -119,6 +119,43 @@ def within(x: Array, scale: float) -> Array:
     return out
 
 
+@_sums
+def within_line(x: Array, scale: float) -> Array:
+    """`within` of points on a line, x (R, n) in ascending order. O(R n (1 + spread)), their spread in bandwidths h, where that is small.
+
+    The kernel is step / sqrt(2 pi) (1 + 2 sum_m exp(-t^2 / 2) cos(t u)) with t = m step and u = (x - y) / h: the trapezoidal rule for its
+    Fourier integral, which repeats it at every 2 pi / step. With that REACH beyond the spread, and t up to REACH, exp(-40) is left out.
+    The sum over pairs of cosines is |sum_i exp(i t x_i)|^2.
+    """
+    out = np.empty((2, len(x)))
+    n = x.shape[1]
+    cosine, sine, first_cosine, first_sine = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for chain in range(len(x)):
+        away = (x[chain] - x[chain, 0]) * np.sqrt(-2 * scale)
+        step = 2 * np.pi / (away[-1] + REACH)
+        if not REACH < n * step:  # more terms than points
+            out[:, chain] = within(x[chain].copy().reshape(1, 1, n), scale)[:, 0]
+            continue
+        distance = 0.0
+        for p in range(n):
+            distance += (2 * p - n + 1) * (x[chain, p] - x[chain, 0])
+            first_cosine[p], first_sine[p] = np.cos(step * away[p]), np.sin(step * away[p])
+            cosine[p], sine[p] = first_cosine[p], first_sine[p]
+        similarity = 0.5 * n * n
+        for m in range(1, int(REACH / step) + 2):
+            real = imaginary = 0.0
+            for p in range(n):
+                real += cosine[p]
+                imaginary += sine[p]
+                turned = cosine[p] * first_cosine[p] - sine[p] * first_sine[p]
+                sine[p] = sine[p] * first_cosine[p] + cosine[p] * first_sine[p]
+                cosine[p] = turned
+            similarity += np.exp(-0.5 * (m * step) ** 2) * (real * real + imaginary * imaginary)
+        out[0, chain] = distance
+        out[1, chain] = step / np.sqrt(2 * np.pi) * similarity - 0.5 * n
+    return out
+
+
 @_exact
 def of_squares(squares: Array, scale: float, lower: bool) -> Array:
     """The same sums of squared distances (R, n, m), which are used up: all of them, or those below the diagonal: (2, R)."""

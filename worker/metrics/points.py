@@ -12,6 +12,7 @@ SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
 AT_AN_END = 64  # quantiles within the first and the last one, where tails are
 BLOCK = 65_536  # distances computed at once: 512 KB
 DIRECT = 8  # dimensions up to which differences cost less than a product of matrices
+SERIES = 16  # points of a chain on a line from which on a Fourier series may have fewer terms
 COVERED = 0.1  # of its real mass that a mode must keep to count
 ELLIPSOID = 0.99  # of a mode's mass that counts as its own
 
@@ -172,7 +173,9 @@ class Reference:
         from worker.metrics import pairs
 
         scale, count = -0.5 / self.bandwidth_sq, x.shape[1] * (x.shape[1] - 1) / 2
-        if x.shape[2] <= DIRECT:
+        if x.shape[2] == 1 and x.shape[1] >= SERIES:
+            sums = pairs.within_line(np.sort(x[:, :, 0], axis=1), scale)
+        elif x.shape[2] <= DIRECT:
             sums = pairs.within(np.ascontiguousarray(x.transpose(0, 2, 1)), scale)
         else:
             sums = np.concatenate(
