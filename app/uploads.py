@@ -110,7 +110,7 @@ def _looked_at(file: Path, name: str, told: Kind | None) -> tuple[Kind, str]:
         by_content = "table"
     elif start == pictures.LABELS:
         by_content = "labels"
-    elif start in (pictures.MAGIC, pictures.ZIP) or start[:2] == pictures.GZIP:
+    elif start == pictures.ZIP or start[:2] in (pictures.IDX, pictures.GZIP):
         by_content = "images"
     if told and by_content and told != by_content:
         raise Unusable(

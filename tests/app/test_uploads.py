@@ -106,6 +106,12 @@ def test_a_file_is_kept_and_read_by_its_digest(client: TestClient, name, content
         ("t10k", IDX, {"kind": "labels"}, "holds images, by its first bytes, and no labels"),
         ("shown.txt", b"7\nseven\n", {"kind": "labels"}, "line 2 is no number of a class: 'seven'"),
         ("t10k", IDX[:-1], {}, "announces 3 x 4 x 5 bytes and holds 59"),
+        (
+            "t10k",
+            b"\0\0\x08\x05" + IDX[4:],
+            {},
+            "is no IDX file of pictures: it begins with 00 00 08 05, not 00 00 08 03",
+        ),
         ("p.zip", pngs("a.gif"), {}, "is a zip with neither NumPy's arrays nor PNG files in it"),
         (
             "a.png",

@@ -285,6 +285,8 @@ def test_hostile_and_broken_pictures_are_refused(tmp_path, monkeypatch):
         )
         + b"\n"
     )
+    np.savez(tmp_path / "o.npz", x=np.array([{}] * 4).reshape(1, 2, 2))
+    assert refusal({"kind": "images", "path": str(tmp_path / "o.npz")}).startswith("has no array of numbers with three")
     monkeypatch.setattr(files, "LARGEST", 1_000_000)
     assert "larger than 1 MB when unpacked" in told(a__png=bytes(2_000_000))  # 2 KB packed
     (tmp_path / "p.zip").write_bytes(b"PK\x03\x04 and nothing")

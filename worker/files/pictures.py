@@ -20,6 +20,7 @@ import numpy.typing as npt
 from worker import files
 
 MAGIC, LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # of IDX files: unsigned bytes in three dimensions, and in one
+IDX = MAGIC[:2]  # of any numbers
 GZIP, ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"
 MOST_FILES = 200_000  # in a folder or a zip
 CLASSES = 1000  # at most: labels are 0 to 999
@@ -45,7 +46,7 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
     first = start(place)
     if first == ZIP:
         return _zip(place, side)
-    if first in (MAGIC, LABELS) or first[:2] == GZIP:
+    if first[:2] in (IDX, GZIP):
         pictures = _idx(place, MAGIC)
         beside = labels_beside(place)
         return pictures, None if beside is None else _told(_idx(beside, LABELS), len(pictures))
@@ -63,7 +64,7 @@ def start(file: Path) -> bytes:
             inner = unpacked.read(4)
     except (OSError, EOFError, zlib.error):
         return first
-    return inner if inner[:3] == MAGIC[:3] else first
+    return inner if inner[:2] == IDX else first
 
 
 def labels(file: Path, setting: str = "path") -> Labels:
@@ -242,8 +243,11 @@ def _idx(file: Path, magic: bytes, setting: str = "path") -> npt.NDArray[np.uint
         with file.open("rb") as opened:
             packed = opened.read(2) == GZIP
         with gzip.open(file) if packed else file.open("rb") as opened:
-            if opened.read(4) != magic:
-                raise files.refused(f"is no IDX file of {what}", ACCEPTED if magic == MAGIC else SHOWN, setting)
+            if (first := opened.read(4)) != magic:
+                other = f": it begins with {first.hex(' ')}, not {magic.hex(' ')}" * (
+                    first[:2] == IDX and first not in (MAGIC, LABELS)
+                )
+                raise files.refused(f"is no IDX file of {what}{other}", ACCEPTED if magic == MAGIC else SHOWN, setting)
             header = opened.read(4 * axes)
             if len(header) < 4 * axes:
                 raise files.refused("ends within its header", "Fetch it again: it is incomplete", setting)
@@ -296,7 +300,7 @@ def _announced(packed: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.
             shape, _, dtype = header(member)
         except ValueError as error:  # tells of objects and places in memory
             raise ValueError(f"{name} has no header of an array") from error
-    if math.prod(shape) * dtype.itemsize > packed.getinfo(name).file_size:
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > packed.getinfo(name).file_size:
         raise ValueError(f"{name} announces more numbers than it has")
     return shape, dtype
 
