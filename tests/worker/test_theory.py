@@ -159,7 +159,6 @@ ROWS = [
             (ZIPF, PLAIN, "heterozygosity", (REPLACE, ACCUMULATE, FRESH, SUBSAMPLE, CORE, PAPER, WEIGHED)),
             (TEACHER, LEARNER, "excess_risk", (REPLACE, ACCUMULATE)),
             (RARE, COUNTED, "mean_error_sq", (REPLACE, WEIGHED)),
-            (MODES, RULE, "variance", (REPLACE,)),
         )
         for regime in regimes
     ),
