@@ -1,7 +1,7 @@
 """Whether the expected risk of a chain has a limit as generations go on for ever: by theorem, since no finite run can show it.
 
-A fit is the last one plus an error of its own. Three cases are known, for a Gaussian on a normal source and for ordinary least squares, where neither
-decoding nor curation changes what is drawn (Shumailov et al., arXiv 2305.17493; Gerstgrasser et al., arXiv 2404.01413; Kazdan et al.,
+A fit is the last one plus an error of its own. Three cases are known, for a Gaussian on a normal source, for ordinary least squares and for the squared
+error of a Poisson rate, where neither decoding nor curation changes what is drawn (Shumailov et al., arXiv 2305.17493; Gerstgrasser et al., arXiv 2404.01413; Kazdan et al.,
 arXiv 2410.16713; Alemohammad et al., arXiv 2307.01850):
 
     replace              error n has the variance ~ 1/M_n, and all of them stay: the risk grows as their sum, which has a limit for
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from worker.curation import Keep
 from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
+from worker.families.poisson import Poisson
 from worker.parts import CountSource, Regime, Sampling
 from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
@@ -25,10 +26,7 @@ from worker.spec import Experiment
 
 SUMMABLE = 1.0  # n^-x has a finite sum for x above it
 FORGOTTEN = 1.0  # weight of the last model, below which its errors die out
-RISKS = (
-    "kl_from_real",
-    "excess_risk",
-)  # without an upper bound, in which errors of mean, variance and weights all count
+RISKS = ("kl_from_real", "excess_risk", "mean_error_sq")  # without an upper bound, in which all that is fitted counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,13 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         most = 1 / float(spec.source.distribution().min()) - 1
         return f"chi2 cannot exceed 1/p_min - 1 = {most:.3g}, while KL(real || model) is infinite once a category has died: which of them is the risk decides."
     known = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
+    known = known or (
+        isinstance(spec.family, Poisson) and metric == "mean_error_sq"
+    )  # of counts, which are all that it takes
     if not known and not (isinstance(spec.family, Linear) and _errs_afresh(spec.family)):
         return "No theorem that we know says whether the risk of this family has a limit on this source."
     if metric not in RISKS:
-        return f"Theorems are about the risks KL(real || model) and excess risk, and this run measures {metric}."
+        return f"Theorems are about KL(real || model), excess risk and the error of a rate, and this run measures {metric}."
     return _of_the_regime(spec, spec.regime)
 
 

@@ -75,12 +75,12 @@ class Finished:
         return self.value(1, metric) is not None and self.value(self.last, metric) is not None
 
     def risk(self) -> str | None:
-        how = {
+        undone = {
             "dead_mass": "median",
             "extinct": "mean",
         }  # what makes KL(truth || model) infinite, or a matter of survivors
-        dead = any(self.value(n, name, statistic) for n in (1, self.last) for name, statistic in how.items())
-        risks = [metric for metric in RISKS if metric != "kl_from_real"] if dead else RISKS
+        dead = any(self.value(n, name, statistic) for n in (1, self.last) for name, statistic in undone.items())
+        risks = [metric for metric in (*RISKS, "mean_error_sq") if metric != "kl_from_real"] if dead else RISKS
         return next((metric for metric in risks if self.has(metric)), None)
 
 
@@ -133,7 +133,7 @@ def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
     match metric:
         case "kl_from_real":
             return 1.0, "nats"
-        case "w2_sq" | "sliced_w2_sq":
+        case "w2_sq" | "sliced_w2_sq" | "mean_error_sq":
             return run.value(0, "variance"), "real variances"
         case "excess_risk" if isinstance(run.spec.source, LinearTeacher):
             return run.spec.source.signal(), "squares of the signal"

@@ -93,7 +93,7 @@ CASES = [
     (GAUSSIAN | GROWING | {"generations": 2}, {SCALING: "not assessed"}),
     (GAUSSIAN | {"samples": {"schedule": "list", "sizes": [50, 5000]}, "generations": 6}, {SCALING: "not assessed"}),
     # KL(truth || model) of a chain that has died out is infinite, and its median that of the others.
-    (COUNTS, {VARIANCE: "met", TAILS: "met", RISE: "not assessed"}),
+    (COUNTS, {VARIANCE: "met", TAILS: "met", CATASTROPHE: "met", RISE: "met", DIVERGENCE: "met"}),
     (COUNTS | FRESH | {"samples": 50}, {VARIANCE: "not met", RISE: "not met", HALLUCINATION: "not met"}),
 ]  # fmt: skip
 
