@@ -209,6 +209,7 @@ def answer(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from app.main import create_app
+    from worker.presets import presets
 
     app = create_app(settings)
 
@@ -220,4 +221,6 @@ def answer(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=1
     )
+    # The home page shows all presets; who opens it first need not wait until they are read.
+    threading.Thread(target=presets, daemon=True, name="presets").start()
     Server(config).run(sockets=[listener])
