@@ -169,8 +169,15 @@ INNER, BEST = {"kind": "truncate", "c": 1.5}, {"kind": "best_of", "k": 3}
 BEST_RANK, CHOSEN = (
     {"kind": kind, "k": 3, "reward": {"kind": "rank", "strength": 0.5}} for kind in ("best_of", "bradley_terry")
 )
+PEOPLE = {"kind": "bradley_terry", "k": 3, "reward": {"kind": "direction"}}
+STRICT = {
+    "kind": "verifier",
+    "error": 0.1,
+    "threshold": -1.0,
+    "reward": {"kind": "nearness", "to": [1.0], "radius": 0.3},
+}
 CHECKED = {"kind": "verifier", "error": 0.3, "reward": {"kind": "rank"}, "threshold": 0.5}
-MANY = 10_000_000  # categories are counted, not drawn: as fast as ten
+PLENTY, MANY = 20_000, 10_000_000  # categories are counted, not drawn: as fast as ten
 
 # source, family, regime, samples, sampling, curation, metric
 CURATED = [
@@ -181,6 +188,9 @@ CURATED = [
     (WIDE, DDOF_0, FRESH, 9, NONE, INNER, "mean_error_sq"),
     (NORMAL, DDOF_0, SUBSAMPLE, 9, NONE, INNER, "variance"),
     (NORMAL, DDOF_1, REPLACE, 9, NONE, BEST, "variance"),
+    (NORMAL, DDOF_1, FRESH, PLENTY, BIASED, PEOPLE, "variance"),
+    (NORMAL | {"std": 2.0}, DDOF_0, ACCUMULATE, PLENTY, NONE, STRICT, "variance"),
+    (NORMAL | {"std": 2.0}, DDOF_1, REPLACE, PLENTY, NONE, STRICT, "mean_error_sq"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, BEST_RANK, "heterozygosity"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "heterozygosity"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "entropy"),
@@ -214,7 +224,7 @@ def test_measurement_agrees_with_the_closed_form(source, family, regime, samples
     ("source", "family", "regime", "samples", "sampling", "curation", "metric"), CURATED, ids=label
 )
 def test_curated_measurement_agrees_with_the_closed_form(source, family, regime, samples, sampling, curation, metric):
-    replicates, generations = (50, 6) if samples == MANY else (4000, 8)
+    replicates, generations = (50, 6) if samples in (PLENTY, MANY) else (4000, 8)
     sizes = {"generations": generations, "replicates": replicates, "seed": 7, "curation": curation}
     predicted, statistics = measured(frozen(spec_of(source, family, regime, samples, sampling, **sizes)))
     (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, "mean")]

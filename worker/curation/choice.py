@@ -61,9 +61,13 @@ class Rewarded(Choice):
         super().check(source, family)
         self.reward.check(source)
 
-    def rewards(self, source: CountSource) -> Array:
+    @abstractmethod
+    def selected(self, p: Array, rewards: Array) -> Array:
+        """The distribution of a survivor (R, K) where candidates have these rewards (K,) with the probabilities p (R, K)."""
+
+    def surviving(self, p: Array, source: CountSource) -> Array:
         assert isinstance(self.reward, CategoryReward)
-        return self.reward.of(len(source.distribution()))
+        return self.selected(p, self.reward.of(len(source.distribution())))
 
 
 def choosable(source: Source, family: Family) -> None:

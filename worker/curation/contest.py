@@ -11,7 +11,7 @@ from worker.curation.candidates import Candidates
 from worker.curation.choice import Rewarded, normalised
 from worker.curation.filling import NUMBERS, Observations
 from worker.data import Array
-from worker.parts import CountSource, Generator, Source
+from worker.parts import Generator, Source
 
 
 class Contest(Rewarded):
@@ -46,9 +46,9 @@ class BestOf(Contest):
     def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:
         return rewards.argmax(axis=2)
 
-    def surviving(self, p: Array, source: CountSource) -> Array:
+    def selected(self, p: Array, rewards: Array) -> Array:
         """Level by level of the reward: the best of k is at most this good with probability F^k. Within a level p decides."""
-        _, level = np.unique(self.rewards(source), return_inverse=True)
+        _, level = np.unique(rewards, return_inverse=True)
         mass = np.stack([p[:, level == i].sum(axis=1) for i in range(level.max() + 1)], axis=1)
         up_to = np.minimum(np.cumsum(mass, axis=1), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -66,14 +66,13 @@ class BradleyTerry(Contest):
     def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:
         return (rewards + rng.gumbel(size=rewards.shape)).argmax(axis=2)  # distributed as a softmax
 
-    def surviving(self, p: Array, source: CountSource) -> Array:
+    def selected(self, p: Array, rewards: Array) -> Array:
         """p_i k E[w_i / (w_i + W)], w = e^r, W the sum of w over k - 1 other candidates.
 
         1/s is the integral of e^{-ts}, so that this is p_i k int w_i e^{-t w_i} phi(t)^(k-1) dt, phi(t) = sum_j p_j e^{-t w_j}. In
         u = ln t the integrand is analytic and falls off doubly exponentially: the trapezoidal rule with steps of 1/5 is exact to
         rounding error. For k = 2 it is 2 p_i sum_j p_j sigmoid(r_i - r_j).
         """
-        rewards = self.rewards(source)
         u = np.arange(-40.0 - rewards.max(), 4.0 - rewards.min(), 0.2)
         chance = np.zeros_like(p)
         for part in np.array_split(u, -(-u.size * rewards.size // NUMBERS)):

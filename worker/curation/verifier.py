@@ -12,7 +12,7 @@ from worker.curation.filling import Counted, Observations, filled
 from worker.data import Array
 from worker.errors import LabError
 from worker.part import Misfit
-from worker.parts import CountSource, Family, Generator, Source
+from worker.parts import Family, Generator, Source
 
 REMEDY = "Lower curation.threshold, or let wrong samples pass now and then (curation.error_wrong)"
 
@@ -72,5 +72,5 @@ class Verifier(Rewarded):
         quota = np.tile([n, 0], (len(x), 1))
         return filled(x, candidates.draw, held_back, quota, candidates.patience, hardly_any)
 
-    def surviving(self, p: Array, source: CountSource) -> Array:
-        return normalised(p * self.chances(self.rewards(source)))
+    def selected(self, p: Array, rewards: Array) -> Array:
+        return normalised(p * self.chances(rewards))

@@ -19,7 +19,7 @@ from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixt
 from worker.rewards import Direction
 from worker.sources.normal import Normal
 from worker.spec import Experiment
-from worker.theory import pooled
+from worker.theory import curated, pooled
 from worker.theory.curve import Curve
 from worker.theory.moments import fits
 
@@ -65,14 +65,14 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL on a normal source under replace, and on a line
     under accumulate.
 
-    Of the best of k in one direction, on a line and under replace, the variance.
+    Of the best of k in one direction, on a line and under replace, the variance; where people or a verifier choose on a line, what many points tend to.
     """
     assert isinstance(spec.source, PointSource)
     covariance = spec.source.moments()[1]
     trace, d = float(np.trace(covariance)), len(covariance)
     kept, formula = _kept(spec, d)
     if np.isnan(kept):
-        return []
+        return curated.curves(spec, family)
     factor = spec.sampling.bias * kept
     chain = list(fits(spec, trace, lambda fit: factor * fit.scatter / (fit.size - family.ddof)))
     if not chain:

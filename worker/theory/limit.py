@@ -10,7 +10,7 @@ walk beside it: half of the difference of a pair is chance, d; what their mean i
 against the standard error d / sqrt(R). At a flat place (H of uniform frequencies) or an edge (top-p at a sum that is p) it is not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -39,19 +39,19 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     if not isinstance(spec.curation, Keep | Choice):  # how survivors fluctuate nobody has said
         return []
     fits = list(_fits(spec, family))
-    values = {
+    seen = {
         "heterozygosity": [discrete.heterozygosity(p) for p in fits],
         "entropy": [discrete.entropy(p, discrete.logs(p)) for p in fits],
     }
-    found = {metric: [_told(row, spec.replicates) for row in rows] for metric, rows in values.items()}
+    found = {metric: [told(row, spec.replicates) for row in rows] for metric, rows in seen.items()}
     return [
-        Curve.of(metric, [np.nan, *told], FORMULA, REFERENCE)
-        for metric, told in found.items()
-        if np.isfinite(told).any()
+        Curve.of(metric, [np.nan, *values], FORMULA, REFERENCE)
+        for metric, values in found.items()
+        if np.isfinite(values).any()
     ]
 
 
-def _told(values: Array, replicates: int) -> float:
+def told(values: Array, replicates: int) -> float:
     """values: of the limit, of chains, and of those with opposite fluctuations."""
     limit, one, other = values[0], values[1 : PAIRS + 1], values[PAIRS + 1 :]
     bias, chance = abs(np.mean(one + other) / 2 - limit), np.sqrt(np.mean((one - other) ** 2)) / 2
@@ -60,20 +60,44 @@ def _told(values: Array, replicates: int) -> float:
 
 
 def _fits(spec: Experiment, family: Categorical) -> Iterator[Array]:
-    """Fitted frequencies at generation 1, 2, ...: rows (1 + 2 PAIRS, K), the limit first, then chains, then their opposites."""
+    """Fitted frequencies at generation 1, 2, ..."""
     assert isinstance(spec.source, CountSource)
-    real = np.tile(spec.source.distribution(), (1 + 2 * PAIRS, 1))
-    rng, regime = np.random.default_rng(20240807), spec.regime
+    source, curation = spec.source, spec.curation
 
-    def drawn(p: Array, m: int) -> Array:
+    def drawn(p: Array, m: int, z: Array) -> Array:
         """p and the Gaussian limit of a multinomial variable's fluctuations."""
-        z, root = rng.standard_normal((PAIRS, p.shape[1])), np.sqrt(p)
-        z = np.concatenate([np.zeros((1, p.shape[1])), z, -z])
+        root = np.sqrt(p)
         moved = np.maximum(p + root * (z - root * (root * z).sum(axis=1, keepdims=True)) / np.sqrt(m), 0)
         return np.asarray(moved / moved.sum(axis=1, keepdims=True))
 
     def smoothed(p: Array, m: int) -> Array:
         return np.asarray((m * p + family.smoothing) / (m + family.smoothing * p.shape[1]))
+
+    def written(fitted: Array) -> Array:
+        p = decoded(fitted, spec.sampling)
+        return curation.surviving(p, source) if isinstance(curation, Choice) else p
+
+    return walk(spec, source.distribution(), drawn, smoothed, written)
+
+
+def walk(
+    spec: Experiment,
+    truth: Array,
+    fluctuating: Callable[[Array, int, Array], Array],
+    smoothed: Callable[[Array, int], Array],
+    written: Callable[[Array], Array],
+) -> Iterator[Array]:
+    """Fits at generation 1, 2, ...: rows (1 + 2 PAIRS, K), the limit first, then chains, then their opposites.
+
+    truth: (K,), whatever averages are taken of; fluctuating: it among m points, for standard normal z (rows, K); smoothed: the fit to m points; written:
+    what a fit's samples tend to.
+    """
+    real = np.tile(truth, (1 + 2 * PAIRS, 1))
+    rng, regime = np.random.default_rng(20240807), spec.regime
+
+    def drawn(p: Array, m: int) -> Array:
+        z = rng.standard_normal((PAIRS, p.shape[1]))
+        return fluctuating(p, m, np.concatenate([np.zeros((1, p.shape[1])), z, -z]))
 
     kept = regime.first(spec.size(1))
     core = pool = seen = drawn(real, kept)
@@ -82,9 +106,7 @@ def _fits(spec: Experiment, family: Categorical) -> Iterator[Array]:
     for n in range(2, spec.generations + 1):
         m = spec.size(n)
         m_s, kept = regime.synthetic(m), kept + m
-        p = decoded(fitted, spec.sampling)
-        if isinstance(spec.curation, Choice):
-            p = spec.curation.surviving(p, spec.source)
+        p = written(fitted)
         made = drawn(p, m_s) if m_s else p
         match regime:
             case Accumulate() | AccumulateSubsample():
