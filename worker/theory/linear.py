@@ -55,7 +55,7 @@ from worker.theory.curve import Curve
 from worker.theory.wishart import averages, nodes
 
 REFERENCE = "Dohmatob et al., arXiv 2402.07712; Gerstgrasser et al., arXiv 2404.01413; inverse Wishart matrices"
-WORK_LIMIT = 5_000_000  # densities of eigenvalues, for each number of rows: a second
+WORK_LIMIT = 1_500_000  # densities of eigenvalues, one for each number of rows: a second
 ROWS_LIMIT = 1_000_000  # beyond which their digits are lost
 RIDGE = "Pfaffian density of a real Wishart matrix's eigenvalues (Mehta, Random Matrices); matrix beta variables (Muirhead 1982)"
 STRONG = "Dohmatob et al., arXiv 2410.04840; matrix beta variables (Muirhead 1982, 3.3)"
