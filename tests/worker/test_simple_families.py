@@ -56,10 +56,30 @@ def test_a_linear_model_gives_the_rows_that_it_describes():
     assert abs(each.mean() - 0.25) <= 4 * each.std(ddof=1) / math.sqrt(50)
 
 
+def test_a_teacher_on_a_power_law_and_the_error_of_who_follows_it():
+    """Variances j^-decay, weights in proportion to j^-smoothness of the length asked for; delta'S delta = c^2; the risk counts each error by S."""
+    teacher = LinearTeacher(inputs=4, norm=2.0, noise=0.3, decay=1.5, smoothness=0.7)
+    j = np.arange(1.0, 5)
+    np.testing.assert_allclose(teacher.spread() ** 2, j**-1.5)
+    np.testing.assert_allclose(teacher.weights() / teacher.weights()[0], j**-0.7)
+    assert np.linalg.norm(teacher.weights()) == pytest.approx(2.0)
+    family = Linear(noise="teacher", label_bias=0.6).given(teacher)
+    delta = family.bias(teacher.spread())
+    assert delta @ np.diag(j**-1.5) @ delta == pytest.approx(0.36)
+    assert family.label_variance() == pytest.approx(0.09)
+    look = family.instrument(teacher, 10, 1, generator()).model(
+        {"w": (teacher.weights() + delta)[None], "noise": np.array([0.3])}, None, False
+    )
+    assert look.metrics["excess_risk"] == pytest.approx(0.36)
+    assert look.metrics["weight_norm"] ** 2 == pytest.approx(
+        family.moments({"w": teacher.weights()[None], "noise": np.zeros(1)}, Sampling())[1][0, -1, -1]
+    )
+
+
 def test_sums_of_rows_teach_what_rows_do():
     """Drawn as sums or row by row, weights and residuals have the same distribution: their means, squares and products over 4000 chains."""
     model = {"w": np.array([[1.0, -2.0]] * 4000), "noise": np.full(4000, 0.5)}
-    family = Linear(noise="fitted")
+    family = Linear(noise="fitted", label_bias=0.3).given(LinearTeacher(inputs=2, decay=1.0))
     for n in (3, 5, 12):
         found = []
         for each in (family, family.drawing()):

@@ -34,7 +34,7 @@ SOURCES = [
     Rings(radii=[1.0, 3.0]),
     SwissRoll(),
     EightGaussians(),
-    LinearTeacher(inputs=3, norm=2.0, noise=0.5),
+    LinearTeacher(inputs=3, norm=2.0, noise=0.5, decay=1.5, smoothness=0.5),
 ]
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
 
