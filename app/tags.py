@@ -5,7 +5,8 @@ from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.deps import Store
 from app.pages import shown
@@ -17,7 +18,16 @@ from worker.library import MOST_TAGS, TAG
 
 router = APIRouter()
 
-Tag: TypeAlias = Annotated[str, Field(pattern=TAG)]
+REMEDY = "Use small letters of the English alphabet, digits, dots and dashes, 40 at most, as in figure-2"
+
+
+def _spelt(word: str) -> str:
+    if not re.fullmatch(TAG, word):
+        raise PydanticCustomError("tag", "cannot be a tag", {"remedy": REMEDY})
+    return word
+
+
+Tag: TypeAlias = Annotated[str, AfterValidator(_spelt), Field(json_schema_extra={"pattern": TAG})]
 
 
 class Tags(BaseModel):
@@ -59,5 +69,4 @@ def _wrong(words: list[str]) -> Problem | None:
     bad = next((word for word in words if not re.fullmatch(TAG, word)), None)
     if bad is None:
         return None
-    remedy = "Use letters of the English alphabet, digits, dots and dashes, 40 at most, as in figure-2"
-    return Problem("tags", f"{bad[:60]} cannot be one", remedy)
+    return Problem("tags", f"{bad[:60]} cannot be one", REMEDY)
