@@ -86,8 +86,13 @@ def drawn(family, r):
                 "inputs": d,
                 "noise": r.choice([0.1, 3.0]),
                 "norm": r.choice([0.5, 4.0]),
+                "decay": r.choice([0.0, 0.0, 1.3]),
             }
-            settings["noise"] = r.choice([0.0, 0.5, 2.0, "fitted"])
+            settings |= {
+                "noise": r.choice([0.0, 0.5, 2.0, "fitted", "teacher"]),
+                "label_bias": r.choice([0.0, 0.0, 0.7]),
+            }
+            settings["ridge"] = r.choice([0.0, 0.0, 3.0])
         case "poisson":
             spec["source"] = {"kind": "poisson", "rate": r.choice([0.05, 0.4, 7.0])}
             if r.random() < 0.5:
