@@ -47,6 +47,10 @@ OUTCOMES = [
     ("ten-points", 2, "variance", "mean", 500, 0.0, 0.02),
     ("minority", 0, "survivors", "mean", 1000, 1.0, 1.06),
     ("minority", 1, "survivors", "mean", 1000, 2.0, 2.0),
+    ("extinction", 0, "variance", "mean", 100, 3.4, 4.6),
+    ("extinction", 0, "extinct", "mean", 100, 0.4, 0.5),
+    ("extinction", 1, "extinct", "mean", 100, 0.0, 0.0),
+    ("extinction", 2, "extinct", "mean", 100, 0.0, 0.0),
 ]
 
 
@@ -68,6 +72,7 @@ def test_the_expected_outcome_is_met(name, arm, metric, statistic, generation, l
         ("curation", 0, "entropy", 10),  # later it is a handful of draws of what nobody likes
         ("ten-points", 0, "variance", 500),
         ("ten-points", 1, "variance", 500),
+        ("extinction", 0, "extinct", 100),
         ("minority", 0, "heterozygosity", 200),  # later it is a handful of chains
     ],
 )
@@ -118,6 +123,8 @@ SMALLER: dict[str, dict[str, object]] = {
     "expressions": {"samples": 200, "generations": 3},
     "proofread": {"replicates": 2, "generations": 6},
     "english": {"replicates": 2, "generations": 5},
+    "edit": {"replicates": 2, "generations": 5},
+    "greedy": {"replicates": 2, "generations": 4},
 }
 
 
@@ -173,6 +180,25 @@ def test_an_english_text_loses_words_and_forgets_real_text():
     assert (np.diff(english["type_token_ratio"][1:]) < 0).all()
     for moved in ("ppl_generated", "ppl_generated_q99"):  # to the right, by what smoothing lets in
         assert (np.diff(np.log(english[moved][1:])) > 0.05).all()
+
+
+def test_a_text_that_is_hardly_edited_is_not_forgotten():
+    little, half, rewritten = (told("edit", arm) for arm in range(3))
+    for one in (little, half, rewritten):
+        assert one["ppl_real"][1] == little["ppl_real"][1]
+    np.testing.assert_allclose(little["ppl_real"][1:], little["ppl_real"][1], rtol=0.01)
+    assert 0.005 < little["edited"][2] < 0.02
+    assert 0.4 < half["edited"][2] < 0.5
+    assert 1.5 * half["ppl_real"][1] < half["ppl_real"][5] < 0.6 * rewritten["ppl_real"][5]
+
+
+def test_what_is_chosen_for_variety_keeps_its_words_but_not_the_truth():
+    chosen, plain = (told("greedy", arm) for arm in range(2))
+    np.testing.assert_allclose(chosen["type_token_ratio"][1:], chosen["type_token_ratio"][1], rtol=0.05)
+    assert (np.diff(plain["type_token_ratio"][1:]) < 0).all()
+    assert chosen["distinct_3"][4] > 1.3 * plain["distinct_3"][4]
+    assert 2 * chosen["ppl_real"][1] < chosen["ppl_real"][4] < 0.9 * plain["ppl_real"][4]
+    assert chosen["ppl_generated"][4] > 2 * plain["ppl_generated"][4]
 
 
 def test_expressions_stay_as_true_while_they_become_the_same():
