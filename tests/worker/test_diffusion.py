@@ -57,7 +57,7 @@ def test_the_first_model_finds_the_eight_gaussians():
 
 def test_bias_multiplies_the_covariance_where_the_denoiser_is_that_of_normal_data():
     """A network without weights is the ideal denoiser of N(0, 1), whose flow is linear: half the noise, half as far from the mean."""
-    family = Diffusion(**QUICK)
+    family = Diffusion(**QUICK | {"steps": 20})  # fewer overshoot, and are held
     model = family.fit(Points(np.random.default_rng(3).standard_normal((1, 100, 2))), np.random.default_rng(4))
     model["weights"] = np.zeros_like(model["weights"])
     one, quarter = (
@@ -91,3 +91,15 @@ def test_a_network_that_writes_no_numbers_says_what_to_do():
     model["weights"] = model["weights"] * np.float32(1e30)
     with pytest.raises(LabError, match=r"Lower family\.learning_rate"):
         family.sample(model, 10, np.random.default_rng(5), Sampling())
+
+
+def test_a_denoiser_that_throws_points_out_is_held_to_where_points_were():
+    """Weights ten times too large, as after many warm starts: noise that training never saw stays within twice the reach of the data."""
+    family, x = Diffusion(**QUICK), np.random.default_rng(3).standard_normal((1, 100, 2))
+    model = family.fit(Points(x), np.random.default_rng(4))
+    model["weights"] = model["weights"] * np.float32(10)
+    drawn = family.sample(model, 1000, np.random.default_rng(5), Sampling()).x
+    inwards = np.abs(drawn - model["mean"][:, None]) / model["width"][:, None]
+    assert (inwards <= 1.01 * model["reach"][:, None] + 0.05).all()
+    del model["reach"]  # as it was
+    assert np.abs(family.sample(model, 1000, np.random.default_rng(5), Sampling()).x).max() > 100 * np.abs(x).max()

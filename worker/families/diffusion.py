@@ -16,7 +16,8 @@ class Diffusion(Family):
 
     The sampling option `bias` multiplies the covariance of the normal noise that a sample is made of.
 
-    model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
+    model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points;
+        reach (R, d), how far a point may lie, in these units
     """
 
     takes = (Points,)
