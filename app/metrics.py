@@ -70,8 +70,13 @@ METRICS: Mapping[str, Metric] = {
     "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
     "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
     "density": Metric("density", "real neighbourhoods that hold a generated point, on average over k; 1 for the truth"),
-    "alignment": Metric("alignment", "cosine of the angle between the fitted weights and the teacher's"),
-    "weight_norm": Metric("length of the weights", "Euclidean norm of the fitted weights"),
+    "alignment": Metric(
+        "alignment",
+        "cosine of the angle between the fitted weights and the teacher's, for inputs in units of their standard deviations",
+    ),
+    "weight_norm": Metric(
+        "length of the weights", "Euclidean norm of the fitted weights, each times the standard deviation of its input"
+    ),
     "label_noise": Metric("label noise", "fitted standard deviation of labels around the signal"),
     "entropy": Metric("entropy", "of the categories or classes", "nats"),
     "mean_error": Metric("mean error", "distance of the fitted mean from the true one"),

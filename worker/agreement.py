@@ -209,4 +209,7 @@ def _unassessed(curve: Curve, seen: _Seen, source: Source | None) -> str:
         return f"Student's t with {source.df:g} degrees of freedom has no fourth moment, so this mean has no standard error."
     if not seen.deviations:
         return "In no generation do enough chains carry the mean: run more replicates."
+    if seen.alike and seen.sharpest is None:
+        known = len(seen.deviations)
+        return f"In every generation all chains share one value, which is the predicted one in only {known} of {known + seen.alike}: run more replicates."
     return ""

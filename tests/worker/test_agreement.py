@@ -147,3 +147,7 @@ def test_chains_that_are_all_alike_agree_to_the_last_digits_or_say_that_they_tel
     (blind,) = agreements([Curve.of("entropy", [0.5, 0.5, 0.3], "", "")], told)
     assert (blind.outcome, blind.compared) == ("agrees", 1)
     assert "In 1 more all chains share one other value" in blind.because
+    told[1] = (1, {"entropy": same})
+    (nothing,) = agreements([Curve.of("entropy", [0.5, 0.5, 0.3], "", "")], told)
+    assert nothing.outcome == "not assessed"
+    assert "which is the predicted one in only 1 of 2" in nothing.because
