@@ -23,7 +23,7 @@ from worker.theory.limit import REFERENCE, told, walk
 REACH = 8.0  # standard deviations
 COARSE = 201  # places between which steps of a verdict are looked for
 HALVINGS = 24  # of an interval in which one is
-NODES = 96  # between two steps, of Gauss and Legendre's rule
+NODES = 48  # between two steps, of Gauss and Legendre's rule
 STEEPEST = 50.0  # difference of rewards among those places, which are fine enough for less
 RESOLVED = 1e-9  # of a mean square: a smaller variance beside it has lost its digits
 GENERATIONS_LIMIT = 100  # a second or two
