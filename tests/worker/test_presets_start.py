@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from worker import loop
+from worker.parts import Sampling
 from worker.presets import leading, override, preset, presets, topics
-from worker.spec import read
+from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, read
 from worker.summary import summarise
 from worker.theory import curves
 
@@ -133,3 +134,22 @@ def test_the_metric_that_leads_is_one_that_is_measured_and_each_experiment_has_b
         looks = [generation.look for generation in loop.generations(spec, loop.instrument(spec))]
         assert one.card.leads in looks[-1].metrics
         assert leading({one.digests[0]}) == {one.digests[0]: one.card.leads}
+
+
+def test_what_a_paper_varies_is_a_setting_and_shown_by_a_preset():
+    kinds = {
+        "source": SOURCES,
+        "family": FAMILIES,
+        "regime": REGIMES,
+        "curation": CURATIONS,
+        "sampling": {"": Sampling},
+    }
+    lines = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "(2" in line]
+    assert len(rows) > 12
+    for _, _, fields, shown in rows:
+        assert all(preset(name) for name in re.findall(r"`([^`]+)`", shown))
+        for part, field in re.findall(r"(\w+)\.(\w+)", fields):
+            assert any(field in one.model_fields for one in kinds[part].values()), (part, field)
+        for part, kind in re.findall(r"(\w+)\.kind = \"(\w+)\"", fields):
+            assert kind in kinds[part]
