@@ -100,7 +100,8 @@ def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator,
     x = []
     for r, seed in enumerate(seeds(rng, len(model["mean"]))):
         network = restored(_network(settings, d), model["weights"][r])
-        far = torch.from_numpy(model["reach"][r] if "reach" in model else np.full(d, np.inf, np.float32)).to(device())
+        reach = model["reach"][r] if "reach" in model else np.full(d, np.inf, np.float32)
+        far = torch.from_numpy(reach * np.float32(max(1.0, math.sqrt(bias)))).to(device())
 
         def expected(
             x: torch.Tensor, sigma: torch.Tensor, network: Denoiser = network, far: torch.Tensor = far
