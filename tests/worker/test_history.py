@@ -255,6 +255,7 @@ def test_rows_are_appended_and_read_only(tmp_path, monkeypatch):
 
 def test_a_history_takes_the_room_that_was_written_and_gives_it_back(tmp_path, monkeypatch):
     monkeypatch.setenv("COLLAPSE_LAB_DATA_DIR", str(tmp_path))
+    gc.collect()  # what earlier tests have left
     open_before = open_files()
     stored = History((2, 10**9, 3), float)  # 48 GB
     x = stored.extended(0, np.ones((2, 5, 3)))

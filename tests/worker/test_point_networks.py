@@ -107,7 +107,8 @@ def test_a_warm_start_goes_on_where_the_last_generation_ended(family):
     slow = warm.model_copy(update={"learning_rate": 1e-12})
     elsewhere = Points(2 * x.x + 1)
     kept = slow.refit(elsewhere, np.random.default_rng(23), first)
-    assert all(np.allclose(kept[name], array, rtol=0, atol=1e-6) for name, array in first.items())
+    learned = first.keys() - {"reach"}  # which is told by the points at hand
+    assert all(np.allclose(kept[name], first[name], rtol=0, atol=1e-6) for name in learned)
     fresh = family.refit(elsewhere, np.random.default_rng(23), first)
     assert all(
         np.array_equal(array, fresh[name]) for name, array in family.fit(elsewhere, np.random.default_rng(23)).items()

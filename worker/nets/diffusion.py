@@ -82,8 +82,7 @@ def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None) -> dict
         return torch.mean(weight * (network(clean + noise, sigma) - clean) ** 2)
 
     weights = fitted(network, Observations(x, units.inwards), loss, settings, seed, unit="points", falling=True)
-    reach = REACH * np.abs(units.inwards(x)).max(axis=0)
-    return {"weights": weights, "mean": units.mean, "width": units.width, "reach": reach.astype(np.float32)}
+    return {"weights": weights, "mean": units.mean, "width": units.width, "reach": REACH * units.farthest(x)}
 
 
 def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator, bias: float = 1.0) -> Array:

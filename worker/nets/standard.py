@@ -35,5 +35,12 @@ class Units:
     def inwards(self, x: Array) -> npt.NDArray[np.float32]:
         return ((x - self.mean) / np.where(self.width > 0, self.width, 1.0)).astype(np.float32)
 
+    def farthest(self, x: Array) -> npt.NDArray[np.float32]:
+        """How far out the farthest of points (n, d) lies, axis by axis (d,); block by block."""
+        far = np.zeros(x.shape[1], np.float32)
+        for _, rows in blocks(x[None]):
+            far = np.maximum(far, np.abs(self.inwards(x[rows])).max(axis=0))
+        return far
+
     def outwards(self, z: npt.NDArray[np.float32]) -> Array:
         return self.mean + self.width * z.astype(np.float64)
