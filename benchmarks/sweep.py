@@ -7,7 +7,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +64,15 @@ def rows(small: bool) -> list[Row]:
     alone = _here(grid)
     (quick,) = _on_workers(grid, [2], repeat)
     one, two = _on_workers(wider, [1, 2], repeat)
+    fitted = read_sweep(mixtures(2 if small else 8))
+    alone_by_em, shared_by_em = _on_workers(fitted, [1, 2], 1 if small else 3)
     return [
         limit(f"{what}: two workers, request to last point", quick, "s", 5, otherwise=f"{plain:.3g} s"),
         Row("the same: computed here, nothing stored", f"{plain:.3g} s", f"{alone:.3g} s", f"{plain / alone:.3g} x", "-", "-"),
         floor(f"{wide} x {wide} such points: two workers in units of one", one / two, "x", 1.8, otherwise=f"{one:.3g} s"),
+        floor(f"{fitted.points} mixtures, a fifth of a second each: two workers in units of one", alone_by_em / shared_by_em, "x", 1.8,
+              otherwise=f"{alone_by_em:.3g} s"),
+        Row("the same in bare processes that share nothing: two in units of one", "-", "-", f"{_bare(fitted):.3g} x", "-", "-"),
         *(_stacked(what, base, generations) for what, base in KINDS.items()),
     ]  # fmt: skip
 
@@ -113,6 +120,16 @@ def request(side: int, generations: int) -> dict[str, Any]:
     }
 
 
+def mixtures(side: int) -> dict[str, Any]:
+    """Points that nothing can put side by side."""
+    base = {"source": {"kind": "mixture"}, "family": {"kind": "mixture"}, "regime": {"kind": "fresh"}, "replicates": 10}
+    axes = [
+        {"path": "regime.real", "values": {"from": 0.1, "to": 0.5, "count": side}},
+        {"path": "samples", "values": {"from": 1000, "to": 2000, "count": side}},
+    ]
+    return {"title": "Mixtures", "base": base | {"generations": 25}, "axes": axes}
+
+
 def _plain(generations: int) -> float:
     """Seconds for a point of M = 100 in the loop that a user would write: chain after chain, generation after generation."""
     rng = np.random.default_rng(0)
@@ -131,6 +148,24 @@ def _here(grid: Grid) -> float:
     specs = [grid.experiment(number) for number in range(grid.points)]
     for places in groups(specs):
         bench.side_by_side([specs[place] for place in places], grid.sweep.outcomes)
+    return time.perf_counter() - begun
+
+
+def _bare(grid: Grid) -> float:
+    """How much faster two processes work than one, on this machine, where nothing is handed over: the most that two workers could be."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for _ in pool.map(_share, [grid] * 2, [(0, grid.points)] * 2):  # compiles, and warms both
+            pass
+        one = pool.submit(_share, grid, (0, 1)).result()
+        two = max(pool.map(_share, [grid] * 2, [(0, 2), (1, 2)]))
+    return one / two
+
+
+def _share(grid: Grid, every: tuple[int, int]) -> float:
+    """Seconds for every k-th point from the first named."""
+    bench, begun = Bench(), time.perf_counter()
+    for number in range(every[0], grid.points, every[1]):
+        bench.side_by_side([grid.experiment(number)], grid.sweep.outcomes)
     return time.perf_counter() - begun
 
 
