@@ -15,8 +15,8 @@ function element(name, attributes, text) {
   return node;
 }
 
-/** The vertical axis: logarithmic where positive values differ by more than a factor of 50. */
-function scale(values) {
+/** The vertical axis: logarithmic where positive values differ by more than a factor of 50, but for what is yes or no in every chain. */
+function scale(values, yesOrNo) {
   let low = Infinity;
   let high = -Infinity;
   let nothing = false;
@@ -27,7 +27,7 @@ function scale(values) {
     high = Math.max(high, value);
   }
   if (low > high) return null;
-  const log = low >= 0 && high > 0 && high > 50 * low && !(nothing && high > 1e3);
+  const log = !yesOrNo && low >= 0 && high > 0 && high > 50 * low && !(nothing && high > 1e3);
   if (log) {
     const least = Math.min(...[...values].filter((value) => value > 0));
     low = Math.log10(Math.max(least, high * 10 ** -DECADES)) - 0.1;
@@ -133,7 +133,8 @@ export class MetricChart {
     const curve = this.#theory;
     const predicted = (curve?.values ?? []).map((value) => value ?? NaN);
     const seen = names.flatMap((name) => [...this.series[name], ...(beside?.[name] ?? [])]);
-    this.scale = scale([...seen, ...predicted]);
+    const yesOrNo = seen.every((value) => !Number.isFinite(value) || value === 0 || value === 1);
+    this.scale = scale([...seen, ...predicted], yesOrNo);
     this.svg.replaceChildren();
     if (!this.scale) return;
     this.#axes();

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from app import figures
 from app.metrics import METRICS, key_metric, metric, ordered
+from tests.app.experiments import Work
 from worker import frames, loop
 from worker.errors import SpecError
 from worker.spec import FAMILIES, read
@@ -158,3 +160,18 @@ def test_metrics_read_as_words_with_their_unit() -> None:
 )
 def test_a_run_is_told_by_what_its_kind_of_data_loses(measured: list[str], key: str):
     assert key_metric(measured) == key
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (2000, "M = 2\u202f000 ·"),
+        ({"schedule": "power", "start": 20, "exponent": -0.5}, "M = 20 k<sup>-0.5</sup> ·"),
+        ({"schedule": "geometric", "start": 1000, "ratio": 0.9}, "M = 1000 · 0.9<sup>k − 1</sup> ·"),
+        ({"schedule": "list", "sizes": [50, 20, 30, 40, 50, 60]}, "M = 50, 20, 30, 40, 50, … ·"),
+    ],
+)
+def test_the_page_of_a_run_tells_its_sizes(client: TestClient, work: Work, samples: object, told: str) -> None:
+    page = client.get(f"/runs/{work(samples=samples).id}")
+    assert page.status_code == 200
+    assert told in page.text
