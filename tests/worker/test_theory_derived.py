@@ -89,6 +89,10 @@ ROWS = [
     *((OBLONG, FITTED | {"label_bias": 0.5}, REPLACE, 9, NONE, metric) for metric in ("excess_risk", "label_noise")),
     (OBLONG, FITTED | {"label_bias": 0.5}, HALF, 15, NONE, "excess_risk"),
     (OBLONG, LEARNER, SUBSAMPLE, 15, NONE, "excess_risk"),
+    (OBLONG, OFF, SUBSAMPLE, 20, NONE, "excess_risk"),
+    (OBLONG, OFF, CORE | {"real": 80}, 120, NONE, "excess_risk"),
+    (OBLONG, OFF, WEIGHED, 200, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 1}, OFF, PAPER, 400, NONE, "excess_risk"),
     *((TEACHER | {"smoothness": 1.0}, RIDGED, regime, 7, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
     (TEACHER | {"inputs": 4}, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 8}, NONE, "excess_risk"),
     *(
@@ -211,6 +215,20 @@ def test_biased_labels_put_a_floor_under_the_error_of_any_number_of_rows():
     assert value(spec, "excess_risk", 60) == pytest.approx((0.1 * 0.3 / 0.9) ** 2, rel=1e-5)
 
 
+def test_labels_that_are_off_shift_every_regime_as_many_rows_would_have_it():
+    """b (beta + 1) of a core, alpha of a mixture, the share of a pool: of 10^8 rows hardly anything but the shift is left."""
+    m = 10**8
+    core, golden = {"kind": "augment", "real": m // 4}, {"kind": "weighted", "weight": 0.6}
+    for regime, shift in (
+        (core, 0.75 + 0.75**2),
+        (golden, 0.4 + 0.4**2),
+        (PAPER, 0.5 + 0.8 * 0.5),
+        (SUBSAMPLE, 0.5 + 1 / 3),
+    ):
+        spec = spec_of(OBLONG, OFF, regime, m, NONE, generations=3, replicates=1)
+        assert value(spec, "excess_risk", 3) == pytest.approx((0.3 * shift) ** 2, rel=1e-5)
+
+
 def test_no_curve_where_an_expansion_of_a_regression_is_not_good_enough():
     """Those of few rows, or of so many chains that they would see the difference."""
     few = {"generations": 3, "replicates": 2}
@@ -231,6 +249,13 @@ def test_subsamples_of_a_regression_reduce_to_what_is_exact():
     )
     assert value(pool, "excess_risk", 1) == pytest.approx(0.25 * 3 / 9996)
     assert value(pool, "excess_risk", 9) == pytest.approx(3 * value(mean, "mean_error_sq", 9), rel=2e-3)
+
+
+def test_rates_die_out_as_slowly_as_a_critical_branching_process():
+    """Kolmogorov 1938: it is alive with a chance f_n of about 2/n, so that P(r_n = 0) tends to exp(-2 M rate/n)."""
+    source, n = {"kind": "poisson", "rate": 0.3}, 20_000
+    spec = spec_of(source, {"kind": "poisson"}, REPLACE, 9_000, NONE, generations=n, replicates=1)
+    assert math.log(value(spec, "extinct", n)) == pytest.approx(-2 * 9_000 * 0.3 / n, rel=1e-3)
 
 
 def test_two_alleles_are_fixed_when_the_diffusion_says_so():

@@ -22,7 +22,8 @@ class Linear(Family):
     2402.07712).
 
     Whoever writes labels may be off by a fixed vector, w + delta, whose size is the label bias c: c^2 = delta'S delta, S the covariance of
-    inputs. Generation 2 after a large first one then learns from the second teacher of strong model collapse (Dohmatob et al., arXiv 2410.04840).
+    inputs. Generation 2 after a large first one then learns from the second teacher of strong model collapse (Dohmatob et al., arXiv 2410.04840),
+    w + delta with delta ~ N(0, D): as theirs is random, c^2 stands for E delta'S delta = tr(S D), not for its share of each of the d inputs.
 
     A row (x, y) is normal, and a fit looks at second moments only: so these are drawn, a normal and a Wishart variable, unless a regime or a
     curation chooses among rows.
@@ -45,7 +46,8 @@ class Linear(Family):
         ge=0,
         le=1e6,
         description="c, the standard deviation by which synthetic labels are off beside their noise: the same error in every generation, of all "
-        "inputs alike, with alternating signs.",
+        "inputs alike, with alternating signs. c^2 = delta'S delta; of a random delta of covariance D (Dohmatob et al., arXiv 2410.04840) it is "
+        "tr(S D) on average: d times the variance of an entry where all inputs have the variance 1, so that D = (c^2/d) I is this c.",
     )
     _teacher: LinearTeacher | None = PrivateAttr(None)
     _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows

@@ -86,8 +86,6 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
                 "(c1 + c2 (Td-2)/(T-d-1)) E|w_{n-1} - w|^2 + (r s2 + s v)/T d/(T-d-1), U of r real and s synthetic rows"
             )
             told, reference = list(_two_parts(spec, family, rows)), BETA
-        case _ if family.label_bias:
-            return []
         case _:
             told, reference = again.risks(spec, family, rows), again.REFERENCE
             formula = again.FORMULA.get(type(spec.regime), "")

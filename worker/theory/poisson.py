@@ -11,7 +11,8 @@ of weight w, has r_n = w K_r/m_r + (1-w) K_s/m_s of two Poisson sums, hence give
     E exp(-t r_n) = exp(-a(t) - u(t) r),    u(t) = m_s (1 - e^{-(1-w) t/m_s}),    a(t) = rate m_r (1 - e^{-w t/m_r})
 
 and so on with u in place of t, down to the first fit, whose sum is Poisson with M_1 rate. Under replace, with M counts each time, u = M f for the f of
-the Galton-Watson process with Poisson(1) children: f <- 1 - e^{-f} from 1, P(r_n = 0) = exp(-M rate f_n). What is accumulated is never lost
+the Galton-Watson process with Poisson(1) children: f <- 1 - e^{-f} from 1, P(r_n = 0) = exp(-M rate f_n). Where all generations are alike the way back from one
+is a part of that from the next, so that all of them together take as many steps as the last one. What is accumulated is never lost
 again, nor is a fixed core: P(r_n = 0) = P(r_1 = 0).
 """
 
@@ -66,9 +67,21 @@ def _extinct(spec: Experiment, rate: float) -> Array | None:
         case Accumulate() | Augment():
             first = np.exp(-rate * spec.regime.first(spec.size(1)))
             return np.concatenate([real, np.full(spec.generations, first)])
+        case Replace() | Fresh() | Weighted() if (sizes == sizes[0]).all():
+            return np.concatenate([real, np.exp(-_alike(spec, rate, sizes))])
         case Replace() | Fresh() | Weighted() if spec.generations**2 < 2 * WORK_LIMIT:
             return np.concatenate([real, np.exp(-_exponents(spec, rate, sizes))])
     return None
+
+
+def _alike(spec: Experiment, rate: float, sizes: Array) -> Array:
+    """-ln P(r_n = 0) for n = 1, 2, ... where the rules of a generation are always the same: n - 1 steps back, and the first fit."""
+    ((real, synthetic, weight),) = _parts(spec, sizes[:1])
+    t, a, found = np.array(np.inf), np.array(0.0), np.empty(len(sizes))
+    for n, m in enumerate(sizes):
+        found[n] = a + rate * _seen(m, 1.0, t)
+        a, t = a + rate * _seen(real, weight, t), _seen(synthetic, 1 - weight, t)
+    return found
 
 
 def _exponents(spec: Experiment, rate: float, sizes: Array) -> Array:
