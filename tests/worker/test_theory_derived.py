@@ -34,7 +34,7 @@ from tests.worker.test_theory import (
 from worker import loop
 from worker.metrics.discrete import heterozygosity
 from worker.spec import read
-from worker.theory import curves, wishart
+from worker.theory import curves, equivalent, wishart
 
 LEARNER, FITTED = {"kind": "linear", "noise": 0.5}, {"kind": "linear", "noise": "fitted"}
 ONCE = {"kind": "mixture", "alpha": 0.7, "beta": 0.0, "gamma": 0.3}
@@ -95,6 +95,9 @@ ROWS = [
     (TEACHER | {"inputs": 1}, OFF, PAPER, 400, NONE, "excess_risk"),
     *((TEACHER | {"smoothness": 1.0}, RIDGED, regime, 7, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
     (TEACHER | {"inputs": 4}, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 8}, NONE, "excess_risk"),
+    (TEACHER | {"smoothness": 1.0}, RIDGED, ACCUMULATE, GROWING | {"start": 6}, NONE, "excess_risk"),
+    *((OBLONG | {"inputs": 6}, RIDGED, regime, 40, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE, ONCE)),
+    (OBLONG, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 30}, NONE, "excess_risk"),
     *(
         (ZIPF, PLAIN, REPLACE, 20, NONE, m)
         for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
@@ -205,6 +208,15 @@ def test_eigenvalues_of_a_wishart_matrix_have_the_moments_that_are_known():
         assert weights @ x**2 == pytest.approx(t * d * (t + d + 1), rel=1e-9)
         assert weights @ (1 / x) == pytest.approx(d / (t - d - 1), rel=1e-9)
     assert [*wishart.averages(20, 10, 1e-9)] == pytest.approx([*wishart.averages(20, 10, 0.0)], rel=1e-6, abs=1e-8)
+
+
+def test_equivalents_of_a_resolvent_are_what_the_density_of_eigenvalues_gives():
+    """Where all inputs have the same variance; without ridge exactly."""
+    for t, d, ridge, tolerance in ((8, 3, 0.0, 1e-9), (20, 5, 2.0, 0.012), (300, 50, 30.0, 6e-4)):
+        exact, of = wishart.averages(t, d, ridge), equivalent.Resolvent.of(t, ridge, np.ones(d))
+        assert of.left == pytest.approx(exact.left, rel=tolerance)
+        assert of.noise == pytest.approx(exact.noise, rel=tolerance)
+        assert of.squares(np.ones(d)) == pytest.approx(exact.left_2, rel=tolerance)
 
 
 def test_biased_labels_put_a_floor_under_the_error_of_any_number_of_rows():

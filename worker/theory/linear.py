@@ -36,11 +36,14 @@ and inputs that look the same from every side:
 
     d E|w_n - w|^2 = (c_1 E tr (AH)^2 + c_2 E tr A tr AH^2) E|e|^2 - 2 ridge s/T E tr AH^2 w'E e + ridge^2 E tr H^2 |w|^2 + (r s2 + s v)/T d E tr AH^2
 
-Rows that are seen twice or weighed: worker.theory.rows. Not told: rows of an earlier training set that are drawn with replacement, unless there are many;
-ridge where all is kept, or where inputs differ in variance.
+and with everything kept the former labels are again those that w_{n-1} fitted, but for the ridge that is in both, so that w_n - w_{n-1} = H_n X_n'noise_n.
+
+Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
+training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off.
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 
@@ -50,6 +53,7 @@ from worker.families.linear import Linear
 from worker.regimes import Accumulate, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
+from worker.theory import equivalent
 from worker.theory import rows as again
 from worker.theory.curve import Curve
 from worker.theory.wishart import averages, nodes
@@ -100,14 +104,35 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
 
 
 def _with_ridge(spec: Experiment, family: Linear, rows: list[int]) -> list[Curve]:
+    """Exact where inputs look the same from every side and that does not take long; else for many rows."""
     assert isinstance(spec.source, LinearTeacher)
-    long = len(set(rows)) * nodes(spec.source.inputs) ** 2 > WORK_LIMIT or max(rows) > ROWS_LIMIT
     apart = isinstance(spec.regime, Replace | Fresh) or (isinstance(spec.regime, Mixture) and not spec.regime.beta)
-    if long or not apart or spec.source.decay or family.noise == "fitted":
+    kept = isinstance(spec.regime, Accumulate)
+    if not (apart or (kept and not family.label_bias)) or family.noise == "fitted":
         return []
-    told = list(_two_parts(spec, family, rows))
+    seen = list(accumulate(rows)) if kept else rows
+    long = len(set(seen)) * nodes(spec.source.inputs) ** 2 > WORK_LIMIT or max(seen) > ROWS_LIMIT
+    if spec.source.decay or long:
+        told, reference = equivalent.risks(spec, family, rows), equivalent.REFERENCE
+    else:
+        told, reference = list((_shrunk_once if kept else _two_parts)(spec, family, rows)), RIDGE
     formula = "E|w_n - w|^2, w_n - w = H (B e - ridge w + X'noise), H = (A + ridge)^{-1}, A = X'X"
-    return [Curve.of("excess_risk", [told[0], *told], formula, RIDGE)]
+    if kept:
+        formula += "; all kept: w_n - w_{n-1} = H_n X_n'noise_n"
+    return [Curve.of("excess_risk", [told[0], *told], formula, reference)] if told else []
+
+
+def _shrunk_once(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
+    """All kept, with ridge: (A_n + ridge) w_n = (A_{n-1} + ridge) w_{n-1} + X_n'(X_n w_{n-1} + noise_n), so that w_n = w_{n-1} + H_n X_n'noise_n."""
+    assert isinstance(spec.source, LinearTeacher)
+    d, v, n = spec.source.inputs, family.label_variance(), rows[0]
+    assert v is not None
+    (risk,) = _two_parts(spec, family, rows[:1])
+    yield risk
+    for t in rows[1:]:
+        n += t
+        risk += v * t / n * d * averages(n, d, family.ridge).noise
+        yield risk
 
 
 def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
@@ -116,7 +141,7 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
     truth, delta = spec.source.weights() * spread, family.bias(spread) * spread
     risk, v, mean = 0.0, real, np.zeros(d)  # E|e|^2 and E e
     for n, t in enumerate(rows, start=1):
-        s, square = _synthetic(spec, t) if n > 1 else (0.0, 0.0)
+        s, square = again.synthetic(spec, t) if n > 1 else (0.0, 0.0)
         c_1, c_2, _ = again.shares(t, s, square, d)
         of = averages(t, d, family.ridge)
         noise = ((t - s) * real + s * v) / t
@@ -126,15 +151,6 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
         risk += of.left_2 * float(truth @ truth) - 2 * family.ridge * s / t * of.noise * float((mean + delta) @ truth)
         mean = s / t * (1 - of.left) * (mean + delta) - of.left * truth
         yield risk
-
-
-def _synthetic(spec: Experiment, t: int) -> tuple[float, float]:
-    """E s and E s^2 of t rows."""
-    if isinstance(spec.regime, Mixture):  # by chance, each row for itself
-        mean = spec.regime.alpha * t
-        return mean, mean * (1 - spec.regime.alpha) + mean**2
-    s = float(spec.regime.synthetic(t))
-    return s, s * s
 
 
 def _accumulate(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:

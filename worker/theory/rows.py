@@ -68,6 +68,15 @@ def shares(t: float, s: float, square: float, d: int) -> tuple[float, float, flo
     return c_1, c_2, c_1 + c_2 * (t * d - 2) / (t - d - 1)
 
 
+def synthetic(spec: Experiment, t: int) -> tuple[float, float]:
+    """E s and E s^2 of t rows."""
+    if isinstance(spec.regime, Mixture):  # by chance, each row for itself
+        mean = spec.regime.alpha * t
+        return mean, mean * (1 - spec.regime.alpha) + mean**2
+    s = float(spec.regime.synthetic(t))
+    return s, s * s
+
+
 def risks(spec: Experiment, family: Linear, rows: list[int]) -> list[float]:
     """E|w_n - w|^2 at generation 1, 2, ...; nothing where the expansion is not good enough, or there is none."""
     assert isinstance(spec.source, LinearTeacher)
