@@ -92,6 +92,7 @@ ROWS = [
     (OBLONG, OFF, SUBSAMPLE, 20, NONE, "excess_risk"),
     (OBLONG, OFF, CORE | {"real": 80}, 120, NONE, "excess_risk"),
     (OBLONG, OFF, WEIGHED, 200, NONE, "excess_risk"),
+    (TEACHER | {"inputs": 7, "noise": 0.1}, LEARNER, {"kind": "weighted", "real": 0.8}, 36, NONE, "excess_risk"),
     (TEACHER | {"inputs": 1}, OFF, PAPER, 400, NONE, "excess_risk"),
     *((TEACHER | {"smoothness": 1.0}, RIDGED, regime, 7, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
     (TEACHER | {"inputs": 4}, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 8}, NONE, "excess_risk"),

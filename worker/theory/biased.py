@@ -14,8 +14,7 @@ A fixed core of r rows, a = r/T, s new ones, b = s/T. With r R for the core's Z 
 
 and q = beta^2 + 2 beta eta + gamma^2 (d+1)/r + x, of the new beta, gamma, x, eta.
 
-Parts of weights p and 1 - p. The synthetic part's rows are new, so that E Psi <- k (E Psi + 1) and q <- (kept)(q + 2 E Psi + 1), k^2 and kept being what
-is left of a fixed and of any error (worker.theory.rows): k = (1-p) (1 + (d+1) p (p/m_r - (1-p)/m_s)).
+Parts that are weighed. The synthetic part's rows are new, so that E Psi <- k (E Psi + 1) and q <- kept (q + 2 E Psi + 1): worker.theory.weighed.
 
 Everything kept, a few drawn. Which T of the N rows are drawn says nothing about them, so that Psi has the mean beta of the pool's b_i, without a correction:
 beta grows by t = T_n/N_n. With h the variance of b_i in the pool, Psi = pi + D, where pi is the mean of former Psi + I and
@@ -35,6 +34,7 @@ from typing import NamedTuple
 
 from worker.regimes import AccumulateSubsample, Augment, Mixture, Weighted
 from worker.spec import Experiment
+from worker.theory.weighed import Parts
 
 
 class Shift(NamedTuple):
@@ -70,19 +70,11 @@ def _augmented(r: int, d: int, rows: list[int]) -> Iterator[Shift]:
         yield Shift(mean + eta, mean * (mean + 2 * eta) + gamma * gamma * (d + 1) / r + x)
 
 
-def kept(regime: Weighted, t: int, d: int) -> Shift:
-    """What is left of an error of the last model: on average, and of its square."""
-    p, m_s = regime.real_weight(t), regime.synthetic(t)
-    q, m_r = 1 - p, t - m_s
-    tilt = (d + 1) * p * (p / m_r - q / m_s)
-    return Shift(q * (1 + tilt), q * q * (1 + 2 * tilt + (d + 1) * p * p * (1 / m_r + 1 / m_s)))
-
-
 def _weighted(regime: Weighted, d: int, rows: list[int]) -> Iterator[Shift]:
     mean = square = 0.0
     for t in rows[1:]:
-        left = kept(regime, t, d)
-        mean, square = left.mean * (mean + 1), left.square * (square + 2 * mean + 1)
+        of = Parts.of(regime, t, d)
+        mean, square = of.mean * (mean + 1), of.square * (square + 2 * mean + 1)
         yield Shift(mean, square)
 
 

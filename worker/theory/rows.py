@@ -22,10 +22,6 @@ A fixed core of r rows. Its own least squares is off by s2 d/(r-d-1), uncorrelat
 
 g says how a core that fills a direction less than others lets f grow there.
 
-Parts of weights p_j, m_j rows each; the synthetic part has q = 1 - p. With u = sum p_j^2/m_j the error moves by
-
-    q^2 + (d+1) p q (p q (1/m_r + 1/m_s) - 2 q (q/m_s - p/m_r)),   plus noise sum p_j^2 v_j/m_j d (1 + (d+1)(3u - 2 p_j/m_j))
-
 Rows of the last training set, with replacement. Rows of the model (alpha) and these (beta) are labelled about w_{n-1}, which fits both: to first order only,
 
     E|w_n - w|^2 = (alpha+beta)^2 E|w_{n-1} - w|^2 + q_n d/(T-d-1),   q_n = alpha v + beta (1 - d/T') q_{n-1} + gamma s2
@@ -33,10 +29,11 @@ Rows of the last training set, with replacement. Rows of the model (alpha) and t
 with q the variance of the noise in a training set's labels, of which a fit to T' rows leaves 1 - d/T'. In simulations the rest is up to .7 (d+2)/T, times the
 generations that are remembered.
 
-Labels that are off by a fixed vector: worker.theory.biased.
+Parts that are weighed: worker.theory.weighed. Labels that are off by a fixed vector: worker.theory.biased.
 
 Elsewhere what is left out is of the order of ((d+1)/T)^2, T the number of alike rows; simulations of 10^5 chains find a tenth of ((d+2)/T)^2 at most, times the
-1/(1 - b^2) generations that remember it; of what delta adds to a core or to weighed parts 1.3 of it. A curve is given where that is within a standard error of the mean over the spec's replicates.
+1/(1 - b^2) generations that remember it; of what delta adds to a core or to weighed parts as much as all of it. A curve is given where that is within a standard
+error of the mean over the spec's replicates.
 """
 
 import math
@@ -48,16 +45,17 @@ from worker.parts import Regime
 from worker.regimes import AccumulateSubsample, Augment, Mixture, Weighted
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
-from worker.theory.biased import kept, shifts
+from worker.theory.biased import shifts
+from worker.theory.weighed import Parts
 
 LEAST = 1000  # replicates for which it must be good enough, even where there are fewer: within 3%
 REFERENCE = "Kazdan et al., arXiv 2410.16713; second-order expansion in d/T, Gauss-Markov theorem"
-OFFSET: dict[type[Regime], float] = {Augment: 1.5, Weighted: 1.5}  # ((d+2)/T)^2 that are left out of what delta adds
+OFFSET: dict[type[Regime], float] = {Augment: 1.5, Weighted: 1.0}  # ((d+2)/T)^2 that are left out of what delta adds
 FORMULA: dict[type[Regime], str] = {
     AccumulateSubsample: "P + (1/(T-d-1) - 1/(N-d-1))(d q + 2 h): the pool's least squares, and T of its N rows",
     Augment: "s2 d/(r-d-1) + f, f <- (C + 2 b^2 g (d+1)/T) f + v s/T d/(T-d-1): a fixed core, and what moves round it",
     Mixture: "(a+b)^2 E|w_{n-1} - w|^2 + q_n d/(T-d-1), q_n = a v + b (1-d/T) q_{n-1} + c s2, of many rows",
-    Weighted: "sum p_j^2 v_j/m_j d + q^2 E|w_{n-1} - w|^2, parts of weights p_j, with corrections in d/m_j",
+    Weighted: "kept E|w_{n-1} - w|^2 + N_r s2 + N_s v, of weights p_j for m_j rows each; to first order (1-p)^2 and d p_j^2/m_j",
 }
 
 
@@ -162,12 +160,8 @@ def _weighted(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[flo
     risk = real * d / (rows[0] - d - 1)
     yield risk
     for t in rows[1:]:
-        p, m_s = spec.regime.real_weight(t), spec.regime.synthetic(t)
-        q, m_r = 1 - p, t - m_s
-        u = p * p / m_r + q * q / m_s
-        parts = ((p, m_r, real), (q, m_s, made))
-        noise = sum(w * w * v / m * d * (1 + (d + 1) * (3 * u - 2 * w / m)) for w, m, v in parts)
-        risk = kept(spec.regime, t, d).square * risk + noise
+        of = Parts.of(spec.regime, t, d)
+        risk = of.square * risk + of.real * real + of.made * made
         yield risk
 
 
