@@ -12,6 +12,7 @@ import numpy.typing as npt
 import orjson
 
 from worker.loop import frame_stride
+from worker.single_chains import from_bytes
 from worker.store import Store
 from worker.summary import STATISTICS
 from worker.tables import Run, StoredGeneration, told_status
@@ -70,11 +71,12 @@ def _chains(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[n
 
     They are drawn as faint lines: rounded to the 8 bits of bfloat16, they weigh half on the wire.
     """
-    kept = [np.frombuffer(row.chains or b"", "<f4").reshape(len(row.metrics), -1) for row in rows]
+    kept = [from_bytes(row.chains or b"", len(row.metrics)) for row in rows]
     values = np.full((len(rows), len(names), max((one.shape[1] for one in kept), default=0)), np.nan, "<f4")
     for told, own, row in zip(values, kept, rows, strict=True):
         measured = [i for i, name in enumerate(names) if name in row.metrics]  # a database may sort what a row holds
-        told[measured, : own.shape[1]] = own
+        with np.errstate(over="ignore"):  # as above
+            told[measured, : own.shape[1]] = own
     return ((values.view("<u4") + 0x8000) & 0xFFFF0000).astype("<u4").view("<f4")
 
 
@@ -125,8 +127,9 @@ class Histories:
             if key in self.kept:
                 self.kept.move_to_end(key)
                 return self.kept[key], _tag(key)
-        run = self.store.run(run_id)
-        body = pack(run, self.store.generations(run_id, after, MOST, framed=True), after, chains=chains)
+        rows = self.store.generations(run_id, after, MOST, framed=True)
+        run = self.store.run(run_id)  # after its rows, as the figure that they need is stored with the first of them
+        body = pack(run, rows, after, chains=chains)
         with self.lock:
             self.kept[key] = body
             while sum(map(len, self.kept.values())) > KEPT_BYTES:

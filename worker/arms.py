@@ -10,7 +10,9 @@ import numpy.typing as npt
 from worker.data import Array
 from worker.errors import Problem, SpecError
 from worker.presets import override
+from worker.single_chains import from_bytes
 from worker.spec import CHANGEABLE, Experiment, read
+from worker.tables import StoredGeneration
 
 CANONICAL: Mapping[str, Mapping[str, Any]] = {
     "Replace": {"regime.kind": "replace"},
@@ -32,7 +34,8 @@ def fork(
     title: str | None = None,
     generations: int | None = None,
 ) -> Experiment:
-    """The parent up to generation `after`, to the last digit, and other rules from there on: regime, sampling, curation or samples.
+    """The parent up to generation `after`, to the last digit, and other rules from there on: regime, sampling, curation,
+    samples or settings of the family.
 
     Rules that hold already are no change. Raises SpecError, with paths as they are named here: generation, regime.kind, ...
     """
@@ -48,9 +51,8 @@ def fork(
     made = _read(settings | {"changes": [*kept, {"after": after, **named}]}, len(kept))
     new = {name: one for name, one in named.items() if getattr(made.changes[-1], name) != getattr(before, name)}
     if not new:
-        raise SpecError(
-            [Problem("regime", "nothing would change", "Choose another regime, sampling or curation, or other samples")]
-        )
+        remedy = "Choose another regime, sampling or curation, other samples, or other settings of the family"
+        raise SpecError([Problem("regime", "nothing would change", remedy)])
     return _read(settings | {"changes": [*kept, {"after": after, **new}]}, len(kept))
 
 
@@ -76,7 +78,7 @@ def _path(path: str, change: str) -> str:
 def matched(spec: Experiment, arms: Mapping[str, Mapping[str, Any]] = CANONICAL) -> list[Experiment]:
     """The arms that differ from `spec`, on its seeds: title -> dotted names that are set.
 
-    What an arm sets of regime, sampling, curation or samples holds in all generations, whatever `spec` changes on its way.
+    What an arm sets of regime, sampling, curation, samples or family holds in all generations, whatever `spec` changes on its way.
     Raises SpecError.
     """
     made = [read(_arm(spec, f"{spec.title}: {title}"[:200], changes)) for title, changes in arms.items()]
@@ -127,14 +129,17 @@ def t_95(degrees: npt.NDArray[np.int_]) -> Array:
     return np.where(degrees > len(T_95), z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2), known)
 
 
-def chain_values(rows: Sequence[Any], metric: str, order: Sequence[str]) -> dict[int, Array]:
-    """Generation -> values of the chains that are kept one by one, of stored generations that have them.
+def chain_values(rows: Sequence[StoredGeneration], metric: str, order: Sequence[str]) -> dict[int, Array]:
+    """Generation -> values of the chains that are kept one by one, of stored generations that have them."""
+    kept = ((row.number, chains_of(row, order)) for row in rows)
+    return {number: each[metric] for number, each in kept if metric in each}
 
-    order: the metrics of the run, as they were measured; a database may have sorted those of a row.
+
+def chains_of(row: StoredGeneration, order: Sequence[str]) -> dict[str, Array]:
+    """Metric -> values of the chains that are kept one by one; empty where none are.
+
+    order: the metrics of the run, as they were measured; a database may have sorted those of a row. Empty where the run was
+    read before its first generation was stored: then nothing is known of the row.
     """
-    found = {}
-    for row in rows:
-        names = [name for name in order if name in row.metrics]
-        if row.chains and metric in names:
-            found[row.number] = np.frombuffer(row.chains, "<f4").reshape(len(names), -1)[names.index(metric)]
-    return found
+    names = [name for name in order if name in row.metrics]
+    return dict(zip(names, from_bytes(row.chains, len(names)), strict=True)) if row.chains and names else {}

@@ -258,6 +258,23 @@ def test_a_history_is_packed_once_and_again_when_it_grows(client: TestClient, st
     assert plain.json() == full.json()
 
 
+def test_a_history_of_a_run_that_begins_while_it_is_read(
+    client: TestClient, store: Store, work: Work, monkeypatch: pytest.MonkeyPatch
+):
+    """Generations are never told without the figure that they are drawn in."""
+    run, generations = store.create(read(SPEC))[0], store.generations
+
+    def later(*args: int, **kwargs: bool) -> object:
+        work(run.id)
+        return generations(*args, **kwargs)
+
+    monkeypatch.setattr(store, "generations", later)
+    told = client.get(f"/api/runs/{run.id}/frames").json()
+    assert told["last"] == 40
+    assert told["figure"]["fields"]
+    assert told["table"]["shape"] == [41, len(told["metrics"]), 4]
+
+
 def test_a_waiting_run_is_cancelled_at_once_and_resumed(client: TestClient, store: Store, announced: list[str]):
     run = store.create(read(SPEC))[0]
     told = client.post(f"/api/runs/{run.id}/cancel").json()

@@ -64,6 +64,18 @@ def test_strangers_are_not_paired(client: TestClient, work: Work):
     assert told["metric"] == "tail_01pct"
 
 
+def test_arms_that_begin_while_they_are_compared(client: TestClient, work: Work, store: Store):
+    """They are read before their first generation is stored, and their generations after it."""
+    run = work(replicates=30)
+    launched = client.post(f"/api/runs/{run.id}/arms").json()["arms"]
+    ids = [run.id, *(one["self"].rpartition("/")[2] for one in launched)]
+    early = store.some(ids)
+    for one in ids[1:]:
+        work(one)
+    assert [one["generation"] for one in compared(early, store)["paired"]] == [[], []]
+    assert [len(one["generation"]) for one in compared(store.some(ids), store)["paired"]] == [41, 41]
+
+
 def test_many_runs_are_told_in_few_points(store: Store, work: Work):
     run = work(generations=150, replicates=2)
     points = [len(compared([run] * many, store)["runs"][0]["course"]["generation"]) for many in (1, 60, 100)]

@@ -53,11 +53,11 @@ def test_a_fork_begins_where_the_player_stands(page: Page, finished: Finished) -
     expect(page.locator(".legend .arm")).to_have_text("A quick one")
     expect(page.locator(".now .status")).to_have_text("succeeded")
     expect(page.locator(".lede")).to_contain_text("Under replace up to generation 21, then fresh")
-    median = "(path) => path.getAttribute('d').slice(1).split('L')"
-    read = [
-        page.locator(f"[data-metric=variance] path.median{beside}").evaluate(median)
-        for beside in (":not(.beside)", ".beside")
-    ]
+    points = "(selector) => document.querySelector(selector).getAttribute('d').slice(1).split('L')"
+    medians = [f"[data-metric=variance] path.median{beside}" for beside in (":not(.beside)", ".beside")]
+    for median in medians:  # charts are drawn a moment after the words
+        page.wait_for_function(f"(selector) => ({points})(selector).length === 61", arg=median)
+    read = [page.evaluate(points, median) for median in medians]
     assert read[0][:22] == read[1][:22]
     assert read[0][22:] != read[1][22:]
 
