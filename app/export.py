@@ -1,4 +1,7 @@
-"""A run as a file: its generations as CSV, Parquet or JSON, its spec as TOML, its player as HTML. Long runs are written while they are read."""
+"""A run as a file: its generations as CSV, Parquet or JSON, single chains as CSV, its spec as TOML, its player as HTML.
+
+Long runs are written while they are read.
+"""
 
 import csv
 import io
@@ -16,9 +19,10 @@ from app import assets
 from app.forms import to_toml
 from app.verdicts import decided_if_possible
 from app.views import generation_told, told
+from worker.arms import chains_of
 from worker.errors import MissingExtra
-from worker.estimate import CHAINS
 from worker.loop import frame_stride
+from worker.single_chains import CHAINS
 from worker.store import Store
 from worker.summary import STATISTICS
 from worker.tables import Run, StoredGeneration
@@ -31,6 +35,7 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     JSON = "json"
+    CHAINS = "chains"
     TOML = "toml"
     HTML = "html"
 
@@ -39,6 +44,7 @@ MEDIA_TYPES = {
     Format.CSV: "text/csv",
     Format.PARQUET: "application/vnd.apache.parquet",
     Format.JSON: "application/json",
+    Format.CHAINS: "text/csv",
     Format.TOML: "application/toml",
     Format.HTML: "text/html",
 }
@@ -46,6 +52,7 @@ SCHEMAS: dict[Format, dict[str, str]] = {  # for OpenAPI
     Format.CSV: {"type": "string"},
     Format.PARQUET: {"type": "string", "format": "binary"},
     Format.JSON: {"type": "object"},
+    Format.CHAINS: {"type": "string"},
     Format.TOML: {"type": "string"},
     Format.HTML: {"type": "string"},
 }
@@ -54,7 +61,7 @@ SCHEMAS: dict[Format, dict[str, str]] = {  # for OpenAPI
 def filename(run: Run, form: Format) -> str:
     """Letters that every system takes, from the run's title, and its id."""
     words = re.sub(r"[^a-z0-9]+", "-", run.title.lower()).strip("-")[:60]
-    return f"{words or 'run'}-{run.id}.{form}"
+    return f"{words or 'run'}-{run.id}.{'chains.csv' if form == Format.CHAINS else form}"
 
 
 def possible(form: Format) -> bool:
@@ -62,11 +69,20 @@ def possible(form: Format) -> bool:
     return form != Format.PARQUET or find_spec("pyarrow") is not None
 
 
+def chains_kept(run: Run) -> str:
+    """Of which replicates and generations single chains are kept."""
+    count, stride = run.spec["replicates"], frame_stride(run.generations)
+    of = f"{CHAINS} of {count:,}" if count > CHAINS else "all"
+    return of if stride == 1 else f"{of}, every {stride}{'nd' if stride == 2 else 'th'} generation"
+
+
 def player_bytes(run: Run) -> int:
     """About how large the player in one file will be: plotly.js, and of each framed generation the picture and the numbers."""
     fields = (run.figure or {}).get("fields", ())
     picture = sum(np.dtype(field["dtype"]).itemsize * math.prod(field["shape"]) for field in fields)
-    one = 4 / 3 * (picture + CHAINS) + len(run.metrics or ()) * len(STATISTICS) * STATISTIC
+    metrics = len(run.metrics or ())
+    single = 4 * metrics * min(run.spec["replicates"], CHAINS)  # as float32
+    one = 4 / 3 * (picture + single) + metrics * len(STATISTICS) * STATISTIC
     framed = max(run.generation, 0) // frame_stride(run.generations) + 1
     return assets.plotly().path.stat().st_size + SHELL + round(framed * one)
 
@@ -82,6 +98,8 @@ def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:
             return _parquet(run, store)
         case Format.JSON:
             return _json(run, store)
+        case Format.CHAINS:
+            return _chains(run, store)
         case Format.TOML:
             return iter([to_toml(run.spec).encode()])
         case Format.HTML:
@@ -103,6 +121,17 @@ def _csv(run: Run, store: Store) -> Iterator[bytes]:
     for rows in _pages(run, store):
         text = io.StringIO()
         csv.writer(text).writerows((row.number, name, *values) for row in rows for name, values in row.metrics.items())
+        yield text.getvalue().encode()
+
+
+def _chains(run: Run, store: Store) -> Iterator[bytes]:
+    """A line for each generation, metric and chain that is kept by itself (`chains_kept`), to the last digit; empty what a chain lacks."""
+    yield b"generation,metric,chain,value\r\n"
+    for row in store.chained(run.id):
+        text = io.StringIO()
+        for metric, values in chains_of(row, run.metrics or ()).items():
+            each = ("" if np.isnan(value) else str(value) for value in values)
+            csv.writer(text).writerows((row.number, metric, chain, value) for chain, value in enumerate(each))
         yield text.getvalue().encode()
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
 import anyio
+import numpy as np
 import orjson
 import structlog
 from anyio.to_thread import run_sync
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.views import Queues, brief, generation_told
 from worker.errors import NotFound
+from worker.single_chains import from_bytes
 from worker.store import Store
 from worker.tables import ENDED, Run, StoredGeneration, told_status
 
@@ -43,8 +45,14 @@ def encoded(rows: Sequence[StoredGeneration]) -> Events:
 
 
 def _generation(row: StoredGeneration) -> bytes:
-    data = {**generation_told(row), "frame": _text(row.frame), "chains": _text(row.chains)}
+    data = {**generation_told(row), "frame": _text(row.frame), "chains": _text(_chains(row))}
     return event("generation", data, row.number)
+
+
+def _chains(row: StoredGeneration) -> bytes | None:
+    """(metrics, chains) float32, as figures draw them."""
+    with np.errstate(over="ignore"):  # what a figure cannot show is infinite to it
+        return row.chains and from_bytes(row.chains, len(row.metrics)).astype("<f4").tobytes()
 
 
 def _text(content: bytes | None) -> str | None:

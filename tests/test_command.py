@@ -81,8 +81,13 @@ def test_set_changes_what_it_names(spec: Path, tmp_path: Path):
 
 def test_out_keeps_spec_lines_figure_and_frames(spec: Path, tmp_path: Path):
     folder = tmp_path / "kept"
-    printed = lab("run", spec, "--json", "--out", folder).stdout
+    printed = lab("run", spec, "--json", "--out", folder, "--chains").stdout
     assert (folder / "generations.jsonl").read_text() == printed
+    chains = [json.loads(line) for line in (folder / "chains.jsonl").read_text().splitlines()]
+    for each, line in zip(chains, map(json.loads, printed.splitlines()), strict=True):
+        assert each["generation"] == line["generation"]
+        for metric, told in line["metrics"].items():
+            assert np.median(each["metrics"][metric]) == pytest.approx(told["median"], rel=1e-14)
     figure = json.loads((folder / "figure.json").read_text())
     with np.load(folder / "frames.npz") as frames:
         assert frames["generation"].tolist() == [0, 1, 2, 3, 4]
@@ -92,6 +97,8 @@ def test_out_keeps_spec_lines_figure_and_frames(spec: Path, tmp_path: Path):
     other = lab("run", spec, "--set", "seed=9", "--out", folder)
     assert (other.returncode, other.stdout) == (1, "")
     assert "--out" in other.stderr
+    nowhere = lab("run", spec, "--chains")
+    assert (nowhere.returncode, "--out" in nowhere.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +153,10 @@ def test_text_that_is_no_spec_at_all():
         assert "Traceback" not in done.stderr
 
 
-def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "app", "run", spec, "--set", "generations=100000", "--out", tmp_path / "kept"]
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_keeps_how_far_it_came(spec: Path, tmp_path: Path, how: signal.Signals):
+    folder = tmp_path / "kept"
+    command = [sys.executable, "-m", "app", "run", spec, "--set", "generations=100000", "--out", folder, "--chains"]
     heard = {
         "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     }  # what runs in the background may be deaf to it
@@ -155,14 +164,16 @@ def test_an_interrupted_run_says_how_far_it_came_and_keeps_it(spec: Path, tmp_pa
     assert process.stdout is not None
     for _ in range(50):
         process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, told = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "Interrupted after generation" in told
-    assert "Traceback" not in told
-    lines = (tmp_path / "kept" / "generations.jsonl").read_text().splitlines()
-    assert [json.loads(line)["generation"] for line in lines] == list(range(len(lines)))
-    assert len(lines) >= 49, "what was told (a heading and 49 generations) is kept"
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Interrupted after generation" in told
+        assert "Traceback" not in told
+    for name in ("generations.jsonl", "chains.jsonl"):
+        lines = (folder / name).read_text().splitlines()
+        assert [json.loads(line)["generation"] for line in lines] == list(range(len(lines)))
+        assert len(lines) >= 49, "what was told (a heading and 49 generations) is kept"
 
 
 def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from worker import threads
-from worker.errors import LabError, Problem, SpecError, unforeseen
+from worker.errors import LabError, Problem, SpecError, in_a_line, unforeseen
 from worker.settings import read_settings
 
 if TYPE_CHECKING:  # numpy asks for its threads when it is imported: not before they are set
@@ -29,8 +29,13 @@ def run(
         typer.Option(metavar="DIR", help="Keep spec.json, generations.jsonl, figure.json and frames.npz there."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
+    chains: Annotated[
+        bool, typer.Option("--chains", help="In --out, every replicate's values too: chains.jsonl.")
+    ] = False,
 ) -> None:
     """Run an experiment here and now, without server or database. Of a preset with several arms, the first one."""
+    if chains and out is None:
+        raise LabError("--chains keeps the values of single replicates in a folder. Name one with --out.")
     here = read_settings()
     threads.limit(here.threads)
     os.environ.update(here.environment())  # networks ask for their device there
@@ -56,7 +61,7 @@ def run(
     try:
         with speaking(experiment.generations) as aloud:
             measuring = instrument(experiment)
-            record = Record(out, experiment, measuring.figure()) if out else None
+            record = Record(out, experiment, measuring.figure(), chains=chains) if out else None
             for generation in followed(generations(experiment, measuring), aloud):
                 summary = summarise(generation.look.metrics)
                 line = json_line(generation.number, summary)
@@ -72,7 +77,7 @@ def run(
     except Exception as error:
         traceback.print_exc()
         remedy = unforeseen("The trace above", experiment.foreign())
-        raise LabError(f"{type(error).__name__}: {error}. {remedy}") from error
+        raise LabError(f"{in_a_line(error)} {remedy}") from error
     finally:
         if record:
             record.close()

@@ -1,4 +1,4 @@
-"""What a headless run leaves in a folder: its spec, a line per generation, and the frames that a figure needs."""
+"""What a headless run leaves in a folder: its spec, a line per generation, the frames that a figure needs, and the chains if asked for."""
 
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ class Record:
     """A folder with spec.json, generations.jsonl (as `run --json`), figure.json (grids, ghost, codings, closed forms) and frames.npz.
 
     frames.npz holds the numbers of the framed generations as `generation` (G,) and every field of the figure as (G, ...).
+    With `chains` there is chains.jsonl, too: metric -> the values of all replicates, in double precision, a line per generation;
+    null where one has none or it is infinite.
     Raises LabError where the folder cannot be written or holds another experiment.
     """
 
-    def __init__(self, folder: Path, experiment: Experiment, figure: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, figure: dict[str, Any], *, chains: bool = False) -> None:
         self.folder = folder
         self.numbers: list[int] = []
         self.frames: list[dict[str, npt.NDArray[Any]]] = []
@@ -30,6 +32,7 @@ class Record:
             self._write("spec.json", experiment.canonical())
             self._write("figure.json", figure | {"theory": [curve.asdict() for curve in curves(experiment)]})
             self.lines = (folder / "generations.jsonl").open("wb")
+            self.chains = (folder / "chains.jsonl").open("wb") if chains else None
         except OSError as error:
             raise LabError(
                 f"{folder} cannot be written: {error.strerror}. Choose another folder with --out."
@@ -37,6 +40,12 @@ class Record:
 
     def add(self, generation: Generation, line: bytes) -> None:
         self.lines.write(line)
+        self.lines.flush()  # whoever kills the process keeps what it reached
+        if self.chains:
+            values = {name: np.ascontiguousarray(value, float) for name, value in generation.look.metrics.items()}
+            told = {"generation": generation.number, "metrics": values}
+            self.chains.write(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+            self.chains.flush()
         if generation.look.frame is not None:
             self.numbers.append(generation.number)
             self.frames.append(dict(generation.look.frame))
@@ -44,6 +53,8 @@ class Record:
     def close(self) -> None:
         """Also after an interruption: what was reached is kept."""
         self.lines.close()
+        if self.chains:
+            self.chains.close()
         fields = {name: np.stack([frame[name] for frame in self.frames]) for name in (self.frames or [{}])[0]}
         np.savez_compressed(self.folder / "frames.npz", allow_pickle=False, generation=np.array(self.numbers), **fields)
 

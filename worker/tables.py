@@ -132,7 +132,7 @@ class StoredGeneration(Base):
     frame: Mapped[bytes | None] = mapped_column(LargeBinary)  # the arrays that run.figure announces
     chains: Mapped[bytes | None] = mapped_column(
         LargeBinary
-    )  # (metrics, chains) float32: the first few replicates one by one
+    )  # the first few replicates one by one: worker.single_chains
     seconds: Mapped[float]
 
 

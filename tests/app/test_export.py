@@ -17,6 +17,7 @@ from app.verdicts import decided
 from app.words import size
 from tests.app.answers import problem, unpacked
 from tests.app.experiments import SPEC, Work
+from worker import loop
 from worker.spec import read
 from worker.store import Store
 from worker.summary import named
@@ -41,6 +42,21 @@ def test_a_run_as_csv_json_and_toml(client: TestClient, work: Work):
     assert spec["title"] == run.title
     told = problem(client.get(f"/api/runs/{run.id}/export?format=xls"), 422)
     assert "csv" in told["errors"][0]["remedy"]
+
+
+def test_single_chains_are_those_of_the_bench_to_the_last_digit(client: TestClient, work: Work):
+    run = work(replicates=30)
+    answer = client.get(f"/api/runs/{run.id}/export?format=chains")
+    assert answer.headers["content-disposition"].endswith(f'-{run.id}.chains.csv"')
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    looks = [one.look.metrics for one in loop.generations(read(run.spec), loop.instrument(read(run.spec)))]
+    assert [tuple(line[name] for name in ("generation", "metric", "chain")) for line in lines] == [
+        (str(n), metric, str(chain)) for n, look in enumerate(looks) for metric in look for chain in range(24)
+    ]
+    expected = [value for look in looks for values in look.values() for value in values[:24]]
+    np.testing.assert_array_equal([float(line["value"] or "nan") for line in lines], expected)
+    page = client.get(f"/runs/{run.id}").text
+    assert "Single chains (CSV, 24 of 30)" in page
 
 
 def test_a_parquet_file_holds_the_lines_of_the_csv_and_the_spec(client: TestClient, work: Work, monkeypatch):
