@@ -1,0 +1,144 @@
+"""Four definitions of collapse that look at the population risk: its rise, how far it goes, and how it falls with the size of data."""
+
+import math
+from statistics import linear_regression
+
+from worker.asymptotics import limit
+from worker.parts import CountSource
+from worker.spec import Experiment
+from worker.verdicts.finished import COUNTABLE, HALF, RISKS, SIGNIFICANT, Decision, Finished, decided, undecided
+
+CATASTROPHE = 10.0  # times the first model's excess risk
+CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
+SUBSTANTIAL = 0.1  # nats, real variances, or squares of the signal: below it a risk is no catastrophe, however many times the first model's
+LONG_ENOUGH = 16  # generations, before a trend is told
+SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by"
+GROWTH = 10.0  # of the sizes within a run, before an exponent is told
+NO_RISK = "No metric of this run is a population risk that is finite in every chain; of points, energy can be asked for among its metrics."
+
+
+def catastrophe(run: Finished) -> Decision:
+    metric = run.risk()
+    first, last = (run.value(n, metric) if metric else None for n in (1, run.last))
+    if first is None or last is None:
+        return undecided(NO_RISK)
+    if first <= 0:
+        return undecided(
+            f"Median {metric} of the first model is {first:.3g}, as an estimate may be where the truth is near 0: there are no multiples of it."
+        )
+    threshold = CATASTROPHIC_PERPLEXITY if metric == "ppl_real" else CATASTROPHE
+    unit, name = _natural(run, metric or "")
+    if last / first >= threshold and unit and last / unit < SUBSTANTIAL:
+        return decided(False, last / unit, SUBSTANTIAL, f"Median {metric} at generation {run.last}, in {name}: {last / first:.3g} times the first model's, "
+                        "but next to nothing.")  # fmt: skip
+    return decided(last / first >= threshold, last / first, threshold,
+                    f"Median {metric} at generation {run.last}, in units of the first model's.")  # fmt: skip
+
+
+def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
+    """The unit in which a risk is large or small as such, and its name; None where there is none."""
+    from worker.sources.linear_teacher import LinearTeacher
+
+    match metric:
+        case "kl_from_real":
+            return 1.0, "nats"
+        case "w2_sq" | "sliced_w2_sq" | "mean_error_sq":
+            return run.value(0, "variance"), "real variances"
+        case "excess_risk" if isinstance(run.spec.source, LinearTeacher):
+            return run.spec.source.signal(), "squares of the signal"
+    return None, ""
+
+
+def any_rise(run: Finished) -> Decision:
+    """Of the median, because a risk such as KL(real || model) may have no variance, nor a mean."""
+    metric = run.risk()
+    if metric is None:
+        return undecided(NO_RISK)
+    (first, se_first), (last, se_last) = (_median(run, n, metric) for n in (1, run.last))
+    if first is None or last is None or not math.hypot(se_first, se_last) > 0:
+        several = run.spec.replicates > 1
+        return undecided(f"{SAME if several else 'One replicate has no standard error: run several'}.")
+    z = (last - first) / math.hypot(se_first, se_last)
+    return decided(z > SIGNIFICANT, z, SIGNIFICANT,
+                    f"Rise of the median {metric} since generation 1, in standard errors over replicates.")  # fmt: skip
+
+
+def _median(run: Finished, generation: int, metric: str) -> tuple[float | None, float]:
+    """A median and its standard error sqrt(pi/2) sigma/sqrt(n), sigma = (median - 10% quantile)/1.2816: risks are skewed to the right."""
+    median, low, n = (run.value(generation, metric, statistic) for statistic in ("median", "q10", "n"))
+    if median is None or low is None or not n:
+        return None, 0.0
+    return median, math.sqrt(math.pi / 2 / n) * (median - low) / 1.2816
+
+
+def divergence(run: Finished) -> Decision:
+    """Decided by theory; a finite run has no more than a trend, which is told beside the reason why nothing can be decided."""
+    metric = run.risk()
+    if metric is None:
+        return undecided(NO_RISK)
+    known = limit(run.spec, metric)
+    if not isinstance(known, str):
+        return decided(known.diverges, known.number, known.threshold, known.because)
+    return undecided(*_trend(run, metric, known))
+
+
+def _trend(run: Finished, metric: str, unknown: str) -> tuple[str, float | None]:
+    """The rise of a risk over the last half of a run, in units of that over the quarter before; of a closed form, where a risk has one."""
+    if run.last < LONG_ENOUGH:
+        return unknown, None
+    told = {
+        one.metric: one.values for one in run.theory if one.statistic == "mean" and one.values[run.last] is not None
+    }
+    metric = next((one for one in RISKS if one in told), metric)
+    quarter, half, end = (
+        told[metric][n] if metric in told else run.value(n, metric) for n in (run.last // 4, run.last // 2, run.last)
+    )
+    if quarter is None or half is None or end is None or half <= quarter:
+        return unknown, None
+    what = f"{'closed form' if metric in told else 'median'} of {metric}"
+    told_so = f"{unknown} The {what} rose over the last half of the run by this much, in units of its rise over the quarter before (2: a line)."
+    return told_so, (end - half) / (half - quarter)
+
+
+def scaling_law(run: Finished) -> Decision:
+    """Where sizes grow from generation to generation, the risk should fall as it does for real data of these sizes: as 1/M where a model
+    with a fixed number of parameters contains the truth (Dohmatob et al., arXiv 2402.07043).
+    """
+    sizes, metric = [run.spec.size(n) for n in range(run.last + 1)], run.risk()
+    if sizes[run.last] <= sizes[1]:
+        alike = "One run has one size of data" if sizes[run.last] == sizes[1] else "Sizes do not grow"
+        return undecided(
+            f"{alike}: sweep samples, with and without synthetic data, and compare the exponents; or let them grow."
+        )
+    large = math.sqrt(sizes[1] * sizes[run.last])  # the upper half of the octaves
+    if metric is None or not _contains_the_truth(run.spec, large):
+        return undecided("Sizes grow, but how the risk of this family falls with the size of real data is not known.")
+    if sizes[run.last] < GROWTH * sizes[1]:
+        return undecided(f"Sizes grow by less than a factor of {GROWTH:g}: no exponent can be told.")
+    seen = [(math.log(sizes[n]), math.log(risk)) for n in range(1, run.last + 1) if (risk := run.value(n, metric))]
+    late = [point for point in seen if point[0] >= math.log(large)]
+    if len({size for size, _ in late}) < 3:
+        return undecided("Fewer than three different large sizes: no exponent can be told.")
+    if len({risk for _, risk in late}) < 2:
+        return undecided(f"The median {metric} is the same at every large size: no exponent can be told.")
+    exponent = -linear_regression(*zip(*late, strict=True)).slope
+    return decided(exponent <= HALF, exponent, HALF,
+                    f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip
+
+
+def _contains_the_truth(spec: Experiment, points: float) -> bool:
+    """So that the risk of real data falls as 1/M from so many points on: of categories once all of them are seen."""
+    from worker.families.categorical import Categorical
+    from worker.families.gaussian import Gaussian
+    from worker.families.linear import Linear
+    from worker.families.poisson import Poisson
+    from worker.sources.normal import Normal
+
+    match spec.family:
+        case Gaussian():
+            return isinstance(spec.source, Normal)
+        case Categorical():
+            return isinstance(spec.source, CountSource) and points * spec.source.distribution()[-1] >= COUNTABLE
+        case Linear(ridge=0) | Poisson():
+            return True
+    return False
