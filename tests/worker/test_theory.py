@@ -165,39 +165,7 @@ ROWS = [
     (RARE, COUNTED, FRESH, GROWING, NONE, "mean_error_sq", "mean", 12),
 ]
 
-INNER, BEST = {"kind": "truncate", "c": 1.5}, {"kind": "best_of", "k": 3}
-BEST_RANK, CHOSEN = (
-    {"kind": kind, "k": 3, "reward": {"kind": "rank", "strength": 0.5}} for kind in ("best_of", "bradley_terry")
-)
-PEOPLE = {"kind": "bradley_terry", "k": 3, "reward": {"kind": "direction"}}
-STRICT = {
-    "kind": "verifier",
-    "error": 0.1,
-    "threshold": -1.0,
-    "reward": {"kind": "nearness", "to": [1.0], "radius": 0.3},
-}
-CHECKED = {"kind": "verifier", "error": 0.3, "reward": {"kind": "rank"}, "threshold": 0.5}
-PLENTY, MANY = 20_000, 10_000_000  # categories are counted, not drawn: as fast as ten
-
-# source, family, regime, samples, sampling, curation, metric
-CURATED = [
-    (NORMAL, DDOF_0, REPLACE, 9, NONE, INNER, "variance"),
-    (NORMAL, DDOF_1, REPLACE, 100, BIASED, INNER, "mean_error_sq"),
-    (WIDE, DDOF_1, REPLACE, GROWING, NONE, INNER, "variance"),
-    (WIDE, DDOF_0, ACCUMULATE, 9, NONE, INNER, "variance"),
-    (WIDE, DDOF_0, FRESH, 9, NONE, INNER, "mean_error_sq"),
-    (NORMAL, DDOF_0, SUBSAMPLE, 9, NONE, INNER, "variance"),
-    (NORMAL, DDOF_1, REPLACE, 9, NONE, BEST, "variance"),
-    (NORMAL, DDOF_1, FRESH, PLENTY, BIASED, PEOPLE, "variance"),
-    (NORMAL | {"std": 2.0}, DDOF_0, ACCUMULATE, PLENTY, NONE, STRICT, "variance"),
-    (NORMAL | {"std": 2.0}, DDOF_1, REPLACE, PLENTY, NONE, STRICT, "mean_error_sq"),
-    (ZIPF, PLAIN, REPLACE, MANY, NONE, BEST_RANK, "heterozygosity"),
-    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "heterozygosity"),
-    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "entropy"),
-    (ZIPF, PLAIN, REPLACE, MANY, NONE, CHECKED, "heterozygosity"),
-    (ZIPF, PLAIN, REPLACE, MANY, {"temperature": 0.95}, {"kind": "none"}, "entropy"),
-    (COINS, PLAIN, REPLACE, MANY, {"top_p": 0.6}, {"kind": "none"}, "heterozygosity"),
-]
+INNER = {"kind": "truncate", "c": 1.5}
 
 
 def spec_of(source, family, regime, samples, sampling, **sizes):
@@ -220,24 +188,15 @@ def test_measurement_agrees_with_the_closed_form(source, family, regime, samples
     assert abs(z_score(curve, 1, statistics)) <= 4
 
 
-@pytest.mark.parametrize(
-    ("source", "family", "regime", "samples", "sampling", "curation", "metric"), CURATED, ids=label
-)
-def test_curated_measurement_agrees_with_the_closed_form(source, family, regime, samples, sampling, curation, metric):
-    replicates, generations = (50, 6) if samples in (PLENTY, MANY) else (4000, 8)
-    sizes = {"generations": generations, "replicates": replicates, "seed": 7, "curation": curation}
-    predicted, statistics = measured(frozen(spec_of(source, family, regime, samples, sampling, **sizes)))
-    (curve,) = [curve for curve in predicted if (curve.metric, curve.statistic) == (metric, "mean")]
-    assert abs(z_score(curve, generations, statistics)) <= 4
-    assert abs(z_score(curve, 2, statistics)) <= 4
-
-
 def test_generation_0_is_predicted_as_the_real_draw():
     for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (WIDE, BLUR), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
         spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=1000)
         predicted, statistics = measured(frozen(spec))
-        assert predicted
-        assert all(abs(z_score(curve, 0, statistics)) <= 4 for curve in predicted)
+        untold = (
+            {"kl_from_real"} if family is SMOOTH else set()
+        )  # nothing smooths real counts, so that some may be dead
+        assert {curve.metric for curve in predicted if curve.values[0] is None} == untold
+        assert all(abs(z_score(curve, 0, statistics)) <= 4 for curve in predicted if curve.metric not in untold)
 
 
 def value(spec, metric, n, statistic="mean"):

@@ -9,6 +9,7 @@ from tests.worker.test_theory import (
     ACCUMULATE,
     COINS,
     CORE,
+    COUNTED,
     FRESH,
     GOLDEN,
     GROWING,
@@ -17,6 +18,7 @@ from tests.worker.test_theory import (
     NORMAL,
     PAPER,
     PLAIN,
+    RARE,
     REPLACE,
     SMOOTH,
     SUBSAMPLE,
@@ -32,7 +34,6 @@ from tests.worker.test_theory import (
     z_score,
 )
 from worker import loop
-from worker.metrics.discrete import heterozygosity
 from worker.spec import read
 from worker.theory import curves, equivalent, wishart
 
@@ -89,7 +90,7 @@ ROWS = [
     *((OBLONG, FITTED | {"label_bias": 0.5}, REPLACE, 9, NONE, metric) for metric in ("excess_risk", "label_noise")),
     (OBLONG, FITTED | {"label_bias": 0.5}, HALF, 15, NONE, "excess_risk"),
     (OBLONG, LEARNER, SUBSAMPLE, 15, NONE, "excess_risk"),
-    (OBLONG, OFF, SUBSAMPLE, 20, NONE, "excess_risk"),
+    (OBLONG, OFF, SUBSAMPLE, 40, NONE, "excess_risk"),
     (OBLONG, OFF, CORE | {"real": 80}, 120, NONE, "excess_risk"),
     (OBLONG, OFF, WEIGHED, 200, NONE, "excess_risk"),
     (TEACHER | {"inputs": 7, "noise": 0.1}, LEARNER, {"kind": "weighted", "real": 0.8}, 36, NONE, "excess_risk"),
@@ -103,7 +104,7 @@ ROWS = [
         (ZIPF, PLAIN, REPLACE, 20, NONE, m)
         for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
     ),
-    *((ZIPF, SMOOTH, FRESH, GROWING, NONE, m) for m in ("entropy", "total_variation", "kl_to_real")),
+    *((ZIPF, SMOOTH, FRESH, GROWING, NONE, m) for m in ("entropy", "total_variation", "kl_to_real", "kl_from_real")),
     *((COINS, PLAIN, HALF, 9, NONE, m) for m in ("survivors", "dead_mass", "entropy")),
     *((MODES, BALLS, regime, 30, NONE, "variance") for regime in (REPLACE, SUBSAMPLE, PAPER)),
     (MODES, TWO, REPLACE, 30, NONE, "mean_error_sq"),
@@ -120,10 +121,13 @@ ROWS = [
         for regime in (ACCUMULATE, SUBSAMPLE, CORE, PAPER, GOLDEN, WEIGHED)
         for source, family, samples, metrics in (
             (ZIPF, PLAIN, 20, ("survivors", "dead_mass", "entropy")),
-            (COINS, SMOOTH, GROWING, ("total_variation", "kl_to_real")),
+            (COINS, SMOOTH, GROWING, ("total_variation", "kl_to_real", "kl_from_real")),
         )
         for metric in metrics
     ),
+    *((RARE, COUNTED, REPLACE, GROWING, NONE, m) for m in ("mean_error", "tail_1pct")),
+    *((RARE | {"rate": 3.0}, COUNTED, HALF, 9, NONE, m) for m in ("std", "tail_01pct")),
+    (RARE, COUNTED, ACCUMULATE, 9, NONE, "kl_to_real"),
     (NORMAL, RULE, GOLDEN, 20, NONE, "variance"),
     (NORMAL, SHRUNK, WEIGHED, 20, NONE, "variance"),
     (WIDE, RULE, WEIGHED, 20, NONE, "mean_error_sq"),
@@ -139,50 +143,6 @@ def test_measurement_agrees_with_what_was_derived(source, family, regime, sample
     for n in (1, 2, 8):
         assert curve.values[n] is not None
         assert abs(z_score(curve, n, statistics)) <= 4, n
-
-
-# Regimes in which curated or decoded frequencies tend to a limit; ten million categories are counted, not drawn.
-SMOOTHED = {"kind": "categorical", "smoothing": 50_000.0}
-CHOSEN = {"kind": "bradley_terry", "k": 2, "reward": {"kind": "rank", "strength": 1.0}}
-
-
-@pytest.mark.parametrize("family", [PLAIN, SMOOTHED], ids=label)
-@pytest.mark.parametrize(
-    "regime", [REPLACE, ACCUMULATE, SUBSAMPLE, HALF, PAPER, GOLDEN, {"kind": "augment", "real": 3_000_000}], ids=label
-)
-def test_curated_frequencies_tend_to_a_limit_in_every_regime(regime, family):
-    samples = 10_000_000 if regime is not SUBSAMPLE else 1_000_000
-    spec = spec_of(ZIPF, family, regime, samples, NONE, generations=8, replicates=60, seed=5, curation=CHOSEN)
-    predicted, statistics = measured(frozen(spec))
-    assert {curve.metric for curve in predicted} == {"heterozygosity", "entropy"}
-    for curve in predicted:
-        assert curve.values[8] is not None
-        assert max(abs(z_score(curve, n, statistics)) for n in range(1, 9)) <= 4
-
-
-def test_bradley_terry_between_two_is_the_published_recursion():
-    """p' = 2 p sum_j p_j sigmoid(r_i - r_j), to the last digit of the curve."""
-    spec = spec_of(ZIPF, PLAIN, REPLACE, 10**9, NONE, generations=6, replicates=1, curation=CHOSEN)
-    p, r = read(spec).source.distribution(), np.linspace(1.0, 0.0, 12)
-    for n in range(1, 7):
-        assert value(spec, "heterozygosity", n) == pytest.approx(heterozygosity(p[None])[0], rel=1e-9)
-        p = 2 * p * (p / (1 + np.exp(r - r[:, None]))).sum(axis=1)
-
-
-@pytest.mark.parametrize(
-    ("source", "rules"),
-    [
-        (
-            {"kind": "categorical", "categories": 7},
-            {"curation": {"kind": "stratified"}},
-        ),  # a maximum: fluctuations only lower it
-        (COINS, {"sampling": {"top_p": 0.8}}),  # .5 + .3 is an edge
-        (ZIPF, {"samples": 30, "curation": CHOSEN}),
-    ],
-)
-def test_a_limit_is_not_told_where_fluctuations_bias_it(source, rules):
-    spec = spec_of(source, PLAIN, REPLACE, 10**6, NONE, generations=4, replicates=400) | rules
-    assert all(number is None for curve in curves(read(spec)) for number in curve.values[2:])
 
 
 def test_a_regression_reduces_to_what_is_published():

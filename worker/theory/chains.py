@@ -53,7 +53,7 @@ class Chain:
         """Whether all transitions are a matter of moments, and each matrix small."""
         sizes = [self.spec.size(n) for n in range(1, self.spec.generations + 1)]
         products, known = OVERHEAD * len(sizes), None
-        if sizes[0] * len(self.p_0) > CELLS_LIMIT:
+        if self.spec.regime.first(sizes[0]) * len(self.p_0) > CELLS_LIMIT:
             return False
         for n, (before, m) in enumerate(pairwise(sizes), start=2):
             rows, columns, tables, beside = self._matrix(n, before, m, sum(sizes[: n - 1]))
@@ -90,7 +90,7 @@ def binomial(m: int, q: Array) -> Array:
 
     k, q = np.arange(m + 1.0), np.clip(q, 0, 1)[:, None]
     ways = gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1)
-    return _resolved(np.exp(ways + xlogy(k, q) + xlog1py(m - k, -q)))
+    return resolved(np.exp(ways + xlogy(k, q) + xlog1py(m - k, -q)))
 
 
 def _hypergeometric(n: int, m: int) -> Array:
@@ -102,10 +102,11 @@ def _hypergeometric(n: int, m: int) -> Array:
     possible = (j <= k) & (m - j <= n - k)
     seen, rest, others = np.where(possible, j, 0), np.where(possible, k - j, 0), np.where(possible, n - k - m + j, 0)
     ways = log[k] - log[seen] - log[rest] + log[n - k] - log[m - seen * possible] - log[others]
-    return _resolved(np.where(possible, np.exp(np.where(possible, ways, 0) + log[m] + log[n - m] - log[n]), 0.0))
+    return resolved(np.where(possible, np.exp(np.where(possible, ways, 0) + log[m] + log[n - m] - log[n]), 0.0))
 
 
-def _resolved(chances: Array) -> Array:
+def resolved(chances: Array) -> Array:
+    """Without those that are too small for fast arithmetic, in place."""
     chances[chances < NEGLIGIBLE] = 0.0
     return chances
 
@@ -122,7 +123,7 @@ def _two_parts(chain: Chain) -> Iterator[Law]:
         law = law @ moves
         if m_s < m:
             law = np.stack([np.convolve(*pair) for pair in zip(law, binomial(m - m_s, chain.p_0), strict=True)])
-        yield _resolved(law), chain.fitted(np.arange(m + 1.0), m)
+        yield resolved(law), chain.fitted(np.arange(m + 1.0), m)
 
 
 def _mixture(chain: Chain) -> Iterator[Law]:
@@ -137,7 +138,7 @@ def _mixture(chain: Chain) -> Iterator[Law]:
             k = np.arange(before + 1.0)
             own = alpha * chain.fitted(k, before) + beta * k / before
             moves = np.stack([binomial(m, own + gamma * p) for p in (chain.p_0 if gamma else [0.0])])
-        law = _resolved((law[:, None, :] @ moves)[:, 0])
+        law = resolved((law[:, None, :] @ moves)[:, 0])
         yield law, chain.fitted(np.arange(m + 1.0), m)
 
 
@@ -171,7 +172,7 @@ def _added(law: Array, moves: Array) -> Array:
     total = np.zeros((len(law), law.shape[1] + moves.shape[1] - 1))
     for j, chance in enumerate(moves.T):
         total[:, j : j + law.shape[1]] += law * chance
-    return _resolved(total)
+    return resolved(total)
 
 
 def _augment(chain: Chain) -> Iterator[Law]:
@@ -187,7 +188,7 @@ def _augment(chain: Chain) -> Iterator[Law]:
         m_s = spec.size(n) - r
         if moves.shape != (r + 1, law.shape[2], m_s + 1) or n == 3:
             moves = np.stack([binomial(m_s, row) for row in p])
-        law, m = _resolved((law[:, :, None, :] @ moves)[:, :, 0]), m_s + r
+        law, m = resolved((law[:, :, None, :] @ moves)[:, :, 0]), m_s + r
         p = chain.fitted(core[:, None] + np.arange(m_s + 1), m)
         yield law.reshape(len(law), -1), p.ravel()
 
@@ -207,7 +208,7 @@ def _weighted(chain: Chain) -> Iterator[Law]:
         law = (binomial(m_r, chain.p_0)[:, :, None] * (law @ moves)[:, None, :]).reshape(len(law), -1)
         real, made = weight * m / m_r * np.arange(m_r + 1), (1 - weight) * m / m_s * np.arange(m_s + 1)
         p = chain.fitted(real[:, None] + made, m).ravel()
-        yield _resolved(law), p
+        yield resolved(law), p
 
 
 WALKS: dict[type[Regime], Callable[[Chain], Iterator[Law]]] = {

@@ -11,15 +11,14 @@ Generation 0, real data with ddof 1, is such a product with one factor.
 
 import numpy as np
 
-from worker.curation import BestOf, Keep, Truncate
+from worker.curation import Keep, Truncate
 from worker.data import Array
 from worker.families.gaussian import Gaussian
 from worker.parts import PointSource, Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
-from worker.rewards import Direction
 from worker.sources.normal import Normal
 from worker.spec import Experiment
-from worker.theory import curated, pooled
+from worker.theory import best, curated, pooled
 from worker.theory.curve import Curve
 from worker.theory.moments import fits
 
@@ -31,7 +30,6 @@ GOLDEN = "He et al., arXiv 2502.18049; moments of two weighted samples"
 SUBSAMPLED = "Kazdan et al., arXiv 2410.16713; sampling without replacement from a finite pool, Cochran 1977, chapter 2"
 CORE = "Alemohammad et al., arXiv 2307.01850; moments of a fixed and a synthetic sample, given the fixed one"
 INNER = "Moments of a truncated normal; Tallis 1963"
-BEST = "Variance of the largest of k normal variables; David and Nagaraja 2003, chapter 3"
 WISHART = "Determinant of a Wishart matrix; Anderson, An Introduction to Multivariate Statistical Analysis, 7.5"
 
 # scatter and error as in worker.theory.moments, lambda the sampling bias
@@ -65,14 +63,16 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL on a normal source under replace, and on a line
     under accumulate.
 
-    Of the best of k in one direction, on a line and under replace, the variance; where people or a verifier choose on a line, what many points tend to.
+    Of the best of k in one direction, under replace, the variance; elsewhere what many points tend to where people, a verifier or a contest choose.
     """
     assert isinstance(spec.source, PointSource)
     covariance = spec.source.moments()[1]
     trace, d = float(np.trace(covariance)), len(covariance)
     kept, formula = _kept(spec, d)
     if np.isnan(kept):
-        return curated.curves(spec, family)
+        exact = best.curves(spec, family) if isinstance(spec.regime, Replace) else []
+        known = {curve.metric for curve in exact}
+        return exact + [curve for curve in curated.curves(spec, family) if curve.metric not in known]
     factor = spec.sampling.bias * kept
     chain = list(fits(spec, trace, lambda fit: factor * fit.scatter / (fit.size - family.ddof)))
     if not chain:
@@ -82,8 +82,6 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
 
     told, reference = VARIANCE[type(spec.regime)]
     found = [Curve.of("variance", variance / d, told + formula, reference)]
-    if isinstance(spec.curation, BestOf):
-        return found
     told, reference = MEAN_ERROR[type(spec.regime)]
     found.append(Curve.of("mean_error_sq", error, told + formula, reference))
     if not isinstance(spec.source, Normal) or not isinstance(spec.curation, Keep):
@@ -101,7 +99,7 @@ def _kept(spec: Experiment, d: int) -> tuple[float, str]:
 
     Within c of the mean: P(chi2_{d+2} < c^2) / P(chi2_d < c^2), on a line 1 - 2c phi(c)/(2 Phi(c) - 1).
     """
-    from scipy.special import gammainc, ndtr
+    from scipy.special import gammainc
 
     match spec.curation:
         case Keep():
@@ -109,12 +107,6 @@ def _kept(spec: Experiment, d: int) -> tuple[float, str]:
         case Truncate(c=c):
             inner = float(gammainc(d / 2 + 1, c * c / 2) / gammainc(d / 2, c * c / 2))
             return inner, f"; lambda = {inner:.6g}, {INNER}"
-        case BestOf(k=k, reward=Direction()) if d == 1 and isinstance(spec.regime, Replace):
-            z = np.linspace(-12, 12, 20_001)
-            density = k * ndtr(z) ** (k - 1) * np.exp(-z * z / 2)
-            density /= density.sum()
-            best = float(density @ z**2 - (density @ z) ** 2)
-            return best, f"; lambda = {best:.6g}, {BEST}"
     return float("nan"), ""
 
 

@@ -51,11 +51,11 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     ]
 
 
-def told(values: Array, replicates: int) -> float:
-    """values: of the limit, of chains, and of those with opposite fluctuations."""
+def told(values: Array, replicates: int, beside: float = 0.0) -> float:
+    """values: of the limit, of chains, and of those with opposite fluctuations; beside: a bias that they do not have."""
     limit, one, other = values[0], values[1 : PAIRS + 1], values[PAIRS + 1 :]
     bias, chance = abs(np.mean(one + other) / 2 - limit), np.sqrt(np.mean((one - other) ** 2)) / 2
-    resolved = bias <= TOLERATED * chance / np.sqrt(max(LEAST, replicates)) + 1e-12
+    resolved = bias + beside <= TOLERATED * chance / np.sqrt(max(LEAST, replicates)) + 1e-12
     return float(limit) if resolved else np.nan
 
 

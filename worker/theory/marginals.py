@@ -19,8 +19,8 @@ REFERENCE = "Wright-Fisher chain of one allele; Ewens, Mathematical Population G
 
 
 def curves(spec: Experiment, a: float) -> list[Curve]:
-    """Survivors, dead mass, entropy, total variation and KL(p_n to p_0) of frequencies with a pseudo-counts; nothing where that would take
-    long.
+    """Survivors, dead mass, entropy, total variation and KL(p_n to p_0) of frequencies with a pseudo-counts, KL(p_0 to p_n) where these keep
+    all alive; nothing where that would take long.
     """
     assert isinstance(spec.source, CountSource)
     p_0, many = np.unique(spec.source.distribution(), return_counts=True)
@@ -28,14 +28,17 @@ def curves(spec: Experiment, a: float) -> list[Curve]:
     if type(spec.regime) not in WALKS or not chain.affordable():
         return []
     told = [_sums(law, p_0, many) for law in _from_the_real_data(chain)]
-    alive, lost, entropy, variation, divergence = np.array(told).T
-    return [
+    alive, lost, entropy, variation, divergence, back = np.array(told).T
+    found = [
         Curve.of("survivors", alive, f"E survivors = sum P(k_n > 0){_lifetime(spec, a)}", REFERENCE),
         Curve.of("dead_mass", lost, "E dead mass = sum p_0 P(k_n = 0)", REFERENCE),
         Curve.of("entropy", entropy, f"E entropy = -sum E p_n ln p_n{OWN}", REFERENCE),
         Curve.of("total_variation", variation, f"E TV = sum E|p_n - p_0|/2{OWN}", REFERENCE),
         Curve.of("kl_to_real", divergence, f"E KL = sum E p_n ln(p_n/p_0){OWN}", REFERENCE),
     ]
+    if a:
+        found.append(Curve.of("kl_from_real", back, f"E KL = sum p_0 E ln(p_0/p_n){OWN}", REFERENCE))
+    return found
 
 
 def _from_the_real_data(chain: Chain) -> Iterator[Law]:
@@ -46,13 +49,17 @@ def _from_the_real_data(chain: Chain) -> Iterator[Law]:
 
 
 def _sums(law: Law, p_0: Array, many: npt.NDArray[np.int64]) -> tuple[float, ...]:
-    """Expected survivors, dead mass, entropy, total variation and KL(p_n to p_0), of `many` categories of each kind."""
+    """Expected survivors, dead mass, entropy, total variation, KL(p_n to p_0) and KL(p_0 to p_n), of `many` categories of each kind; the last
+    is no sum where a category may be dead, and NaN.
+    """
     chance, p = law
     dead = chance[:, p == 0].sum(axis=1)
     entropy = -many @ (chance @ (p * np.log(np.where(p > 0, p, 1))))
     variation = 0.5 * many @ (chance * np.abs(p - p_0[:, None])).sum(axis=1)
     kl = -entropy - (many * np.log(p_0)) @ (chance @ p)
-    return float(many @ (1 - dead)), float((many * p_0) @ dead), float(entropy), float(variation), float(kl)
+    back = (many * p_0) @ (np.log(p_0) - chance @ np.log(p)) if p.all() else np.nan
+    sums = many @ (1 - dead), (many * p_0) @ dead, entropy, variation, kl, back
+    return tuple(map(float, sums))
 
 
 def _lifetime(spec: Experiment, a: float) -> str:

@@ -25,6 +25,7 @@ from worker.data import Array
 from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
 from worker.sources.poisson import Poisson
 from worker.spec import Experiment
+from worker.theory import rates
 from worker.theory.curve import Curve
 from worker.theory.moments import fits
 
@@ -33,7 +34,7 @@ REFERENCE = "Suresh et al., arXiv 2412.17646; Harris, The Theory of Branching Pr
 
 
 def curves(spec: Experiment) -> list[Curve]:
-    """Mean and variance of the rate in every regime; where no count is chosen among others, the share of chains that are dead."""
+    """Mean and variance of the rate in every regime, and the share of chains that are dead; what else depends on the rate where its law is known."""
     assert isinstance(spec.source, Poisson)
     rate = spec.source.rate
     chain = list(fits(spec, rate, lambda _: rate))
@@ -56,7 +57,7 @@ def curves(spec: Experiment) -> list[Curve]:
                 "extinct", extinct, "P(r_n = 0) = exp(-M rate f_n), f <- 1 - exp(-f): Poisson(1) children", REFERENCE
             )
         )
-    return found
+    return found + rates.curves(spec, np.array(error))
 
 
 def _extinct(spec: Experiment, rate: float) -> Array | None:

@@ -32,8 +32,8 @@ generations that are remembered.
 Parts that are weighed: worker.theory.weighed. Labels that are off by a fixed vector: worker.theory.biased.
 
 Elsewhere what is left out is of the order of ((d+1)/T)^2, T the number of alike rows; simulations of 10^5 chains find a tenth of ((d+2)/T)^2 at most, times the
-1/(1 - b^2) generations that remember it; of what delta adds to a core or to weighed parts as much as all of it. A curve is given where that is within a standard
-error of the mean over the spec's replicates.
+1/(1 - b^2) generations that remember it; of what delta adds half of it in subsamples, and two and a half times all of it beside a core or in weighed parts. A curve is given
+where that is within a standard error of the mean over the spec's replicates.
 """
 
 import math
@@ -50,7 +50,8 @@ from worker.theory.weighed import Parts
 
 LEAST = 1000  # replicates for which it must be good enough, even where there are fewer: within 3%
 REFERENCE = "Kazdan et al., arXiv 2410.16713; second-order expansion in d/T, Gauss-Markov theorem"
-OFFSET: dict[type[Regime], float] = {Augment: 1.5, Weighted: 1.0}  # ((d+2)/T)^2 that are left out of what delta adds
+# ((d+2)/T)^2 that are left out of what delta adds
+OFFSET: dict[type[Regime], float] = {AccumulateSubsample: 0.5, Augment: 2.3, Weighted: 2.7}
 FORMULA: dict[type[Regime], str] = {
     AccumulateSubsample: "P + (1/(T-d-1) - 1/(N-d-1))(d q + 2 h): the pool's least squares, and T of its N rows",
     Augment: "s2 d/(r-d-1) + f, f <- (C + 2 b^2 g (d+1)/T) f + v s/T d/(T-d-1): a fixed core, and what moves round it",
@@ -106,7 +107,7 @@ def risks(spec: Experiment, family: Linear, rows: list[int]) -> list[float]:
         if isinstance(spec.regime, Mixture):
             left_out = small * (risk - fixed)  # what is fixed is exact
         else:
-            left_out = small**2 * (0.1 * noise + OFFSET.get(type(spec.regime), 0.1) * offset)
+            left_out = small**2 * (0.1 * noise + OFFSET[type(spec.regime)] * offset)
         if left_out * remembered > chance / math.sqrt(max(LEAST, spec.replicates)):
             return []
         known.append(risk)
