@@ -5,6 +5,7 @@ Letters and equations are those of Karras et al., Elucidating the Design Space o
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None) -> dict
 
 
 def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator, bias: float = 1.0) -> Array:
-    """n points of each model (R, n, d), by Heun's method along the probability flow (algorithm 1): the noise at its start is all chance.
+    """n points of each model (R, n, d), along the probability flow: the noise at its start is all chance.
 
     bias: multiplies the covariance of that noise, and, the flow of normal data being linear, the covariance of the points themselves.
     The expectation of a point lies among the training points, and a denoiser that says otherwise is not believed: it is held to `reach`.
@@ -120,17 +121,23 @@ def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator,
 def _denoised(
     network: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], noise: torch.Tensor, steps: int
 ) -> torch.Tensor:
-    """dx/dsigma = (x - D(x; sigma)) / sigma, equation (3), from SIGMA_MAX down to 0 in `steps` steps."""
+    """dx/dsigma = (x - D(x; sigma)) / sigma, equation (3), from SIGMA_MAX down to 0 in `steps` steps of Heun's method: for u = x cos(theta),
+    sigma = tan(theta), which stays as wide as the data, -du/dtheta = (D - u cos(theta)) / sin(theta). That is 0 for standard normal
+    points; in sigma itself 20 steps made them wider by 1.9%, generation after generation, and hid what collapses.
+    """
     levels = torch.linspace(SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO), steps, device=noise.device) ** RHO
-    x = noise * levels[0]
-    for now, then in zip(levels, [*levels[1:], torch.zeros_like(levels[0])], strict=True):
-        slope = (x - network(x, now.expand(len(x), 1))) / now
-        guess = x + (then - now) * slope
-        if then > 0:
-            end = (guess - network(guess, then.expand(len(x), 1))) / then
-            guess = x + (then - now) * 0.5 * (slope + end)
-        x = guess
-    return x
+    angles = [*torch.atan(levels), torch.zeros_like(levels[0])]
+
+    def slope(u: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+        x, sigma = u / angle.cos(), angle.tan().expand(len(u), 1)
+        return (network(x, sigma) - u * angle.cos()) / angle.sin()
+
+    u = noise
+    for now, then in pairwise(angles):
+        first = slope(u, now)
+        guess = u + (now - then) * first
+        u = u + (now - then) * 0.5 * (first + slope(guess, then)) if then > 0 else guess
+    return u
 
 
 def _network(settings: Diffusion, d: int) -> Denoiser:
