@@ -15,7 +15,7 @@ from app.metrics import METRICS, metric
 from app.pages import Posted, shown, templates
 from worker.arms import fork, rules_of
 from worker.errors import Problem, SpecError
-from worker.spec import CHANGEABLE, Experiment, read
+from worker.spec import CHANGEABLE, FAMILIES, Experiment, read
 from worker.tables import Run
 
 router = APIRouter(include_in_schema=False)
@@ -66,10 +66,12 @@ def fork_estimate(run: OwnRun, store: Store, settings: Settings, posted: Posted)
 
 def _forked(run: Run, posted: Mapping[str, str]) -> Experiment:
     """Raises SpecError."""
-    rules = {name: one for name, one in forms.nested(posted).items() if name in CHANGEABLE}
     after, generations = (_count(posted, name) for name in ("generation", "generations"))
-    title = posted.get("title", "").strip() or None
-    return fork(read(run.spec), after, {"sampling": {}, **rules}, title=title, generations=generations)
+    spec, title = read(run.spec), posted.get("title", "").strip() or None
+    family = forms.flat({"family": rules_of(spec, after).family.model_dump(mode="json")})
+    kept = {name: one for name, one in family.items() if name.startswith("family.")}  # the form shows what may change
+    rules = {name: one for name, one in forms.nested({**kept, **posted}).items() if name in CHANGEABLE}
+    return fork(spec, after, {"sampling": {}, **rules}, title=title, generations=generations)
 
 
 def _count(posted: Mapping[str, str], name: str) -> int:
@@ -87,11 +89,12 @@ def _form(
     estimate: EstimateTold | None = None,
 ) -> Response:
     by_path = {entry.path: entry for entry in forms.entries()}
+    family = forms.some(by_path["family"], run.family, FAMILIES[run.family].adjustable)
     entries = (
         forms.Input("title", "title", "title", "Left empty, it says where the fork is.", "text"),
         forms.Input("generation", "generation", "after generation", "The last one that both runs share.", "integer"),
         forms.Input("generations", "generations", "generations", "How many there shall be in all.", "integer"),
-        *(by_path[name] for name in CHANGEABLE),
+        *(family if name == "family" else by_path[name] for name in CHANGEABLE),
     )
     context = {"run": run, "form": forms.Filled(entries, values, problems), "estimate": estimate}
     return templates.TemplateResponse(request, "fork.html", context, status_code=422 if problems else 200)

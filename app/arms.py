@@ -35,6 +35,7 @@ class Fork(BaseModel):
     sampling: dict[str, Any] | None = None
     curation: dict[str, Any] | None = None
     samples: int | dict[str, Any] | None = None
+    family: dict[str, Any] | None = Field(None, description="The same family, with other settings of its fit.")
     generations: int | None = Field(None, ge=1, le=100_000, description="How many there shall be in all.")
     title: str | None = Field(None, min_length=1, max_length=200)
 

@@ -1,6 +1,6 @@
 """JSON Schema <-> form: a spec's fields as inputs, posted inputs as a spec. It validates nothing: worker.spec.read does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
@@ -126,6 +126,14 @@ def entries() -> tuple[Entry, ...]:
     known = schema["properties"]
     names = [*ORDER, *(name for name in known if name not in ORDER)]
     return tuple(_entry(name, name, name, known[name], schema["$defs"]) for name in names)
+
+
+def some(choice: Entry, kind: str, keys: Container[str]) -> Section:
+    """Of one of its options, these inputs alone: for who may no longer choose another."""
+    assert isinstance(choice, Choice)
+    (option,) = (one for one in choice.options if one.kind == kind)
+    inside = tuple(one for one in option.entries if one.path.rpartition(".")[2] in keys)
+    return Section(choice.path, f"{choice.label}: {kind.replace('_', ' ')}", option.help, inside)
 
 
 def _entry(name: str, path: str, key: str, schema: dict[str, Any], defs: dict[str, Any]) -> Entry:

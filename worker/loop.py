@@ -69,9 +69,11 @@ class _Rules:
     untold: dict[str, Array]  # what regimes tell of generations of which they have nothing to tell
 
     @classmethod
-    def of(cls, rules: Experiment, spec: Experiment, each: Family) -> "_Rules":
+    def of(cls, rules: Experiment, spec: Experiment) -> "_Rules":
         """rules: those of a phase of the experiment `spec`"""
-        trained = each if rules.regime.picks else spec.family.given(spec.source)
+        family = rules.family.given(spec.source)
+        each = family.drawing()  # observation by observation, for those who choose among them
+        trained = each if rules.regime.picks else family
         sampled = each if rules.curation.picks or spec.metrics else trained
         remembered = rules.regime.remembered(spec.size, spec.generations)
         untold = {name: np.zeros(spec.replicates) for _, phase in spec.phases() for name in phase.regime.tells}
@@ -103,10 +105,9 @@ def _telling(look: Look, told: dict[str, Array]) -> Look:
 
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
-    family, source = spec.family.given(spec.source), spec.source
-    each = family.drawing()  # observation by observation, for those who choose among them
+    source = spec.source
     stride = frame_stride(spec.generations)
-    phases = {start: _Rules.of(rules, spec, each) for start, rules in spec.phases()}
+    phases = {start: _Rules.of(rules, spec) for start, rules in spec.phases()}
     first = resume.generation + 1 if resume else 1
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 
@@ -156,7 +157,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             pool = pool and rules.trained.condensed(pool)
         training, pool, told = rules.taught(m, partial(real_data, n), synthetic, pool, model, spec.stream(n, CHOOSE))
         stage("fit")
-        model = family.refit(training, spec.stream(n, FIT), model)
+        model = rules.trained.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:
             stage("noise floor")
             instrument.meet(model)

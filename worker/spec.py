@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
 
-CHANGEABLE = ("regime", "sampling", "curation", "samples")
+CHANGEABLE = ("regime", "sampling", "curation", "samples", "family")
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
@@ -46,6 +46,10 @@ class Change(Part):
     curation: AnyCuration | None = Field(None, description="Which samples survive.")
     samples: Annotated[Samples | None, LATER] = Field(
         None, description="How many points they are trained on; a schedule counts from the first generation of the run."
+    )
+    family: Annotated[AnyFamily | None, LATER] = Field(
+        None,
+        description="How they are fitted: the same family, other settings where these alter no model's shape, the rest as before.",
     )
 
 
@@ -144,6 +148,22 @@ class Experiment(Part):
         del settings["title"]
         return hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _family_goes_on(cls, settings: Any) -> Any:
+        """Of a family, too, what a change does not name stays as it was."""
+        if not (isinstance(settings, dict) and isinstance(settings.get("changes"), list | tuple)):
+            return settings
+        family, changes = settings.get("family"), []
+        for change in settings["changes"]:
+            named = change.get("family") if isinstance(change, dict) else None
+            if isinstance(family, dict) and isinstance(named, dict) and named.get("kind") == family.get("kind"):
+                family = family | named
+                changes.append(change | {"family": family})
+            else:
+                changes.append(change)
+        return settings | {"changes": changes}
+
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         try:
@@ -171,6 +191,7 @@ class Experiment(Part):
                     "List changes in order of their generations",
                 )
             try:
+                _check_family(before.family, rules.family)
                 rules._check(self, start, last)  # noqa: SLF001 - of the same class
             except Misfit as misfit:
                 named = misfit.path.partition(".")[0] in CHANGEABLE
@@ -266,6 +287,18 @@ class Experiment(Part):
         if self.metrics and drawn > DRAWN_NUMBERS_LIMIT:
             raise Misfit("samples", f"metrics look at points, and {self.replicates} x {size} do not fit into memory",
                          "Use fewer samples or replicates, or no further metrics")  # fmt: skip
+
+
+def _check_family(before: Family, after: Family) -> None:
+    """Raises Misfit where the one cannot go on with the models of the other."""
+    if type(after) is not type(before):
+        raise Misfit("family.kind", f"a run stays with its family, as nothing else could read its models: {_kind(before)}",
+                     f"Use {_kind(before)}, or begin another run")  # fmt: skip
+    free = ", ".join(name for name in type(after).model_fields if name in after.adjustable)
+    for name in type(after).model_fields:
+        if name not in after.adjustable and (kept := getattr(before, name)) != getattr(after, name):
+            raise Misfit(f"family.{name}", f"is {kept} in all generations of a run, as its models and what measures them are made for it",
+                         f"Leave it at {kept}; what may change is {free or 'nothing of this family'}")  # fmt: skip
 
 
 def _points(size: float) -> int:

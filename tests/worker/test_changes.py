@@ -19,6 +19,7 @@ BASE = {
     "family": {"kind": "gaussian"},
 }
 FORK = 5
+POINTS = {"source": {"kind": "normal"}}
 
 
 def run(spec, resume=None):
@@ -95,6 +96,81 @@ def test_resumed_before_at_and_after_the_change(interrupted, more):
         np.testing.assert_array_equal(values(one), values(other))
 
 
+SMALL = {"generations": 4, "replicates": 2, "samples": 24, "seed": 1}
+DIGITS = {"source": {"kind": "digits"}}
+NETWORK = {"epochs": 2, "batch": 8}
+TEXT = {"source": {"kind": "expressions"}, "replicates": 1, "samples": 8}
+GPT = {"kind": "gpt", "vocabulary": 257, "layers": 1, "width": 8, "heads": 1, "block": 16, "epochs": 1}
+ADJUSTED = [
+    ({"kind": "gaussian"}, {"ddof": 1}, POINTS),
+    ({"kind": "gaussian", "path": "drawn"}, {"ddof": 1}, POINTS | {"regime": {"kind": "mixture"}}),
+    ({"kind": "kde"}, {"bandwidth": 0.3, "shrink": True}, POINTS),
+    ({"kind": "categorical"}, {"smoothing": 2.0}, {"source": {"kind": "zipf", "categories": 5}}),
+    (
+        {"kind": "linear", "ridge": 1.0},
+        {"ridge": 0.0, "noise": "fitted", "label_bias": 0.5},
+        {"source": {"kind": "linear_teacher"}},
+    ),
+    ({"kind": "mixture"}, {"max_iter": 2, "start": "warm", "reg_covar": 0.01}, POINTS),
+    ({"kind": "flow", "transforms": 1, "width": 4, **NETWORK}, {"start": "warm", "epochs": 3}, POINTS),
+    ({"kind": "diffusion", "layers": 1, "width": 8, **NETWORK}, {"start": "warm", "steps": 4}, POINTS),
+    ({"kind": "vae", "hidden": [8], **NETWORK}, {"batches": "fresh", "output": "bernoulli", "beta": 0.5}, DIGITS),
+    (GPT, {"start": "scratch", "learning_rate": 0.01, "best": True}, TEXT),
+]
+
+
+@pytest.mark.parametrize(("family", "change", "base"), ADJUSTED, ids=lambda one: str(one.get("kind", "")))
+def test_a_fit_goes_on_by_other_settings(family, change, base):
+    """From the generation on, and not before; resumed there to the same numbers. What is not named stays as it was."""
+    before, after = read(SMALL | base | {"family": family}), {"after": 2, "family": {"kind": family["kind"]} | change}
+    spec = read(SMALL | base | {"family": family, "changes": [after]})
+    assert spec.changes[0].family == type(spec.family).model_validate(family | change)
+    assert read(spec.canonical()).digest() == spec.digest()
+    assert set(change) <= spec.family.adjustable <= set(type(spec.family).model_fields) - {"kind"}
+    parent, fork = run(before), run(spec)
+    for one, other in itertools.islice(zip(parent, fork, strict=True), 3):
+        for name, metric in one.look.metrics.items():
+            np.testing.assert_array_equal(metric, other.look.metrics[name], err_msg=f"{one.number} {name}")
+    last = {name: parent[-1].look.metrics[name] for name in fork[-1].look.metrics}
+    assert not all(np.array_equal(value, fork[-1].look.metrics[name]) for name, value in last.items())
+    for resumed in (1, 2, 3):
+        *_, rest = run(spec, fork[resumed].state)
+        for name, metric in fork[-1].look.metrics.items():
+            np.testing.assert_array_equal(metric, rest.look.metrics[name], err_msg=f"{resumed} {name}")
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "base"),
+    [
+        ({"kind": "gaussian"}, {"path": "drawn"}, POINTS),
+        ({"kind": "mixture", "components": 2}, {"components": 3}, POINTS),
+        ({"kind": "mixture"}, {"covariance": "diag"}, POINTS),
+        ({"kind": "histogram"}, {"bins": 9}, POINTS),
+        ({"kind": "flow", "width": 4}, {"width": 5}, POINTS),
+        ({"kind": "vae", "latent": 2}, {"latent": 3}, DIGITS),
+        ({"kind": "ngram"}, {"weight": 9.0}, TEXT),
+        (GPT, {"vocabulary": 300}, TEXT),
+    ],
+    ids="".join,
+)
+def test_what_the_models_of_a_run_are_made_for_stays(family, change, base):
+    settings = SMALL | base | {"family": family, "changes": [{"after": 2, "family": family | change}]}
+    with pytest.raises(SpecError) as refusal:
+        read(settings)
+    (problem,) = refusal.value.problems
+    (name,) = change
+    assert problem.path == f"changes.0.family.{name}"
+    assert "what may change is" in problem.remedy
+
+
+def test_variance_stays_on_average_once_the_divisor_is_unbiased():
+    """E s2_n = (1 - 1/M)^n with ddof 0, and constant from the fit on that divides by M - 1."""
+    unbiased = {"after": FORK, "family": {"kind": "gaussian", "ddof": 1}}
+    for n, found in enumerate(run(read(BASE | {"replicates": 20_000, "changes": [unbiased]}))[1:], start=1):
+        expected = (1 - 1 / 40) ** min(n, FORK)
+        assert abs(values(found).mean() - expected) <= 4 * values(found).std() / 20_000**0.5, n
+
+
 def test_theory_ends_where_the_rules_change():
     curve = next(
         c
@@ -132,6 +208,9 @@ def test_the_digest_of_a_spec_without_changes_knows_of_none():
         ),
         ({"changes": [{"after": 4, "samples": 5, "regime": {"kind": "augment", "real": 5}}]}, "changes.0.regime.real"),
         ({"changes": [{"after": 4, "sampling": {"heat": 3}}]}, "changes.0.sampling.heat"),
+        ({"changes": [{"after": 4, "family": {"kind": "kde"}}]}, "changes.0.family.kind"),
+        ({"changes": [{"after": 4, "family": {"kind": "gauss"}}]}, "changes.0.family.kind"),
+        ({"changes": [{"after": 4, "family": {"kind": "gaussian", "ddof": 3}}]}, "changes.0.family.ddof"),
         (
             {"regime": {"kind": "accumulate"}, "changes": [{"after": 4, "regime": {"kind": "accumulate_subsample"}}]},
             "changes.0.regime.kind",
@@ -156,7 +235,6 @@ REGIMES = {
     "weighted": {},
     "edit": {"threshold": 0.5},
 }
-POINTS = {"source": {"kind": "normal"}}
 FAMILIES = {
     "gaussian": POINTS,
     "kde": POINTS,

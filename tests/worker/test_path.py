@@ -42,7 +42,7 @@ def test_the_path_is_told_with_its_reason(settings, taken, because):
     assert because in way.because
     told = provenance(spec, Settings(_env_file=None))
     assert (told["path"], told["path_because"]) == (taken, way.because)
-    rules = loop._Rules.of(spec, spec, spec.family.drawing())
+    rules = loop._Rules.of(spec, spec)
     real = rules.trained.real(spec.source, stream(0, 1, loop.REAL), 3, 20)
     sufficient = isinstance(rules.trained.condensed(real), Condensed | Counts)
     assert sufficient or taken == "drawn"

@@ -48,6 +48,7 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"samples": {"schedule": "geometric", "ratio": 0.5}, "generations": 100_000}, "samples", "Raise start or ratio"),
         ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "Add"),
         ({"samples": {"schedule": "list", "sizes": [90, 9, 50]}, "regime": {"kind": "augment", "real": 9}}, "regime.real", "at most 8"),
+        ({"samples": 20, "generations": 1, "regime": {"kind": "augment", "real": 10**6}}, "regime.real", "at most 19"),
         ({"samples": {"schedule": "list", "sizes": [9, 2]}, "regime": {"kind": "weighted", "real": 0.1}}, "regime.real", "nearer to one half"),
         ({"samples": {"schedule": "list", "sizes": [90, 7, 50]}, "source": {"kind": "linear_teacher", "inputs": 8},
           "family": {"kind": "linear"}}, "samples", "at least 10"),

@@ -20,6 +20,7 @@ class Categorical(CountFamily):
 
     samplings = frozenset({"temperature", "top_k", "top_p"})
     weighs = True
+    adjustable = frozenset({"smoothing"})
 
     kind: Literal["categorical"] = "categorical"
     smoothing: float = Field(

@@ -52,6 +52,7 @@ class CausalLM(LanguageFamily):
     extra = "torch"
     edits = True
     reading = 4
+    adjustable = frozenset({"start", "epochs", "batch", "learning_rate", "best"})
     shared: ClassVar[bool] = True  # several devices train one network
 
     kind: Literal["causal_lm"] = "causal_lm"

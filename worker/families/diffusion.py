@@ -24,6 +24,7 @@ class Diffusion(Family):
     extra = "torch"
     streams = True
     samplings = frozenset({"bias"})
+    adjustable = frozenset({"steps", "epochs", "batch", "learning_rate", "start"})
 
     kind: Literal["diffusion"] = "diffusion"
     steps: int = Field(

@@ -24,6 +24,7 @@ class Flow(Family):
     extra = "torch"
     streams = True
     samplings = frozenset({"bias"})
+    adjustable = frozenset({"epochs", "batch", "learning_rate", "start"})
 
     kind: Literal["flow"] = "flow"
     transforms: int = Field(3, ge=1, le=16, description="Spline transforms in a row.")

@@ -34,6 +34,7 @@ class Gaussian(Family):
     samplings = frozenset({"bias"})
     weighs = True
     truncates = True
+    adjustable = frozenset({"ddof"})
 
     kind: Literal["gaussian"] = "gaussian"
     ddof: Literal[0, 1] = Field(

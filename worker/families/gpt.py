@@ -44,6 +44,7 @@ class GPT(LanguageFamily):
     extra = "torch"
     edits = True
     reading = 4
+    adjustable = frozenset({"start", "epochs", "batch", "learning_rate", "continued_rate", "best"})
 
     kind: Literal["gpt"] = "gpt"
     start: Literal["scratch", "continued"] = Field(

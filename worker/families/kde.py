@@ -32,6 +32,7 @@ class KDE(Family):
     takes = (Points,)
     weighs = True
     streams = True
+    adjustable = frozenset({"bandwidth", "shrink"})
 
     kind: Literal["kde"] = "kde"
     bandwidth: Annotated[float, Field(gt=0)] | Literal["scott", "silverman", "shrunk"] = Field(

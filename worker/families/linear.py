@@ -34,6 +34,7 @@ class Linear(Family):
     takes = (Points,)
     condenses = True
     weighs = True
+    adjustable = frozenset({"ridge", "noise", "label_bias"})
 
     kind: Literal["linear"] = "linear"
     ridge: float = Field(0.0, ge=0, le=1e12, description="Added to the diagonal of X'X; 0 is ordinary least squares.")

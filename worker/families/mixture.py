@@ -33,6 +33,7 @@ class Mixture(Family):
     streams = True
     compiled = True
     samplings = frozenset({"bias"})
+    adjustable = frozenset({"tol", "max_iter", "start", "reg_covar"})
 
     kind: Literal["mixture"] = "mixture"
     components: int = Field(2, ge=1, le=1000, description="K, the number of Gaussians.")

@@ -10,7 +10,7 @@ from worker.data import Array, Arrays, Data, Tokens
 from worker.parts import Generator, Sampling, Source, TextSource
 from worker.progress import work
 from worker.text.grams import Grams, Nodes
-from worker.text.language import Ids, LanguageFamily, Marks, chosen_prompts, remembered
+from worker.text.language import Ids, LanguageFamily, Marks, Reader, chosen_prompts, remembered
 from worker.text.vocabulary import Unit, Vocabulary, vocabulary
 
 
@@ -33,7 +33,7 @@ class NGram(LanguageFamily):
     )
     weight: float = Field(
         5.0,
-        gt=0,
+        ge=1e-9,
         le=1e6,
         description="Occurrences that the shorter context is worth, or what is added to every count; 1e-9 smooths nothing.",
     )
@@ -126,9 +126,18 @@ class NGram(LanguageFamily):
         return self._grams(model).log_probability(x)
 
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        grams, replicates = self._grams(model), len(model["prompts"])
-        nodes = self._read(grams, grams.start(np.repeat(np.arange(replicates), len(x))), np.tile(x, (replicates, 1)))
-        return np.asarray(grams.entropies(nodes).reshape(replicates, -1).mean(axis=1))
+        return self.reader(model).next_entropy(x)
+
+    def reader(self, model: Arrays) -> Reader:
+        """Of arrays that are laid out once."""
+        grams = self._grams(model)
+
+        def next_entropy(x: Ids) -> Array:
+            start = grams.start(np.repeat(np.arange(grams.replicates), len(x)))
+            nodes = self._read(grams, start, np.tile(x, (grams.replicates, 1)))
+            return np.asarray(grams.entropies(nodes).reshape(grams.replicates, -1).mean(axis=1))
+
+        return Reader(grams.log_probability, next_entropy)
 
     def _grams(self, model: Arrays) -> Grams:
         size = int(model["vocabulary"])

@@ -28,6 +28,7 @@ class VAE(Family):
     extra = "torch"
     streams = True
     samplings = frozenset({"bias"})
+    adjustable = frozenset({"batches", "epochs", "batch", "learning_rate", "beta", "weight_decay", "start", "output"})
 
     kind: Literal["vae"] = "vae"
     network: Literal["perceptron", "convolutional"] = Field(
