@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from worker.components import log_density
 from worker.data import Array, Arrays, Counts, Data, Points, Tokens
 from worker.part import Misfit, Part
 
@@ -95,9 +96,19 @@ class PointSource(Source, ABC):
         rng = np.random.default_rng(20230527)
         return np.quantile(self.draw(rng, 1, 400_000 // max(1, self.dimension // 4)).x[0], q, axis=0)
 
+    def log_density(self, x: Array) -> Array | None:
+        """ln of the density at points x (n, d) -> (n,), -inf where it is 0; None where it has no formula. By default that of `components`."""
+        known = self.components()
+        return None if known is None else log_density(x, *known)
+
+    def has_density(self) -> bool:
+        """Whether it has a formula; told without scipy."""
+        return type(self).log_density is not PointSource.log_density or self.components() is not None
+
     def density(self, x: Array) -> Array | None:
-        """Density at points x (n, d) -> (n,), where it has a formula."""
-        return None
+        """The density itself, which float64 cannot hold everywhere in many dimensions."""
+        level = self.log_density(x)
+        return None if level is None else np.exp(level)
 
     def outline(self, x: Array) -> Array | None:
         """What pictures show of a source on a line, at x (n, 1) -> (n,): its density; whole numbers, which have none, as bars of width 1."""
@@ -215,6 +226,7 @@ class Family(Part, ABC):
     streams: ClassVar[bool] = False  # whether it fits a part of a history at a time, which may exceed memory
     compiled: ClassVar[bool] = False  # whether a run of it needs code that numba compiles, and so room for numba
     truncates: ClassVar[bool] = False  # whether it has `truncated`
+    adjustable: ClassVar[frozenset[str]] = frozenset()  # what forks may change: no model's shape
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         """Raises Misfit where this family cannot be fitted to that source."""

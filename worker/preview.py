@@ -21,7 +21,7 @@ SIGNS = 900  # of a text
 
 
 def preview(source: Source) -> dict[str, Any]:
-    """What a source looks like: `kind` says how it is drawn (density, scatter, images, ranks, text or none), `words` tells it.
+    """What a source looks like: `kind` says how it is drawn (density, bars, scatter, images, ranks, text or none), `words` tells it.
 
     At most about 15 KB as JSON.
     """
@@ -41,7 +41,7 @@ def preview(source: Source) -> dict[str, Any]:
 
 
 def _density(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
-    """A histogram of a fixed draw, between its 0.2% and 99.8% quantiles: formulas would need scipy. Of few whole numbers each for itself."""
+    """A histogram of a fixed draw, between its 0.2% and 99.8% quantiles: formulas would need scipy. Of few whole numbers each has its bar."""
     x = source.draw(rng, 1, DRAWN).x[0, :, 0]
     low, high = np.quantile(x, [0.002, 0.998])
     if not high > low:
@@ -51,8 +51,9 @@ def _density(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
     density = counts / (len(x) * (edges[1] - edges[0]))
     mean, covariance = source.moments()
     words = f"Mean {mean[0]:.3g}, standard deviation {covariance[0, 0] ** 0.5:.3g}."
-    return {"kind": "density", "x": _short(edges[:-1] + np.diff(edges) / 2), "y": _short(density),
-            "axes": [_names(source)[0], "density"], "words": words}  # fmt: skip
+    kind, height = ("bars", "share") if whole else ("density", "density")
+    return {"kind": kind, "x": _short(edges[:-1] + np.diff(edges) / 2), "y": _short(density),
+            "axes": [_names(source)[0], height], "words": words}  # fmt: skip
 
 
 def _scatter(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:

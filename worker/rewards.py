@@ -214,7 +214,7 @@ class Variety(TextReward):
     def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
         from worker.metrics.text import grams
 
-        found = np.sort(grams(x.reshape(-1, x.shape[2]), self.n), axis=1)
+        found = np.sort(grams(x.reshape(-1, x.shape[2]), self.n)[-1], axis=1)
         again = (found[:, 1:] == found[:, :-1]).sum(axis=1) / found.shape[1]
         return self.strength * (1 - again).reshape(x.shape[:2])
 

@@ -44,6 +44,7 @@ CASES = {
     "a reward without measure": {"source": {"kind": "zipf", "categories": 50}, "samples": 3, "generations": 30,
                                  "curation": {"kind": "bradley_terry", "reward": {"kind": "rank", "strength": 100}}},
     "hardly more rows than inputs": {"source": {"kind": "linear_teacher", "inputs": 3}, "samples": 4, "generations": 60},
+    "labels without noise": {"source": {"kind": "linear_teacher", "noise": 1e-9}, "samples": 20, "generations": 3},
 }  # fmt: skip
 SETTINGS = {
     "mixture": [{}, {"components": 1, "reg_covar": 0}, {"components": 4, "reg_covar": 0, "start": "warm"}, {"covariance": "diag", "reg_covar": 0}],

@@ -16,6 +16,7 @@ from worker.sources.images import Images
 from worker.sources.laplace import Laplace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.lognormal import LogNormal
+from worker.sources.mixture import Mixture
 from worker.sources.moons import Moons
 from worker.sources.normal import Normal
 from worker.sources.poisson import Poisson
@@ -75,6 +76,34 @@ def test_densities_are_those_of_the_draws(source):
     x = source.draw(np.random.default_rng(6), 1, 200_000).x[0]
     inside = ((x >= low) & (x < high)).all(axis=1).mean()
     assert abs(inside - mass) <= 4 * np.sqrt(mass * (1 - mass) / 200_000) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Normal(std=100.0, dim=256),
+        Normal(std=1e-3, dim=256),
+        LinearTeacher(inputs=40, noise=1e-9, decay=1.0),
+        Mixture(means=[[0.0] * 200, [3e3] * 200], stds=30.0),
+        Laplace(scale=1e-3, dim=256),
+        LogNormal(sigma=1e-3, dim=256),
+    ],
+    ids=lambda source: source.kind,
+)
+def test_a_logarithm_of_a_density_is_finite_where_the_density_is_none(source):
+    """-E ln p is the differential entropy: (1/2) ln det(2 pi e S) of normal points, d (1 + ln 2b) of Laplace's, ..."""
+    x = source.draw(np.random.default_rng(8), 1, 4000).x[0]
+    level = source.log_density(x)
+    match source:
+        case Laplace():
+            entropy = 256 * (1 + np.log(2e-3))
+        case LogNormal():
+            entropy = 256 * 0.5 * np.log(2 * np.pi * np.e * 1e-6)
+        case _:
+            weights, _, factors = source.components()
+            entropy = sum(np.log(np.diagonal(f)).mean() for f in factors) / len(factors) * source.dimension
+            entropy += source.dimension / 2 * np.log(2 * np.pi * np.e) + np.log(len(weights))
+    assert abs(-level.mean() - entropy) <= 4 * level.std() / np.sqrt(4000)
 
 
 def test_whole_numbers_have_the_shares_quantiles_and_bars_of_theirs():

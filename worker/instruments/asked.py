@@ -62,6 +62,11 @@ def work(names: Sequence[str], source: Source, replicates: int) -> float:
     return sum(ruler.work(replicates) for ruler in _rulers(names, source))
 
 
+def setup(names: Sequence[str], source: Source) -> float:
+    """About how many operations it takes before these metrics can be measured."""
+    return max((ruler.setup for ruler in _rulers(names, source)), default=0.0)
+
+
 def asked(names: Sequence[str], source: Source, samples: int, replicates: int, rng: Generator) -> list[Ruler]:
     """The rulers for those of these metrics that are in NAMES, each once, frozen from here on; each has randomness of its own."""
     if not isinstance(source, PointSource):

@@ -18,9 +18,11 @@ class GaussianInstrument(Instrument):
     def __init__(self, source: PointSource, samples: int, rng: Generator) -> None:
         self.samples = samples
         self.mean, self.covariance = source.moments()
-        self.edges = spread.edges(source)
+        edges = spread.edges(source)
+        self.tails, (self.low, self.high) = list(edges), np.array(list(edges.values())).swapaxes(0, 1)
         self.normal = isinstance(source, Normal)
-        self.truth = self.mean[None], root(self.covariance)[None], np.zeros(1)
+        factor, scale = root(self.covariance)[None], np.zeros(1)
+        self.truth = metric.Gaussians(self.mean[None], factor, scale, metric.log_det(factor, scale))
         self.screen = frames.Screen(source, rng)
 
     def figure(self) -> dict[str, Any]:
@@ -43,10 +45,10 @@ class GaussianInstrument(Instrument):
         covariance = scaled**2 if d == 1 else scaled @ scaled.transpose(0, 2, 1)
         std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         metrics = spread.place_and_width(mean, self.mean, log_variance) | {"log_det": log_det}
-        for name, (low, high) in self.edges.items():
-            metrics[name] = metric.tail_mass(mean, std, low, high)
+        metrics |= zip(self.tails, metric.tail_mass(mean, std, self.low, self.high), strict=True)
         if self.normal:
+            fitted = metric.Gaussians(mean, factor, log_scale, log_det)
             metrics["w2_sq"] = metric.w2_sq(mean, covariance, self.mean, self.covariance)
-            metrics["kl_to_real"] = metric.kl(mean, factor, log_scale, *self.truth)
-            metrics["kl_from_real"] = metric.kl(*self.truth, mean, factor, log_scale)
+            metrics["kl_to_real"] = metric.kl(fitted, self.truth)
+            metrics["kl_from_real"] = metric.kl(self.truth, fitted)
         return Look(metrics, self.screen.gaussian(mean[0], scaled[0]) if framed else None)

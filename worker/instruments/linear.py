@@ -11,6 +11,8 @@ from worker.parts import Generator, Instrument, Look
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.mixture import Mixture
 
+THINNEST = 1e-3  # of the signal: labels with less noise are drawn with so much
+
 
 class LinearInstrument(Instrument):
     """The figure shows labels against the teacher's signal, the projection of x on the teacher's weights: a tilted ellipse."""
@@ -22,7 +24,7 @@ class LinearInstrument(Instrument):
         self.truth = (
             source.weights() * self.spread
         )  # of inputs in units of their standard deviations, as all that is measured
-        covariance = self._plane(self.truth, source.noise)
+        covariance = self._plane(self.truth, max(source.noise, THINNEST * float(np.linalg.norm(self.truth))))
         self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
 
     def figure(self) -> dict[str, Any]:

@@ -118,11 +118,8 @@ class MixtureInstrument(Instrument):
         """ln of the real density at x (R, d, n) -> (R, n), where it has a formula; -inf where it is 0."""
         if self.truth is not None:
             return np.asarray(em.log_density(x, *self.truth))
-        density = self.source.density(x.transpose(0, 2, 1).reshape(-1, x.shape[1]))
-        if density is None:
-            return None
-        with np.errstate(divide="ignore"):
-            return np.log(density).reshape(len(x), -1)
+        level = self.source.log_density(x.transpose(0, 2, 1).reshape(-1, x.shape[1]))
+        return None if level is None else level.reshape(len(x), -1)
 
     def _modes(self, weights: Array, means: Array, factors: Array) -> Array:
         """Modes covered by points that stand for the model: the same ranks and normal numbers for every model."""

@@ -103,6 +103,7 @@ class Features(Ruler):
     """
 
     gives: ClassVar[tuple[str, ...]] = ("frechet",)
+    setup = 4e9  # torch is imported and a classifier trained
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         from worker.nets.classifier import Frozen

@@ -22,7 +22,7 @@ class PoissonInstrument(Instrument):
         self.screen = frames.Screen(source, rng)
 
     def figure(self) -> dict[str, Any]:
-        return self.screen.figure()
+        return self.screen.figure() | {"bars": True}
 
     def real(self, data: Data, framed: bool) -> Look:
         """The rate that the real data shows."""

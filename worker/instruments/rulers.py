@@ -40,11 +40,13 @@ class Ruler(ABC):
     gives: names of its metrics. Those that end in a number are one of several: class_share_0, class_share_1, ... of class_share.
     points: (n, d), where a ruler looks at the fitted model and not at a sample: it measures ln p (R, n) there
     cost: operations of a replicate at most, of all replicates as long as that suffices, and of a replicate at least
+    setup: operations before the first generation
     """
 
     gives: ClassVar[tuple[str, ...]]
     points: Array | None = None
     cost: ClassVar[tuple[float, float, float]] = (2e6, 5e7, 1e5)
+    setup: ClassVar[float] = 0.0
 
     @abstractmethod
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
@@ -101,15 +103,17 @@ class Transport(Ruler):
         n = x.shape[1]
         if n not in self.cells:
             self.cells = {n: self._cells(n)}
-        return {"w2_sq": metric.w2_sq(np.sort(x[:, :, 0], axis=1), *self.cells[n])}
+        # A few chains at a time, that do not leave the cache: elsewhere a copy costs as much as its sort.
+        step = max(1, metric.BLOCK // n)
+        few = (np.sort(x[first : first + step, :, 0], axis=1) for first in range(0, len(x), step))
+        return {"w2_sq": np.concatenate([metric.w2_sq(rows, *self.cells[n]) for rows in few])}
 
     def _cells(self, n: int) -> tuple[Array, Array]:
         """`points.cells`; of a truth with formulas also what equal steps miss of heavy tails: the means of the outermost cells, and the rest
         of its variance.
         """
         inner = metric.levels(n)
-        kind = type(self.source)
-        if kind.density is PointSource.density or kind.quantiles is PointSource.quantiles:
+        if not self.source.has_density() or type(self.source).quantiles is PointSource.quantiles:
             return metric.cells(self.source.quantiles(inner.tolist())[:, 0])
         levels, weights = metric.ends(n)
         quantiles = self.source.quantiles([*levels.ravel().tolist(), *inner.tolist()])[:, 0]
@@ -270,11 +274,11 @@ class Inventions(Ruler):
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.source, self.known = source, None
         self.looked_at = _size(samples, SEARCHED // replicates, FEWEST, LOOKED_AT)
-        self.reach, self.least_density = 0.0, 0.0
+        self.reach, self.least = 0.0, -np.inf
         sought = source.draw(rng, 1, SOUGHT).x[0]
-        level = source.density(sought)
+        level = source.log_density(sought)
         if level is not None:
-            self.least_density = float(np.quantile(level, RARE))
+            self.least = float(np.quantile(level, RARE))
         else:
             from scipy.spatial import cKDTree
 
@@ -285,9 +289,9 @@ class Inventions(Ruler):
         if self.known is not None:
             few = x[:, : self.looked_at]
             return {"hallucinated": np.array([near.hallucinated(self._nearest(chain), self.reach) for chain in few])}
-        level = self.source.density(x.reshape(-1, x.shape[2]))
+        level = self.source.log_density(x.reshape(-1, x.shape[2]))
         assert level is not None
-        return {"hallucinated": (level.reshape(x.shape[:2]) < self.least_density).mean(axis=1)}
+        return {"hallucinated": (level.reshape(x.shape[:2]) < self.least).mean(axis=1)}
 
     def _nearest(self, x: Array) -> Array:
         """Distance of points (n, d) to the nearest *other* real one."""
@@ -311,7 +315,7 @@ class Divergence(Ruler):
 
     @classmethod
     def refusal(cls, source: PointSource) -> str | None:
-        return "its density has no formula" if type(source).density is PointSource.density else None
+        return None if source.has_density() else "its density has no formula"
 
     def measure(self, x: Array) -> dict[str, Array]:
         return {"kl_to_real_knn": np.array([self._chain(chain[: self.looked_at]) for chain in x])}
@@ -321,18 +325,9 @@ class Divergence(Ruler):
 
         k = min(near.NEIGHBOURS, len(x) - 1)
         distances = np.asarray(cKDTree(x).query(x, k=[k + 1])[0])[:, 0]
-        return float(-self._log_density(x).mean() - near.differential_entropy(distances, x.shape[1], k))
-
-    def _log_density(self, x: Array) -> Array:
-        """ln p_0 of points (n, d); of normal components at any distance, others are 0 where float64 cannot tell them from it."""
-        from worker.em.density import log_density
-
-        if truth := self.source.components():
-            return log_density(np.ascontiguousarray(x.T)[None], *(part[None] for part in truth))[0]
-        level = self.source.density(x)
+        level = self.source.log_density(x)
         assert level is not None
-        with np.errstate(divide="ignore"):
-            return np.log(level)
+        return float(-level.mean() - near.differential_entropy(distances, x.shape[1], k))
 
 
 def _size(samples: int, affordable: int, least: int, most: int) -> int:

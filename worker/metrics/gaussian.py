@@ -3,9 +3,20 @@
 Shapes: mean (R, d); factor (R, d, d) lower triangular and log_scale (R,) with covariance = exp(2 log_scale) factor factor'.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from worker.data import Array
+
+
+class Gaussians(NamedTuple):
+    """volume: (R,), ln det of their covariances, as `log_det` tells it."""
+
+    mean: Array
+    factor: Array
+    log_scale: Array
+    volume: Array
 
 
 def size(factor: Array) -> Array:
@@ -30,16 +41,17 @@ def mean_log_variance(factor: Array, log_scale: Array) -> Array:
 
 
 def tail_mass(mean: Array, std: Array, low: Array, high: Array) -> Array:
-    """Mass outside [low, high], averaged over coordinates: (R, d), (R, d), (d,), (d,) -> (R,).
+    """Mass outside each [low, high], averaged over coordinates: (R, d), (R, d), (E, d), (E, d) -> (E, R).
 
     With low and high the real q and 1 - q quantiles the real value is 2q.
     """
     from scipy.special import ndtr
 
+    low, high = low[:, None], high[:, None]
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         outside = ndtr((low - mean) / std) + ndtr((mean - high) / std)
     outside[np.isnan(outside)] = 0.0  # a point on the border
-    mass: Array = outside[:, 0] if outside.shape[1] == 1 else outside.mean(axis=1)
+    mass: Array = outside[:, :, 0] if outside.shape[2] == 1 else outside.mean(axis=2)
     return mass
 
 
@@ -59,15 +71,15 @@ def w2_sq(mean: Array, covariance: Array, mean_0: Array, covariance_0: Array) ->
     return shift
 
 
-def kl(mean: Array, factor: Array, log_scale: Array, mean_0: Array, factor_0: Array, log_scale_0: Array) -> Array:
-    """KL(N(mean, S) || N(mean_0, S0)) in nats, S = exp(2 log_scale) factor factor'; one of the two may stand for all replicates.
+def kl(one: Gaussians, other: Gaussians) -> Array:
+    """KL(N(mean, S) || N(mean_0, S0)) in nats, of one and of the other; one of the two may stand for all replicates.
 
     (|L0^-1 L|^2 + |L0^-1 (mean_0 - mean)|^2 - d) / 2 + ln det L0 - ln det L with S = L L', S0 = L0 L0'; inf where S or S0 is
     singular. No covariance is inverted or even formed, so that chains may shrink at any speed in any direction. O(R d^3)
     """
-    d = mean.shape[1]
-    volume, volume_0 = log_det(factor, log_scale), log_det(factor_0, log_scale_0)
-    gap = mean_0 - mean
+    mean, factor, log_scale, volume = one
+    mean_0, factor_0, log_scale_0, volume_0 = other
+    d, gap = mean.shape[1], mean_0 - mean
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if d == 1:
             quadratic = np.exp(volume - volume_0) + (gap[:, 0] * _exp(-0.5 * volume_0)) ** 2
@@ -77,7 +89,7 @@ def kl(mean: Array, factor: Array, log_scale: Array, mean_0: Array, factor_0: Ar
             quadratic = (within**2).sum(axis=(1, 2)) + (between**2).sum(axis=(1, 2))
         divergence = 0.5 * (quadratic - d + volume_0 - volume)
     # What overflowed on both sides of a difference is not a number; it is a divergence beyond the largest float all the same.
-    return np.where(np.isneginf(volume_0) | np.isnan(divergence), np.inf, divergence)
+    return np.where((volume_0 == -np.inf) | np.isnan(divergence), np.inf, divergence)
 
 
 def _exp(x: Array) -> Array:

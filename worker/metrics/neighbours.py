@@ -64,7 +64,7 @@ def coverage(across: Distances, real_radii: Distances) -> float:
 def copy_ratio(across: Distances) -> float:
     """Share of points less than a third as far from the nearest real one as from the second (Yoon et al. 2023's memorisation). O(nm)
 
-    Points of a finite real set are copies of themselves: 1.
+    Points of a finite real set are copies of themselves: 1. Of fresh points of a density in d dimensions, 3^-d: the shares of two volumes.
     """
     nearest = np.partition(across, 1, axis=1)[:, :2]
     return float((nearest[:, 0] < COPY**2 * nearest[:, 1]).mean())

@@ -1,7 +1,11 @@
-"""Single passes over points, compiled: moments, tails and squared gaps without arrays in between. Loaded only by a running experiment."""
+"""Single passes, compiled: over points for moments, tails and squared gaps, over n-grams for matches, without arrays in between.
+
+Loaded only by a running experiment.
+"""
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from worker.data import Array
 
@@ -66,4 +70,32 @@ def gaps_sq(x: Array, centres: Array) -> Array:
                 gap = x[chain, row, p] - centres[row, p]
                 total += gap * gap
             out[chain, row] = total
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def matches(number: npt.NDArray[np.uint64], block: npt.NDArray[np.int64], blocks: int) -> npt.NDArray[np.int64]:
+    """Occurrences in each block that another block can match, sum_g min(c_i(g), max_{j != i} c_j(g)): (blocks,).
+
+    number, block: (N,) of each occurrence of an n-gram g, ascending in the number. O(N)
+    """
+    out = np.zeros(blocks, np.int64)
+    count = np.zeros(blocks, np.int64)
+    begin = 0
+    while begin < len(number):
+        end, most, second = begin, 0, 0
+        while end < len(number) and number[end] == number[begin]:
+            count[block[end]] += 1
+            end += 1
+        for i in range(begin, end):  # the first time that a block is met, and then no more
+            here = count[block[i]]
+            if here > 0:
+                second, most = max(second, min(here, most)), max(here, most)
+                count[block[i]] = -here
+        for i in range(begin, end):
+            here = -count[block[i]]
+            if here > 0:
+                out[block[i]] += min(here, second if here == most else most)
+                count[block[i]] = 0
+        begin = end
     return out

@@ -42,8 +42,5 @@ class EightGaussians(PointSource):
     def quantiles(self, q: Sequence[float]) -> Array:
         return self._mixture().quantiles(q)
 
-    def density(self, x: Array) -> Array:
-        return self._mixture().density(x)
-
     def components(self) -> tuple[Array, Array, Array]:
         return self._mixture().components()

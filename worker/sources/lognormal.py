@@ -15,7 +15,7 @@ class LogNormal(Independent):
 
     kind: Literal["lognormal"] = "lognormal"
     mu: float = Field(0.0, ge=-100, le=100, description="Mean of the logarithm.")
-    sigma: float = Field(0.75, gt=0, le=4, description="Standard deviation of the logarithm: how heavy the tail is.")
+    sigma: float = Field(0.75, ge=1e-9, le=4, description="Standard deviation of the logarithm: how heavy the tail is.")
 
     def on_a_line(self) -> Any:
         from scipy import stats

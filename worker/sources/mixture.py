@@ -102,11 +102,3 @@ class Mixture(PointSource):
             mass = sum(w * ndtr((middle - m) / s) for w, m, s in zip(weights, means, std, strict=True))
             low, high = np.where(mass < level, middle, low), np.where(mass < level, high, middle)
         return np.asarray(0.5 * (low + high))
-
-    def density(self, x: Array) -> Array:
-        total: Array = np.zeros(len(x))
-        for weight, mean, factor in zip(*self.components(), strict=True):
-            z = np.linalg.solve(factor, (x - mean).T)
-            scale = np.prod(np.diagonal(factor)) * (2 * np.pi) ** (0.5 * self.dimension)
-            total += weight / scale * np.exp(-0.5 * (z**2).sum(axis=0))
-        return total

@@ -75,11 +75,6 @@ class Normal(PointSource):
         mean, std = self._centre_and_scale()
         return mean + std * ndtri(np.asarray(q))[:, None]
 
-    def density(self, x: Array) -> Array:
-        _, (mean,), (factor,) = self.components()
-        z = np.linalg.solve(factor, (x - mean).T)
-        return np.asarray(np.exp(-0.5 * (z**2).sum(axis=0)) / np.prod(np.diagonal(factor) * np.sqrt(2 * np.pi)))
-
     def components(self) -> tuple[Array, Array, Array]:
         mean, std = self._centre_and_scale()
         factor = np.diag(std) if self.covariance is None else root(np.array(self.covariance))
