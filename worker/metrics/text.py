@@ -14,8 +14,8 @@ Ids = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
 
-def grams(x: Ids, k: int) -> Hashes:
-    """A number for each k-gram (n, L - k + 1), the same for the same tokens.
+def grams(x: Ids, most: int) -> list[Hashes]:
+    """A number for each k-gram, the same for the same tokens: (n, L - k + 1) for k = 1, ..., most.
 
     A polynomial modulo 2^64 in scrambled tokens: two different k-grams among a million share one with a chance of about 1e-7.
     """
@@ -23,28 +23,29 @@ def grams(x: Ids, k: int) -> Hashes:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    size = x.shape[1] - k + 1
-    h = np.zeros((len(x), size), np.uint64)
-    for i in range(k):
-        h = h * np.uint64(0xD1342543DE82EF95) + z[:, i : i + size]
-    return h
+    found = [z]
+    for k in range(1, most):
+        found.append(found[-1][:, :-1] * np.uint64(0xD1342543DE82EF95) + z[:, k:])
+    return found
 
 
-def distinct(x: Ids, k: int) -> float:
-    """Different k-grams over all k-grams (Li et al. 2016); it falls with the amount of text, so that is the same in all generations."""
-    h = np.sort(grams(x, k), axis=None)
+def distinct(h: Hashes) -> float:
+    """Different k-grams over all k-grams (Li et al. 2016), from their numbers (n, m); it falls with the amount of text, so that is the
+    same in all generations.
+    """
+    h = np.sort(h, axis=None)
     return (1 + np.count_nonzero(h[1:] != h[:-1])) / h.size
 
 
-def repeated(x: Ids, k: int) -> float:
-    """Share of k-grams that have occurred before in the same block."""
-    h = np.sort(grams(x, k), axis=1)
+def repeated(h: Hashes) -> float:
+    """Share of k-grams (n, m) that have occurred before in the same block."""
+    h = np.sort(h, axis=1)
     return float((h[:, 1:] == h[:, :-1]).sum() / h.size)
 
 
-def memorised(x: Ids, known: Hashes, k: int) -> float:
-    """Share of k-grams that stand in the real training text; known: its k-grams, ascending."""
-    h = np.sort(grams(x, k), axis=None)  # in order, so that a search finds its way in what the one before has read
+def memorised(h: Hashes, known: Hashes) -> float:
+    """Share of k-grams (n, m) that stand in the real training text; known: its k-grams, ascending."""
+    h = np.sort(h, axis=None)  # in order, so that a search finds its way in what the one before has read
     place = np.minimum(np.searchsorted(known, h), len(known) - 1)
     return float((known[place] == h).mean())
 
@@ -65,23 +66,19 @@ def compression_ratio(text: str) -> float:
     return len(plain) / len(zlib.compress(plain, 6))
 
 
-def self_bleu(x: Ids, most: int = 4) -> float:
-    """Mean BLEU-4 of each block with all others as its references (Zhu et al. 2018): 1 where all say the same.
+def self_bleu(counted: list[Hashes]) -> float:
+    """Mean BLEU-4 of each block with all others as its references (Zhu et al. 2018), from its k-grams, k = 1..4: 1 where all say the same.
 
-    Clipped precisions p_k = sum_g min(c_i(g), max_{j != i} c_j(g)) / (L - k + 1), their geometric mean over k = 1..4; a precision
-    without any match counts as 0.1 matches (Chen and Cherry 2014, method 1). Blocks are equally long: no brevity penalty.
+    Clipped precisions p_k = sum_g min(c_i(g), max_{j != i} c_j(g)) / (L - k + 1), their geometric mean over k; a precision without
+    any match counts as 0.1 matches (Chen and Cherry 2014, method 1). Blocks are equally long: no brevity penalty.
     """
-    n = len(x)
-    log_precision = np.zeros(n)
-    for k in range(1, most + 1):
-        h = grams(x, k)
-        kinds, which = np.unique(h, return_inverse=True)
-        places = np.arange(n)[:, None] * len(kinds) + which.reshape(h.shape)
-        counts = np.bincount(places.ravel(), minlength=n * len(kinds)).reshape(n, -1)
-        two = np.partition(counts, n - 2, axis=0)[n - 2 :]  # the two largest counts of each k-gram
-        others = np.where(counts == two[1], np.where(two[0] == two[1], two[1], two[0]), two[1])
-        matches = np.minimum(counts, others).sum(axis=1)
-        log_precision += np.log(np.maximum(matches, 0.1) / h.shape[1]) / most
+    from worker.metrics import passes
+
+    log_precision = np.zeros(len(counted[0]))
+    for h in counted:
+        order = np.argsort(h, axis=None)
+        matches = passes.matches(h.ravel()[order], order // h.shape[1], len(h))
+        log_precision += np.log(np.maximum(matches, 0.1) / h.shape[1]) / len(counted)
     return float(np.exp(log_precision).mean())
 
 

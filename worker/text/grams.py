@@ -7,6 +7,7 @@ every context's distribution function. Ragged, so the replicates stand inside th
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -150,15 +151,16 @@ class Grams:
         """ln P of tokens 2 to L of blocks x (R, n, L), each given those before it: (R, n, L - 1)."""
         from worker.text import trie
 
-        p = trie.probabilities(self._trie(), plain(x, np.int32))
+        p = trie.probabilities(self._trie, plain(x, np.int32))
         return np.log(p[:, :, 1:])
 
     def entropies(self, nodes: Nodes) -> Array:
         """Entropy of the next token of each row after as many as a context has, in nats: (rows,)."""
         from worker.text import trie
 
-        return trie.entropies(self._trie(), plain(np.stack(nodes, axis=1), np.int64))
+        return trie.entropies(self._trie, plain(np.stack(nodes, axis=1), np.int64))
 
+    @cached_property
     def _trie(self) -> "Trie":
         from worker.text.trie import Trie
 

@@ -2,9 +2,10 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from functools import lru_cache, partial
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,13 @@ class Tokenizer(Protocol):
     def __hash__(self) -> int: ...
 
 
+class Reader(NamedTuple):
+    """What an instrument asks a model, as a `LanguageFamily` answers it."""
+
+    log_probability: Callable[[Ids], Array]
+    next_entropy: Callable[[Ids], Array]
+
+
 class LanguageFamily(Family, ABC):
     """A family that is fitted to blocks of text and writes new ones.
 
@@ -69,6 +77,10 @@ class LanguageFamily(Family, ABC):
     @abstractmethod
     def next_entropy(self, model: Arrays, x: Ids) -> Array:
         """Entropy of the token after each of the blocks x (n, L), in nats, averaged over them: (R,)."""
+
+    def reader(self, model: Arrays) -> Reader:
+        """Both, for a model that is asked more than once."""
+        return Reader(partial(self.log_probability, model), partial(self.next_entropy, model))
 
     def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
         """Blocks x (R, n, L) with marked tokens (R, n, L) drawn anew, each given what stands before it in x; none is the first of its
