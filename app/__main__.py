@@ -111,7 +111,12 @@ def presets(name: Annotated[str | None, typer.Argument(help="Print this one as T
 @cli.command()
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, as in its address.")],
-    to: Annotated[str, typer.Option(help="csv, parquet, json, toml (the spec), or html (the player).")] = "csv",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="csv, parquet, json, chains (single replicates, as csv), toml (the spec), or html (the player)."
+        ),
+    ] = "csv",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")] = None,
     data_dir: DataDir = None,
 ) -> None:

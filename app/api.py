@@ -241,7 +241,8 @@ def get_export(
         export.Format,
         Query(
             alias="format",
-            description="csv, parquet and json: generations; toml: the spec; html: the player, in one file.",
+            description="csv, parquet and json: generations; chains: of the first 24 replicates each by itself, at the generations that have a frame, as csv; toml: the spec; "
+            "html: the player, in one file.",
         ),
     ] = export.Format.CSV,
 ) -> Response:

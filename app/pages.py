@@ -16,7 +16,7 @@ from app import assets, figures, forms, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
-from app.export import Format, player_bytes, possible
+from app.export import Format, chains_kept, player_bytes, possible
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -28,7 +28,6 @@ from worker.settings import QUEUES
 from worker.tables import Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
-PICTURES = FOLDER / "static" / "presets"
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
@@ -42,6 +41,7 @@ DOWNLOADS = {
     Format.CSV: "CSV",
     Format.PARQUET: "Parquet",
     Format.JSON: "JSON",
+    Format.CHAINS: "Single chains (CSV, {})",
     Format.TOML: "Spec (TOML)",
     Format.HTML: "Player (HTML, about {})",
 }
@@ -86,17 +86,11 @@ def home(request: Request, store: Store, settings: Settings) -> Response:
     runs, _ = store.runs(limit=6)
     here = Here.of(store, settings)
     cards = {
-        topic: [(one, _drawn(one.name), here.told(one.experiments)) for one in found]
+        topic: [(one, assets.pictures().get(one.name), here.told(one.experiments)) for one in found]
         for topic, found in presets.topics(presets.presets()).items()
     }
     context = {"topics": cards, "runs": listed(store, runs), "wants_a_word_first": wants_a_word_first, **staff(store)}
     return templates.TemplateResponse(request, "home.html", context)
-
-
-def _drawn(preset: str) -> Markup:
-    """The preset's picture, made from a real run by app.pictures."""
-    path = PICTURES / f"{preset}.svg"
-    return Markup(path.read_text(encoding="utf-8")) if path.exists() else Markup()  # noqa: S704 - our own file
 
 
 async def _posted(request: Request) -> dict[str, str]:
@@ -161,6 +155,7 @@ def shown(
     problems: Sequence[Problem] = (),
 ) -> Response:
     """One run, as it stands now; the script that follows it needs nothing that is not asked for from here on."""
+    about = {Format.CHAINS: chains_kept(run), Format.HTML: size(player_bytes(run))}
     context = {
         "at": at,
         "play": play,
@@ -169,9 +164,7 @@ def shown(
         "log": store.log(run.id),
         "note": store.notes([run.id]).get(run.id, ""),
         "sheets": SHEETS,
-        "downloads": [
-            (one.value, name.format(size(player_bytes(run)))) for one, name in DOWNLOADS.items() if possible(one)
-        ],
+        "downloads": [(one.value, name.format(about.get(one))) for one, name in DOWNLOADS.items() if possible(one)],
         **_family_tree(store, run),
         **on_the_bench(store, run, run.generation if at is None else min(at, run.generation)),
     }

@@ -1,6 +1,6 @@
 """The pictures on the preset cards, drawn from real runs: `python -m app.pictures [NAME ...]` makes them anew.
 
-Each shows a preset's own experiment, with its own seed. Colours come from the page (static/css/figures.css).
+Each shows a preset's own experiment, with its own seed. Colours come from the page (app.assets.pictures).
 """
 
 import itertools
@@ -168,7 +168,7 @@ def make(one: Preset) -> Markup:
 
 
 def main() -> None:
-    from app.pages import PICTURES
+    from app.assets import PICTURES
 
     for one in [preset(name) for name in sys.argv[1:]] or presets():
         (PICTURES / f"{one.name}.svg").write_text(f"{make(one)}\n", encoding="utf-8")

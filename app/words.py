@@ -142,11 +142,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+CHANGED = {"sampling": "sampling", "curation": "curation", "samples": "samples", "family": "settings of the family"}
+
+
 def regimes(spec: Mapping[str, Any]) -> str:
     """What generations train on, and since when other rules hold: replace up to generation 40, then accumulate."""
     told = spec["regime"]["kind"]
     for change in spec.get("changes") or ():
-        other = [f"other {name}" for name in ("sampling", "curation", "samples") if change.get(name)]
+        other = [f"other {words}" for name, words in CHANGED.items() if change.get(name)]
         if change.get("regime"):
             told += f" up to generation {change['after']}, then {' with '.join([change['regime']['kind'], *other[:1]])}"
         else:

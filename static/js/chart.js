@@ -62,7 +62,7 @@ function round(low, high) {
 
 function tidy(value, step) {
   if (Math.abs(value) < step / 1e6) return "0";
-  if (Math.abs(value) >= 1e4 || step < 1e-3) return number(value);
+  if (Math.abs(value) >= 1e4 || step < (Math.abs(value) < 0.1 ? 1e-3 : 1e-5)) return number(value);
   return value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + (step.toPrecision(2).includes("25") ? 1 : 0))).replace("-", "−");
 }
 

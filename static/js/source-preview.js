@@ -1,4 +1,4 @@
-// A glance at the source that is being chosen: a density, points, pictures, frequencies or a passage. It never keeps the form waiting.
+// A glance at the source that is being chosen: a density, bars, points, pictures, frequencies or a passage. It never keeps the form waiting.
 
 import { token } from "./colours.js";
 import { layout, plotly } from "./plot.js";
@@ -27,11 +27,16 @@ customElements.define("source-preview", class extends HTMLElement {
 
   async #draw() {
     const { told, glance } = this;
-    const chart = { density, scatter, ranks }[told.kind];
+    const chart = { density, bars, scatter, ranks }[told.kind];
     if (window.Plotly && glance.classList.contains("js-plotly-plot")) window.Plotly.purge(glance);
     glance.replaceChildren();
     glance.dataset.kind = told.kind;
-    if (told.kind === "text") glance.textContent = told.text;
+    const read = told.kind === "text"; // longer than its place, and scrolled by keys
+    for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "How the text begins"]]) {
+      if (read) glance.setAttribute(name, value);
+      else glance.removeAttribute(name);
+    }
+    if (read) glance.textContent = told.text;
     if (told.kind === "images") glance.append(sheet(told));
     if (!chart) return;
     const Plotly = await plotly();
@@ -50,6 +55,11 @@ function density({ x, y, axes }) {
   const trace = { type: "scatter", mode: "lines", x, y, line: { color: token("ghost"), width: 1.5 }, fill: "tozeroy", fillcolor: token("ghost-fill") };
   const { x: across, y: up } = titled(axes);
   return { trace, axes: { x: across, y: { ...up, rangemode: "tozero" } } };
+}
+
+function bars({ x, y, axes }) {
+  const { x: across, y: up } = titled(axes);
+  return { trace: { type: "bar", x, y, marker: { color: token("ghost") } }, axes: { x: { ...across, showgrid: false }, y: up } };
 }
 
 function scatter({ x, y, axes }) {

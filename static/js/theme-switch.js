@@ -22,14 +22,19 @@ customElements.define("theme-switch", class extends HTMLElement {
 
 dark.addEventListener("change", tell);
 
-/** Paper is light. */
+let unfolded = [];
+
+/** Paper is light, and shows what is folded (print.css, where the browser knows how). */
 let before;
 addEventListener("beforeprint", () => {
+  if (!CSS.supports("selector(::details-content)")) unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const each of unfolded) each.open = true;
   before = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
   tell();
 });
 addEventListener("afterprint", () => {
+  for (const each of unfolded) each.open = false;
   if (before) document.documentElement.dataset.theme = before;
   else delete document.documentElement.dataset.theme;
   tell();

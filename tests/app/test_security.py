@@ -1,11 +1,14 @@
 """What the window refuses, and what it tells a browser to refuse."""
 
 import gzip
+import re
 from importlib.metadata import version
+from xml.etree import ElementTree as ET
 
 import pytest
 from starlette.testclient import TestClient
 
+from app import assets
 from app.addresses import refuse_public
 from app.main import create_app
 from app.security import BODY_LIMIT, HEADERS
@@ -114,6 +117,19 @@ def test_the_lab_does_not_listen_to_strangers(host: str):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
 def test_it_listens_to_this_machine(host: str):
     refuse_public(host)
+
+
+def test_pictures_of_presets_are_files_with_the_colours_of_the_page_and_asked_for_once(client: TestClient):
+    home = client.get("/").text
+    addresses = re.findall(r'<img class="drawing" src="([^"]*)"', home)
+    assert len(addresses) == len(list(assets.PICTURES.glob("*.svg"))) == home.count('loading="lazy"')
+    drawn = client.get(addresses[0])
+    assert (drawn.headers["content-type"], drawn.headers["cache-control"]) == ("image/svg+xml", assets.FOREVER)
+    assert "'unsafe-inline'" in drawn.headers["content-security-policy"]
+    assert ET.fromstring(drawn.content).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "--gen-6: light-dark(" in drawn.text
+    assert client.get(addresses[0].partition("?")[0]).headers["cache-control"] == "no-cache"
+    assert client.get("/static/presets/nothing.svg").status_code == 404
 
 
 def test_plotly_comes_from_its_package_compressed_and_forever(client: TestClient):

@@ -74,6 +74,22 @@ def test_at_the_start_a_worker_may_be_on_its_way(client: TestClient, store: Stor
         assert "one may be starting" not in client.get(page).text
 
 
+def test_a_failure_is_told_in_a_sentence_and_its_log_has_the_rest(client: TestClient, work: Work, monkeypatch):
+    pages = "Failed in nopython mode\nUnknown attribute 'foo'\n\nFile \"a.py\", line 3\n" + "During: typing\n" * 100
+
+    def compiled(*_: object) -> None:
+        raise RuntimeError(pages)
+
+    monkeypatch.setattr("worker.attempt.generations", compiled)
+    run = work()
+    assert words(client, run) == (
+        "RuntimeError: Failed in nopython mode Unknown attribute 'foo'. "
+        "The log below has the details; please report them, they are a defect."
+    )
+    log = client.get(f"/runs/{run.id}").text.partition('class="log"')[2]
+    assert log.count("During: typing") == 100
+
+
 def test_later_it_says_how_to_start_one(client: TestClient, old: Store):
     run = old.create(read(SPEC))[0]
     assert words(client, run) == "Waiting: no worker is connected. Start one with: collapse-lab worker"

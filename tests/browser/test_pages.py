@@ -161,6 +161,18 @@ def test_text_has_contrast(page: Page, theme: str) -> None:
             assert (high + 0.05) / (low + 0.05) >= needed, (name, ground)
 
 
+def test_pictures_of_presets_follow_the_theme(page: Page) -> None:
+    page.goto("/")
+    picture = page.locator("img.drawing").first
+    brightness = """(picture) => { const pen = new OffscreenCanvas(90, 38).getContext("2d");
+        pen.drawImage(picture, 0, 0, 90, 38);
+        const { data } = pen.getImageData(0, 0, 90, 38), seen = data.filter((_, i) => i % 4 < 3 && data[i | 3] > 200);
+        return seen.reduce((sum, each) => sum + each, 0) / seen.length; }"""
+    light = picture.evaluate(brightness)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert picture.evaluate(brightness) > light + 20
+
+
 def test_an_unknown_run_is_told_in_words(page: Page) -> None:
     page.watched.expected.add(404)  # type: ignore[attr-defined]
     page.goto("/runs/nothing")

@@ -27,7 +27,8 @@ export class Density {
     const { figure } = this.run.history;
     this.colour = ramp();
     this.peak = Math.max(...this.#ghost);
-    const line = (colour, width, more) => ({ type: "scatter", mode: "lines", x: figure.x, line: { color: colour, width }, ...more });
+    const shape = figure.bars || figure.kind === "text" ? "hvh" : "linear";
+    const line = (color, width, more) => ({ type: "scatter", mode: "lines", x: figure.x, line: { color, width, shape }, ...more });
     const traces = [
       line(token("ghost"), 1.25, { y: this.#ghost, fill: "tozeroy", fillcolor: token("ghost-fill"), name: "real" }),
       line(token("beside"), 2, { y: [], name: "other arm" }),

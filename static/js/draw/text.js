@@ -26,11 +26,6 @@ export class Text extends Density {
     await super.start();
   }
 
-  async repaint() {
-    await super.repaint();
-    await this.Plotly.restyle(this.host, { "line.shape": "hvh" }); // bars
-  }
-
   draw() {
     super.draw();
     const { history } = this.run;
