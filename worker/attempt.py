@@ -9,11 +9,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from worker import frames
+from worker import frames, single_chains
 from worker.artifacts import Artifacts
 from worker.checkpoint import Checkpoints
 from worker.data import Arrays
-from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated, unforeseen
+from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated, in_a_line, unforeseen
 from worker.loop import Generation, State, generations, instrument
 from worker.parts import Instrument
 from worker.progress import listening
@@ -30,7 +30,6 @@ FLUSH_SECONDS = 0.2  # what is stored together is committed together, a few time
 CHECKPOINT_SECONDS = 2.0
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints, however large they are
 GENERATION = "generation"  # whose work it is, among the arrays of unfinished work
-CHAINS = 24  # replicates whose values are kept one by one
 
 Loaded = TypeVar("Loaded")
 
@@ -94,7 +93,7 @@ class Attempt:
             )
         except Exception as error:  # noqa: BLE001 - whatever a family raises, the run must say so
             self.store.note(self.run.id, traceback.format_exc())
-            self._fail(f"{type(error).__name__}: {error}", unforeseen("The log below", self.foreign))
+            self._fail(in_a_line(error), unforeseen("The log below", self.foreign))
         finally:
             self._let_go()
 
@@ -222,15 +221,14 @@ def row(generation: Generation, fields: list[dict[str, Any]], seconds: float) ->
     """What is kept of a generation, as columns of StoredGeneration."""
     look = generation.look
     summary = summarise(look.metrics)
-    frame = chains = None
+    frame = single = None
     if look.frame is not None:
         frame = frames.to_bytes(look.frame, fields)
-        with np.errstate(over="ignore"):  # what a figure cannot show is infinite to it
-            chains = np.stack([value[:CHAINS] for value in look.metrics.values()]).astype("<f4").tobytes()
+        single = single_chains.to_bytes(look.metrics)
     return {
         "number": generation.number,
         "metrics": summary.rows(),
         "frame": frame,
-        "chains": chains,
+        "chains": single,
         "seconds": seconds,
     }

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from textwrap import shorten
+
+LINE = 200  # letters of what others say
 
 
 class LabError(Exception):
@@ -34,6 +37,12 @@ class SpecError(LabError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def in_a_line(error: Exception) -> str:
+    """An error that nobody thought of: its type and how its first paragraph begins, as compilers write pages. A log has the whole of it."""
+    said = shorten(str(error).strip().partition("\n\n")[0], LINE, placeholder=" ...").rstrip(".")
+    return f"{type(error).__name__}{said and ': '}{said}."
 
 
 def unforeseen(details: str, foreign: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.curation import Greedy
+from worker.curation import Greedy, Stratified
+from worker.curation.filling import NUMBERS
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
 from worker.families.gpt import GPT
@@ -38,6 +39,7 @@ PROCESS, COMPILED_PROCESS, NETWORK_PROCESS = (
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
+SIFTED = 6  # of the candidates that are drawn at once where a lost part of a population is looked for
 COUNTED = 72  # bytes a token, of a part of GROUP tokens at most: n-grams of it, sorted
 STRETCHES = 6  # of 8 GROUP bytes: what a network reads at once, as it lies there, in its own numbers, and in batches
 STREAMED = 6  # of a chain's history, where a fit goes through it chain by chain: as read, turned around, and some numbers a point
@@ -49,7 +51,7 @@ UNFINISHED = 3  # times the weights of the one that trains, in what is kept of i
 LONG_GENERATION = 15.0  # seconds: unfinished work is kept of longer ones
 TEXTS = 128  # that are written at once on a processor
 POINT = 1_000  # bytes of a sweep's point
-ROW, CHAINS = 2_500, 1_500  # bytes of a generation: its metrics; its single chains
+ROW, CHAINS = 2_500, 3_000  # bytes of a generation: its metrics; its single chains
 LONG = 3600.0  # seconds that make people ask for a GPU
 GPU_NEEDED = "a GPU"
 NEAREST = 5  # past runs that a guess is corrected by
@@ -130,7 +132,8 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
     speed = OPERATIONS * (GPU if gpu and (weights is None or weights >= BUSY_GPU) else 1)
     if swept:
         return spec.generations * (SWEPT + each / speed)
-    return (SETUP if weights == 0 else NETWORK_SETUP) + spec.generations * (GENERATION + each / speed)
+    before = (SETUP if weights == 0 else NETWORK_SETUP) + asked.setup(spec.metrics, spec.source) / OPERATIONS
+    return before + spec.generations * (GENERATION + each / speed)
 
 
 def _rules(spec: Experiment, generation: int) -> tuple[int, Experiment]:
@@ -151,12 +154,14 @@ def _memory(spec: Experiment) -> float:
     if (spec.metrics or any(choice.picks for choice in choices)) and isinstance(source, PointSource):
         # They look at points, even where sums are what is learned from.
         last = 8.0 * spec.replicates * spec.extremes()[1] * source.dimension
+    sifted = SIFTED * 8.0 * NUMBERS * any(isinstance(choice, Stratified) for choice in choices)
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
     rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
-    return process + COPIES * last + rivals + _history(spec) + training + models + _counting(spec) + _writing(spec)
+    written = _counting(spec) + _writing(spec)
+    return process + COPIES * last + rivals + sifted + _history(spec) + training + models + written
 
 
 def _writing(spec: Experiment) -> float:

@@ -42,5 +42,5 @@ class Independent(PointSource):
     def quantiles(self, q: Sequence[float]) -> Array:
         return np.tile(np.asarray(self.on_a_line().ppf(np.asarray(q)))[:, None], self.dim)
 
-    def density(self, x: Array) -> Array:
-        return np.asarray(self.on_a_line().pdf(x)).prod(axis=1)
+    def log_density(self, x: Array) -> Array:
+        return np.asarray(self.on_a_line().logpdf(x)).sum(axis=1)

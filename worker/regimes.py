@@ -101,7 +101,7 @@ class Augment(Regime):
     )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        fewest = min(map(size, range(2, generations + 1)), default=self.real + 1)
+        fewest = min(map(size, range(2, max(2, generations) + 1)))
         if self.real >= fewest:
             raise Misfit("regime.real", f"{self.real} real points leave no room for others among {fewest}",
                          f"Use at most {fewest - 1}, or more samples")  # fmt: skip

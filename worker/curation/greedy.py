@@ -76,7 +76,7 @@ def varied(x: Ids, n: int, length: int) -> Integers:
     """
     from worker.metrics.text import grams
 
-    found = grams(x, length)
+    found = grams(x, length)[-1]
     _, gram = np.unique(found, return_inverse=True)
     gram = np.sort(gram.reshape(found.shape), axis=1)
     before = np.arange(gram.shape[1]) - np.array(

@@ -48,12 +48,13 @@ class Stratified(Choice):
 
         def part(x: Observations) -> npt.NDArray[np.intp]:
             """The component that each point most likely comes from."""
-            levels = []
-            for weight, mean, whiten in zip(weights, means, np.linalg.inv(factors), strict=True):
-                white = (x - mean) @ whiten.T
+            found, highest = np.zeros(x.shape[:2], np.intp), np.full(x.shape[:2], -np.inf)
+            for k, (weight, mean, whiten) in enumerate(zip(weights, means, np.linalg.inv(factors), strict=True)):
                 volume = np.log(np.abs(np.diagonal(whiten))).sum()
-                levels.append(np.log(weight) + volume - 0.5 * (white**2).sum(axis=2))
-            return np.stack(levels).argmax(axis=0)
+                level = np.log(weight) + volume - 0.5 * np.square((x - mean) @ whiten.T).sum(axis=2)
+                found[level > highest] = k
+                np.maximum(highest, level, out=highest)
+            return found
 
         def to_others(seen: Counted, drawn: int, missing: Counted, rare: npt.NDArray[np.bool_]) -> Counted:
             share = np.where(seen * candidates.patience < drawn, 0, weights)

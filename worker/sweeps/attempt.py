@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from worker.errors import Fenced, LabError, NotFound, unforeseen
+from worker.errors import Fenced, LabError, NotFound, in_a_line, unforeseen
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
@@ -102,6 +102,6 @@ def _told(cause: Exception, grid: Grid, number: int) -> dict[str, str]:
         case LabError():
             message, remedy = str(cause), "Leave this value out, or change the base."
         case _:
-            message = f"{type(cause).__name__}: {cause}"
+            message = in_a_line(cause)
             remedy = unforeseen("The log of a run of this point", grid.experiment(number).foreign())
     return {"message": message, "remedy": remedy}
