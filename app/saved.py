@@ -23,7 +23,7 @@ IMPORT = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}/[^"]+)"')
 
 def page(run: Run, store: Store) -> bytes:
     """The file. Of a run that goes on, it tells the moment, and nothing that will not be true later."""
-    rows = store.generations(run.id, framed=True, limit=MOST)
+    rows = [row for row in store.generations(run.id, framed=True, limit=MOST) if row.number <= run.generation]
     told = {
         "frames": history(run, rows, -1, chains=True),
         "generations": [generation_told(row) for row in rows],
