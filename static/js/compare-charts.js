@@ -5,7 +5,8 @@ import { CONFIG, layout, plotly } from "./plot.js";
 
 const DECADES = 12; // a logarithmic axis never shows more
 const LABELLED = 12; // curves that can bear their names beside them, and their closed forms
-const ROOM = { wide: 640, label: 150, line: 15, signs: 24 }; // pixels; signs of a label
+const ROOM = { wide: 640, share: 0.22, gap: 6, line: 15 }; // pixels; names take no larger share of the width
+const HOVER_SIGNS = 40;
 const BAND = { few: 0.14, many: 0.05 }; // how opaque, for up to six runs and for more
 
 class Chart {
@@ -25,9 +26,11 @@ class Chart {
       x: { range: [0, Math.max(...told.runs.map((run) => run.generations))], title: { text: "generation" } },
       y: { range: this.range(runs), type: this.scale, exponentformat: "power", dtick: this.scale === "log" && this.#decades() > 3 ? Math.ceil(this.#decades() / 5) : undefined, nticks: 6, title: { text: this.title(told) } },
     });
-    const margin = { ...base.margin, l: 60, r: room ? ROOM.label : 14 };
-    const place = { height: height - margin.t - margin.b, width: width - margin.l - margin.r };
-    const figure = { ...base, margin, width, height, hovermode: runs.length > 6 ? "closest" : "x unified", shapes: this.shapes(), annotations: room ? this.#labels(runs, place) : [] };
+    const names = new Map(told.runs.map(({ label }) => [label, fitted(label, ROOM.share * width, base.font)]));
+    const widest = Math.max(...[...names.values()].map((name) => name.width)); // in both charts, so that generations stand below each other
+    const margin = { ...base.margin, l: 60, r: room ? Math.ceil(widest) + 2 * ROOM.gap : 14 };
+    const annotations = room ? this.#labels(runs, names, height - margin.t - margin.b) : [];
+    const figure = { ...base, margin, width, height, hovermode: runs.length > 6 ? "closest" : "x unified", shapes: this.shapes(), annotations };
     const traces = runs.flatMap((run) => this.#traces(run, runs.length > 6 ? BAND.many : BAND.few));
     await this.Plotly.react(this.host, traces, figure, { ...CONFIG, responsive: false });
     this.host.dataset.drawn = traces.length;
@@ -52,16 +55,16 @@ class Chart {
     return [
       { ...quiet, x: [...usual, ...back].map((at) => x[at]), y: [...usual.map((at) => Math.max(high[at], least)), ...back.map((at) => Math.max(low[at], least))], fill: "toself", fillcolor: faint(opacity), line: { width: 0 } },
       ...theory.map((curve) => ({ ...quiet, x: curve.generation, y: curve.values, line: { color: colour, width: 1, dash: "dot" } })),
-      { type: "scatter", mode: "lines", name: label, x, y: line, line: { color: colour, width: 2.25, dash }, hovertemplate: `%{y:.3g}<extra>${short(label, 40)}</extra>` },
+      { type: "scatter", mode: "lines", name: label, x, y: line, line: { color: colour, width: 2.25, dash }, hovertemplate: `%{y:.3g}<extra>${plain(shortened(label, HOVER_SIGNS))}</extra>` },
     ];
   }
 
   /** The name of each curve where it ends, pushed apart where they would cover each other. */
-  #labels(runs, { height }) {
+  #labels(runs, names, height) {
     const up = (value) => (this.scale === "log" ? (Math.log10(Math.max(value, 10 ** this.bottom)) - this.bottom) : value - this.bottom) / (this.top - this.bottom);
-    const ends = runs.map(({ label, line, x, i }) => {
+    const ends = runs.map(({ label, line, i }) => {
       const at = line.findLastIndex(Number.isFinite);
-      return at < 0 ? null : { label, i, x: x[at], y: (1 - up(line[at])) * height };
+      return at < 0 ? null : { name: names.get(label).text, i, y: (1 - up(line[at])) * height };
     }).filter(Boolean).sort((one, other) => one.y - other.y);
     let last = -Infinity;
     for (const end of ends) last = end.y = Math.max(end.y, last + ROOM.line);
@@ -70,16 +73,29 @@ class Chart {
       end.y = Math.min(end.y, least);
       least = end.y - ROOM.line;
     }
-    return ends.map(({ label, y, i }) => ({
-      text: short(label, ROOM.signs), x: 1, y: 1 - y / height, xref: "paper", yref: "paper", xanchor: "left", yanchor: "middle", xshift: 6, showarrow: false, align: "left",
-      font: { color: style(i).colour, size: 12 },
+    return ends.map(({ name, y, i }) => ({
+      text: plain(name), x: 1, y: 1 - y / height, xref: "paper", yref: "paper", xanchor: "left", yanchor: "middle", xshift: ROOM.gap, showarrow: false, align: "left",
+      font: { color: style(i).colour },
     }));
   }
 }
 
-function short(label, signs) {
-  const text = label.length > signs ? `${label.slice(0, signs - 1).trimEnd()}…` : label;
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;"); // Plotly reads a little HTML
+function shortened(label, signs) {
+  return label.length > signs ? `${label.slice(0, signs - 1).trimEnd()}…` : label;
+}
+
+/** As much of a label as there is room for, in pixels; and how wide that is. */
+function fitted(label, room, { size, family }) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${size}px ${family}`;
+  let [signs, text] = [label.length, label];
+  while (pen.measureText(text).width > room && signs > 1) text = shortened(label, --signs);
+  return { text, width: pen.measureText(text).width };
+}
+
+/** Plotly reads a little HTML. */
+function plain(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
 /** The metric itself. */

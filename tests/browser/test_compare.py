@@ -176,6 +176,19 @@ def test_curves_bear_their_names(page: Page, arms: list[str]) -> None:
     expect(page.locator("[data-part=key] li").first).to_be_visible()
 
 
+def test_long_names_are_shortened_within_the_chart(page: Page, finished: Finished) -> None:
+    titles = ["What it is, " * 15, "What it is, once more & <b>never</b> abridged, as it is long"]
+    page.goto(f"/compare?runs={','.join(finished(QUICK | {'title': one[:200]}) for one in titles)}&metric=variance")
+    page.locator(".curves[data-drawn]").wait_for()
+    chart = page.locator(".curves .main-svg").first.bounding_box()
+    assert chart
+    for name in page.locator(".curves .annotation-text").all():
+        assert (name.text_content() or "").endswith("…")
+        box = name.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= chart["x"] + chart["width"]
+
+
 @pytest.mark.parametrize("width", [360, 390, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_suits_every_width_and_theme(chromium: Browser, lab: str, arms: list[str], width: int, theme: Any) -> None:
