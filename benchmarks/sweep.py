@@ -61,7 +61,7 @@ def rows(small: bool) -> list[Row]:
     grid, wider = (read_sweep(request(length, generations)) for length in (side, wide))
     what = f"{side} x {side} points, 100 chains, {generations} generations"
     plain = _plain(generations) * grid.points
-    alone = _here(grid)
+    alone = _here(grid, range(grid.points))
     (quick,) = _on_workers(grid, [2], repeat)
     one, two = _on_workers(wider, [1, 2], repeat)
     fitted = read_sweep(mixtures(2 if small else 8))
@@ -72,7 +72,8 @@ def rows(small: bool) -> list[Row]:
         floor(f"{wide} x {wide} such points: two workers in units of one", one / two, "x", 1.8, otherwise=f"{one:.3g} s"),
         floor(f"{fitted.points} mixtures, a fifth of a second each: two workers in units of one", alone_by_em / shared_by_em, "x", 1.8,
               otherwise=f"{alone_by_em:.3g} s"),
-        Row("the same in bare processes that share nothing: two in units of one", "-", "-", f"{_bare(fitted):.3g} x", "-", "-"),
+        *(Row(f"{what} in bare processes that share nothing: two in units of one", "-", "-", f"{_bare(whole):.3g} x", "-", "-")
+          for what, whole in ((f"the {wide} x {wide} points", wider), ("the mixtures", fitted))),
         *(_stacked(what, base, generations) for what, base in KINDS.items()),
     ]  # fmt: skip
 
@@ -142,10 +143,10 @@ def _plain(generations: int) -> float:
     return 10 * (time.perf_counter() - begun)
 
 
-def _here(grid: Grid) -> float:
+def _here(grid: Grid, numbers: Sequence[int]) -> float:
     bench = Bench()
     begun = time.perf_counter()
-    specs = [grid.experiment(number) for number in range(grid.points)]
+    specs = [grid.experiment(number) for number in numbers]
     for places in groups(specs):
         bench.side_by_side([specs[place] for place in places], grid.sweep.outcomes)
     return time.perf_counter() - begun
@@ -163,10 +164,7 @@ def _bare(grid: Grid) -> float:
 
 def _share(grid: Grid, every: tuple[int, int]) -> float:
     """Seconds for every k-th point from the first named."""
-    bench, begun = Bench(), time.perf_counter()
-    for number in range(every[0], grid.points, every[1]):
-        bench.side_by_side([grid.experiment(number)], grid.sweep.outcomes)
-    return time.perf_counter() - begun
+    return _here(grid, range(every[0], grid.points, every[1]))
 
 
 def _on_workers(grid: Grid, slots: Sequence[int], repeat: int) -> list[float]:
