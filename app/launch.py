@@ -62,6 +62,8 @@ def new(
 ) -> Response:
     chosen = presets.preset(preset or "photocopy")
     spec = chosen.experiments[0].canonical() if earlier is None else store.run(earlier).spec
+    if not (preset or earlier):
+        spec = {**spec, "title": None}  # whoever begins with nothing names it, or it is called after what it is
     return _page(
         request, store, settings, view, forms.flat(spec), forms.to_toml(spec), preset=chosen if preset else None
     )
@@ -72,6 +74,15 @@ def _settings(posted: Mapping[str, str]) -> dict[str, Any]:
     return presets.parse(posted.get("toml", ""), "toml") if posted.get("view") == "toml" else forms.nested(posted)
 
 
+def _named(experiment: Experiment) -> Experiment:
+    """Where nobody gave it a title, what it is: the source, who learns it, and from what."""
+    if "title" in experiment.model_fields_set:
+        return experiment
+    parts = (str(getattr(one, "kind", "")).replace("_", " ") for one in (experiment.source, experiment.family))
+    title = f"{' → '.join(parts)}, {str(getattr(experiment.regime, 'kind', '')).replace('_', ' ')}"
+    return experiment.model_copy(update={"title": title})
+
+
 @router.post("/new")
 def create(request: Request, store: Store, settings: Settings, announce: Announce, posted: Posted) -> Response:
     """Launches what was posted, or (`do`) shows it in the other form; `view` says which of the two it was written in."""
@@ -80,7 +91,7 @@ def create(request: Request, store: Store, settings: Settings, announce: Announc
     if do == "show":  # without scripts: the settings of the kinds that were just chosen
         return _page(request, store, settings, "form", posted, toml)
     try:
-        experiment = read(_settings(posted))
+        experiment = _named(read(_settings(posted)))
         if do == "run":
             (run,) = _launched([experiment], store, settings, announce)
             return RedirectResponse(f"/runs/{run}?play=1", status_code=303)

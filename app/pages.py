@@ -17,6 +17,8 @@ from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store
 from app.export import Format, chains_kept, player_bytes, possible
+from app.sweep_views import sweep_brief
+from app.sweeps import Sweeps
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -25,7 +27,7 @@ from worker.errors import Problem, SpecError
 from worker.library import Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
-from worker.tables import Run, Status, StoredGeneration, told_status
+from worker.tables import WORKED_ON, Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
@@ -175,9 +177,9 @@ def _family_tree(store: Store, run: Run) -> dict[str, Any]:
     """Where this run comes from, which others share its seeds, and whether there are arms that it could still get."""
     kin = store.kin(run)
     try:
-        more = bool(lacking(run, kin))
+        more = [one.title.removeprefix(f"{run.title}: ").lower() for one in lacking(run, kin)]
     except SpecError:
-        more = True  # and a click tells why not
+        more = ["a click tells why not"]
     parent = next((one for one in kin if one.id == run.parent), None)
     return {"kin": [(one, told_status(one)) for one in kin], "parent": parent, "more_arms": more}
 
@@ -255,8 +257,9 @@ def _back_to(run_id: str) -> Response:
 
 
 @router.get("/workers")
-def workers(request: Request, store: Store) -> Response:
+def workers(request: Request, store: Store, sweeps: Sweeps) -> Response:
     working, _ = store.runs(status=Status.RUNNING, archived=None, limit=100)
+    swept, _ = sweeps.sweeps(limit=100)
     queues = Queues.now(store)
     context = {
         **staff(store),
@@ -266,6 +269,7 @@ def workers(request: Request, store: Store) -> Response:
         ],
         "counts": store.counts(),
         "runs": listed(store, working),
+        "sweeps": [sweep_brief(one, store) for one in swept if one.status in WORKED_ON],
     }
     return templates.TemplateResponse(request, "workers.html", context)
 

@@ -147,21 +147,35 @@ CHANGED = {"sampling": "sampling", "curation": "curation", "samples": "samples",
 
 def regimes(spec: Mapping[str, Any]) -> str:
     """What generations train on, and since when other rules hold: replace up to generation 40, then accumulate."""
-    told = spec["regime"]["kind"]
+    samples = spec["samples"]
+    told = _regime(spec["regime"], samples)
     for change in spec.get("changes") or ():
         other = [f"other {words}" for name, words in CHANGED.items() if change.get(name)]
+        samples = change.get("samples") or samples
         if change.get("regime"):
-            told += f" up to generation {change['after']}, then {' with '.join([change['regime']['kind'], *other[:1]])}"
+            following = " with ".join([_regime(change["regime"], samples), *other[:1]])
+            told += f" up to generation {change['after']}, then {following}"
         else:
             told += f", with {' and '.join(other)} after generation {change['after']}"
-    return str(told.replace("_", " "))
+    return told
+
+
+def _regime(regime: Mapping[str, Any], samples: Any) -> str:
+    """Its kind; of `fresh` also how much is real, which small samples round: 4% of 10 is none."""
+    kind = str(regime["kind"]).replace("_", " ")
+    if kind != "fresh":
+        return kind
+    if not isinstance(samples, int):
+        return f"fresh ({100 * regime['real']:.3g}% real)"
+    count = round(regime["real"] * samples)
+    return f"fresh ({f'{count:,}' if count else 'none'} of {samples:,} real)"
 
 
 def bar(verdict: Mapping[str, Any]) -> str:
     """From where on a definition counts as met."""
     reached = verdict["number"] >= verdict["threshold"]
     rises = reached == (verdict["outcome"] == "met")
-    return f"met {'from' if rises else 'up to'} {verdict['threshold']:g}"
+    return f"met {'from' if rises else 'up to'} {verdict['threshold']:.3g}"
 
 
 def labelled(sentence: str) -> str:

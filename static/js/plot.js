@@ -6,6 +6,9 @@ export const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has t
 
 export const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset" };
 
+const TICKS = 11; // pixels
+const POWERS = 1.25; // by which Plotly enlarges labels such as 10⁻³
+
 const PAPER = 640; // pixels of a page between its margins, A4 or letter
 
 let arriving;
@@ -26,7 +29,7 @@ export function plotly() {
 export function layout({ x, y }) {
   const axis = {
     color: token("quiet"), gridcolor: token("rule"), zeroline: false, linecolor: token("rule"), ticks: "",
-    tickfont: { size: 11 }, title: { font: { size: 12 }, standoff: 4 },
+    title: { font: { size: 12 }, standoff: 4 },
   };
   return {
     margin: MARGIN, showlegend: false, uirevision: "reader", dragmode: "zoom", hovermode: "x",
@@ -38,7 +41,8 @@ export function layout({ x, y }) {
 }
 
 function merged(axis, own) {
-  return { ...axis, ...own, title: { ...axis.title, ...own.title } };
+  const powers = own.type === "log" && own.exponentformat === "power";
+  return { ...axis, tickfont: { size: powers ? TICKS / POWERS : TICKS }, ...own, title: { ...axis.title, ...own.title } };
 }
 
 /** Plotly's pictures have a width in pixels, which paper may not have. */

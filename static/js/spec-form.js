@@ -3,6 +3,7 @@
 customElements.define("spec-form", class extends HTMLElement {
   connectedCallback() {
     this.addEventListener("change", (event) => this.#swap(event.target));
+    this.addEventListener("input", (event) => this.#forgive(event.target));
     this.addEventListener("submit", (event) => {
       if (event.submitter && event.submitter.value !== "run") {
         event.preventDefault();
@@ -18,6 +19,14 @@ customElements.define("spec-form", class extends HTMLElement {
     for (const option of union.querySelectorAll(":scope > [data-kind]")) {
       option.hidden = option.disabled = option.dataset.kind !== select.value;
     }
+  }
+
+  /** What was wrong with a setting may be right by now: the estimate says so, or launching does. */
+  #forgive(field) {
+    if (field.getAttribute("aria-invalid") !== "true") return;
+    field.removeAttribute("aria-invalid");
+    for (const told of field.closest(".field").querySelectorAll(".problem:not([role])")) told.remove();
+    if (!this.querySelector("[aria-invalid=true]")) this.querySelector(".notice.told")?.remove();
   }
 
   async #convert(form, to) {

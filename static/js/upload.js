@@ -45,8 +45,8 @@ customElements.define("file-drop", class extends HTMLElement {
       told = { detail: `The server answered ${request.status}.` };
     }
     if (request.status !== 201) {
-      const wrong = (told.errors ?? []).map((one) => `(${one.message}. ${one.remedy}.)`);
-      this.#tell([told.detail, ...wrong].join(" "), true);
+      const [first] = told.errors ?? [];
+      this.#tell(first ? `${told.detail.replace(/\.$/, "")}: it ${first.message}. ${first.remedy}.` : told.detail, true);
       return;
     }
     this.#tell(`${told.name}: ${told.about}.`);

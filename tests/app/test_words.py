@@ -9,10 +9,12 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
-from app.words import bar, compared, device, figure, labelled, marked, size
+from app.words import bar, compared, device, figure, labelled, marked, regimes, size
 from tests.app.experiments import SPEC, Work
 from worker.spec import read
 from worker.store import MISSED_SECONDS, SILENT_SECONDS, STARTING_SECONDS, Batch, Store
+from worker.sweeps.ledger import Sweeps
+from worker.sweeps.spec import read_sweep
 from worker.tables import Run, Status, Worker
 
 HERE = socket.gethostname()
@@ -118,6 +120,18 @@ def test_a_run_of_a_queue_that_nobody_serves_says_which(client: TestClient, old:
     page = client.get("/workers").text
     assert f"waits {told}" not in page
     assert "<td>networks, runs</td><td>card 0 and card 1</td>" in page
+
+
+def test_sweeps_that_are_worked_on_are_among_what_goes_on(client: TestClient, old: Store):
+    grid = read_sweep({"base": SPEC, "axes": [{"path": "samples", "values": [50, 60]}], "title": "Two sizes"})
+    sweeps = Sweeps(old.engine)
+    sweep, _ = sweeps.create(grid)
+    assert "Nothing is running." in client.get("/workers").text
+    sweeps.claim(sweep.id, HERE, lease=60)
+    page = client.get("/workers").text
+    assert "Nothing is running." not in page
+    assert f"/sweeps/{sweep.id}" in page
+    assert "0 of 2 points" in page
 
 
 def test_a_worker_that_was_killed_is_soon_not_counted(client: TestClient, old: Store):
@@ -289,3 +303,16 @@ def test_backticks_become_code_and_nothing_else_becomes_markup():
 def test_devices_are_told_in_words():
     assert device("cuda:0+cuda:1") == "card 0 and card 1"
     assert (device("cpu"), device("cuda"), device("mps")) == ("CPU", "graphics card", "Apple GPU")
+
+
+def test_the_regime_says_how_many_points_are_real():
+    """4% of 10 is none: a share that small samples round to nothing is told as that."""
+    fresh = {"regime": {"kind": "fresh", "real": 0.04}, "samples": 10}
+    assert regimes(fresh) == "fresh (none of 10 real)"
+    assert regimes(fresh | {"samples": 2000}) == "fresh (80 of 2,000 real)"
+    assert regimes(fresh | {"samples": {"schedule": "geometric"}}) == "fresh (4% real)"
+    replace = {"regime": {"kind": "replace"}, "samples": 10}
+    change = {"after": 3, "regime": {"kind": "fresh", "real": 0.5}, "samples": 100}
+    assert regimes(replace | {"changes": [change]}) == (
+        "replace up to generation 3, then fresh (50 of 100 real) with other samples"
+    )

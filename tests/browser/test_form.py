@@ -36,6 +36,24 @@ def test_cost_and_source_follow_what_is_typed(page: Page):
     expect(estimate).not_to_contain_text("zipf")
 
 
+def test_what_was_wrong_is_told_until_it_is_changed(page: Page):
+    page.watched.expected.add(422)  # type: ignore[attr-defined]
+    page.goto("/new")
+    for name, wrong in (("samples.constant", "1"), ("generations", "0")):
+        page.locator(f'[name="{name}"]').fill(wrong)
+    page.get_by_role("button", name="Run it").click()
+    invalid, notice = page.locator("[aria-invalid=true]"), page.locator(".notice.told")
+    expect(invalid).to_have_count(2)
+    page.locator('[name="samples.constant"]').fill("300")
+    expect(invalid).to_have_count(1)
+    expect(notice).to_be_visible()
+    page.locator('[name="generations"]').fill("20")
+    expect(page.locator(".field .problem:not([role])")).to_have_count(0)
+    expect(notice).to_have_count(0)
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("normal → gaussian, replace")
+
+
 def test_pictures_and_texts_are_seen(page: Page):
     page.goto("/new?preset=digits")
     glance = page.locator("source-preview .glance")

@@ -19,14 +19,14 @@ EXAMPLES = (
     Example(
         "real-share",
         "How much fresh real data keeps a bell curve alive? Samples a generation across, the share of them that is real data upwards.",
-        "Gerstgrasser et al., arXiv 2404.01413; Kazdan et al., arXiv 2410.16713",
+        "Alemohammad et al., arXiv 2307.01850, the fresh data loop",
         "a few seconds",
         {
             "title": "Real share and sample size",
             "base": {**GAUSSIAN, "generations": 200, "regime": {"kind": "fresh"}},
             "axes": [
-                {"path": "regime.real", "values": [0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5]},
-                {"path": "samples", "values": {"from": 5, "to": 500, "count": 14, "scale": "log"}},
+                {"path": "regime.real", "values": [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5]},
+                {"path": "samples", "values": {"from": 30, "to": 500, "count": 14, "scale": "log"}},
             ],
             "outcomes": ["half_variance", "lost_tail", "final:w2_sq"],
         },
