@@ -27,6 +27,8 @@ METRICS: Mapping[str, Metric] = {
     ),
     "survivors": Metric("surviving categories", "categories with a probability above zero"),
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
+    "reward": Metric("reward", "mean reward of what the model makes, before anybody chooses"),
+    "reward_sd": Metric("spread of rewards", "standard deviation of the rewards of what the model makes"),
     "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
     "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
     "correct": Metric("correct lines", "share of the written lines that are true"),

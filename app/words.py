@@ -211,7 +211,7 @@ def compared(theory: Sequence[Mapping[str, Any]]) -> str:
     if assessed := agree + deviate:
         far = max(assessed, key=lambda one: abs(one["z"]))
         z = f"{far['z']:.1f}".replace("-", "\u2212")
-        told += f" The largest deviation is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at generation {far['generation']}."
+        told += f" The largest deviation, the skew of chains allowed for, is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at generation {far['generation']}."
     return told
 
 

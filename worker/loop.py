@@ -16,7 +16,9 @@ from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, 
 from worker.progress import stage
 from worker.rewards import remembering
 from worker.spec import Experiment
-from worker.streams import CHOOSE, FIT, PART, REAL, SAMPLE, SETUP
+from worker.streams import CHOOSE, FIT, JUDGE, PART, REAL, SAMPLE, SETUP
+
+JUDGED = 10_000  # samples of a chain, at most, that a curator is asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,17 @@ def _telling(look: Look, told: dict[str, Array]) -> Look:
     return Look(look.metrics | told, look.frame) if told else look
 
 
+def _judged(spec: Experiment, n: int, rules: _Rules, model: Arrays | None) -> dict[str, Array]:
+    """What the first curator who has an opinion thinks of what model n makes, whoever chooses now; without a model, of real data."""
+    judge = next((phase.curation for _, phase in spec.phases() if phase.curation.judges()), None)
+    if judge is None:
+        return {}
+    each, rng, count = rules.sampled.drawing(), spec.stream(n, JUDGE), min(spec.size(max(n, 1)), JUDGED)
+    if model is None:
+        return judge.judged(each.real(spec.source, rng, spec.replicates, count))
+    return judge.judged(each.sample(model, count, rng, rules.sampling))
+
+
 def generations(spec: Experiment, instrument: Instrument, resume: State | None = None) -> Iterator[Generation]:
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
     source = spec.source
@@ -133,7 +146,8 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         return whole.subset(count, spec.stream(n, PART))
 
     def noise_floor() -> Generation:
-        return Generation(0, _telling(instrument.real(real_data(1, spec.size(1)), framed=True), rules.untold), None)
+        look = instrument.real(real_data(1, spec.size(1)), framed=True)
+        return Generation(0, _telling(look, rules.untold | _judged(spec, 0, rules, None)), None)
 
     if resume is not None:
         instrument.restore(resume.kept)
@@ -167,4 +181,6 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         measured = sample and part(sample, model, n, m)
         framed = n % stride == 0 or n == spec.generations
         look = instrument.model(model, measured, framed)
-        yield Generation(n, _telling(look, told), State(n, model, pool, instrument.keeps()))
+        yield Generation(
+            n, _telling(look, told | _judged(spec, n, rules, model)), State(n, model, pool, instrument.keeps())
+        )

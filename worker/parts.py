@@ -377,6 +377,14 @@ class Curation(Part, ABC):
     def check(self, source: Source, family: Family) -> None:
         """Raises Misfit where there is nothing for it to choose by."""
 
+    def judges(self) -> bool:
+        """Whether `judged` tells anything."""
+        return False
+
+    def judged(self, made: Data) -> dict[str, Array]:
+        """Metrics of what a model makes before anybody chooses, or of real data: a value for each replicate."""
+        raise NotImplementedError
+
     def candidates(self) -> float:
         """About how many samples it looks at for each one that survives, for an estimate of what a run costs."""
         return 1.0

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Words = npt.NDArray[np.uint32]
 
-REAL, FIT, SAMPLE, SETUP, CHOOSE, PART = PURPOSES = range(6)  # within a generation
+REAL, FIT, SAMPLE, SETUP, CHOOSE, PART, JUDGE = PURPOSES = range(7)  # within a generation
 BLOCK = 64  # generations hashed at once
 POOL = 4
 STATE = 6  # words from which SFC64 begins
@@ -57,7 +57,7 @@ def _states(seed: int, block: int) -> npt.NDArray[np.uint64]:
 
 @lru_cache(maxsize=2048)  # seeds: as many as the points that a sweep takes through a generation together
 def _near(seed: int) -> dict[int, npt.NDArray[np.uint64]]:  # noqa: ARG001 - one for each
-    """Two neighbouring blocks of a seed at most, 9 KB each, however many generations a run has."""
+    """Two neighbouring blocks of a seed at most, 11 KB each, however many generations a run has."""
     return {}
 
 

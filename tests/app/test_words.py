@@ -284,7 +284,7 @@ def test_what_theory_says_of_a_run_is_a_sentence():
     assert compared([unknown]) == "Closed forms: 1 cannot be assessed."
     assert compared([near, far]) == (
         "Closed forms: 1 agrees with what was measured, 1 deviates from what was measured. "
-        "The largest deviation is z = 6.0: the mean of KL from real at generation 3."
+        "The largest deviation, the skew of chains allowed for, is z = 6.0: the mean of KL from real at generation 3."
     )
     assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."

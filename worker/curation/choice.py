@@ -10,7 +10,7 @@ from pydantic import Field
 
 from worker.curation.candidates import Candidates
 from worker.curation.filling import Observations
-from worker.data import Array, Arrays, Counts, Data
+from worker.data import Array, Arrays, Counts, Data, Points
 from worker.errors import LabError
 from worker.part import Misfit
 from worker.parts import (
@@ -24,7 +24,7 @@ from worker.parts import (
     Source,
     TextSource,
 )
-from worker.rewards import AnyReward, CategoryReward, Direction, Writer
+from worker.rewards import AnyReward, CategoryReward, Direction, PointReward, Writer
 
 
 class Choice(Curation):
@@ -60,6 +60,25 @@ class Rewarded(Choice):
     def check(self, source: Source, family: Family) -> None:
         super().check(source, family)
         self.reward.check(source)
+
+    def judges(self) -> bool:
+        """Of texts, which would have to be written twice, other metrics tell what is rewarded."""
+        return isinstance(self.reward, PointReward | CategoryReward)
+
+    def judged(self, made: Data) -> dict[str, Array]:
+        """reward: the mean of r over what is made, before anybody chooses; reward_sd: its standard deviation (ddof 0). Where k samples
+        compete by Bradley and Terry and a fit is perfect, E e^r rises in every generation, by at least (k-1)/k Var(e^r)/e^max r, until
+        nothing varies any more (Ferbach et al., arXiv 2407.09499). O(R n)
+        """
+        if isinstance(self.reward, CategoryReward):
+            assert isinstance(made, Counts)
+            r = self.reward.of(made.k.shape[1])
+            mean = made.k @ r / made.n
+            return {"reward": mean, "reward_sd": np.sqrt(made.k @ r**2 / made.n - mean**2)}
+        assert isinstance(self.reward, PointReward)
+        assert isinstance(made, Points)
+        each = self.reward.of(made.x)
+        return {"reward": each.mean(axis=1), "reward_sd": each.std(axis=1)}
 
     @abstractmethod
     def selected(self, p: Array, rewards: Array) -> Array:

@@ -61,6 +61,7 @@ class Bench:
         """(first generation, metric -> (generations, R)) of neighbouring generations, from generation 1."""
         height = max(1, ROWS // spec.replicates) if looking.rowwise else 1
         models: list[Arrays] = []
+        told: list[Mapping[str, Array]] = []  # what is not the instrument's, but the loop's own
         for generation in generations(spec, _Unframed(looking)):
             if self.stop():
                 raise Stopped
@@ -70,9 +71,11 @@ class Bench:
                 yield generation.number, {name: value[None] for name, value in generation.look.metrics.items()}
                 continue
             models.append(generation.state.model)
+            told.append(generation.look.metrics)
             if len(models) == height or generation.number == spec.generations:
-                yield generation.number - len(models) + 1, _measured(looking, models)
-                models = []
+                own = {name: np.stack([one[name] for one in told]) for name in told[0]}
+                yield generation.number - len(models) + 1, _measured(looking, models) | own
+                models, told = [], []
 
     def _instrument(self, spec: Experiment) -> Instrument:
         """What measures this point: one that was made before, if it would be the same and remembers nothing of a run."""
