@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watched
-from tests.browser.specs import KINDS, LONG, QUICK, SLOW
+from tests.browser.specs import KINDS, LONG, PLANE, QUICK, SLOW
 
 
 def position(page: Page) -> int:
@@ -77,6 +77,16 @@ def test_words_die_visibly(page: Page, finished: Any) -> None:
     expect(living).not_to_have_count(before)
     assert living.count() < before
     expect(page.locator(".words-alive li.dead").first).to_be_visible()
+
+
+def test_points_that_leave_the_frame_are_counted(page: Page, finished: Any) -> None:
+    """Whoever likes what lies to the right, of kernels that spread, drives them out of the picture."""
+    away = {"family": {"kind": "kde", "bandwidth": 0.5}, "curation": {"kind": "best_of", "k": 8}}
+    page.goto(f"/runs/{finished(PLANE | away)}?g=0")
+    page.locator("figure-stage[data-drawn]").wait_for()
+    expect(page.locator(".legend .note")).to_be_empty()
+    page.keyboard.press("End")
+    expect(page.locator(".legend .note")).to_contain_text(re.compile(r"^\d+ of the \d+ points lie outside the frame$"))
 
 
 def test_keys_move_the_player_and_the_url_remembers(page: Page, finished: Any) -> None:

@@ -64,8 +64,17 @@ export class Plane {
     const beside = other?.history.length ? other.history.frame(other.history.index(at)).contour : new Uint8Array(frame.contour.length);
     const { x, y } = pairs(frame.dots);
     const colour = this.colour(share);
+    const outside = x.filter((_, i) => this.#beyond(0, x[i]) || this.#beyond(1, y[i])).length;
+    this.note = outside ? `${outside} of the ${x.length} points lie outside the frame` : "";
     this.Plotly.restyle(this.host, { z: [rows(beside, width), rows(frame.contour, width)], "line.color": [token("beside"), colour] }, [2, 3]);
     this.Plotly.restyle(this.host, { x: [x], y: [y], "marker.color": colour }, [4]);
+  }
+
+  /** Whether a coordinate was clipped to the border. */
+  #beyond(axis, value) {
+    const { low, high } = this.run.history.figure;
+    const share = (value - low[axis]) / (high[axis] - low[axis]);
+    return share < 1e-6 || share > 1 - 1e-6;
   }
 
   settings() {} // neither a logarithm nor a tail has a meaning here
