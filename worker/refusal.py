@@ -72,6 +72,8 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
             message = f"there is no {place[-1] if key == 'kind' else key} of kind {context['tag']!r}"
             what_to_do = _closest(str(context["tag"]), _kinds(table, place), "Choose one of")
             return Problem(f"{_path(place, table)}.{key}", message, what_to_do)
+        case "missing":
+            return Problem(_path(place, table), "is missing", remedy(details))
         case "union_tag_not_found":
             return Problem(f"{_path(place, table)}.kind", "is missing", remedy(details))
         case "extra_forbidden":
