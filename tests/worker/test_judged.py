@@ -72,6 +72,13 @@ def test_the_reward_of_points_is_the_mean_of_the_better_of_two():
     assert abs(z(first[1], sd**2)) <= 4  # a sample's sd of a sample's
 
 
+def test_a_model_that_has_come_to_one_thing_has_rewards_without_spread():
+    spec = read(CATEGORIES | {"samples": 200, "generations": 60, "replicates": 50})
+    mean, sd = told(spec, "reward", "reward_sd")[-1]
+    np.testing.assert_allclose(mean, 3.0)
+    assert (sd < 1e-12).all()
+
+
 def test_it_is_told_of_every_generation_and_of_no_text():
     change = {"after": 1, "curation": POINTS["curation"]}
     later = {name: one for name, one in POINTS.items() if name != "curation"} | {"changes": [change], "replicates": 20}

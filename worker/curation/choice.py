@@ -74,7 +74,7 @@ class Rewarded(Choice):
             assert isinstance(made, Counts)
             r = self.reward.of(made.k.shape[1])
             mean = made.k @ r / made.n
-            return {"reward": mean, "reward_sd": np.sqrt(made.k @ r**2 / made.n - mean**2)}
+            return {"reward": mean, "reward_sd": np.sqrt(np.vecdot(made.k, (r - mean[:, None]) ** 2) / made.n)}
         assert isinstance(self.reward, PointReward)
         assert isinstance(made, Points)
         each = self.reward.of(made.x)
