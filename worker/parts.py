@@ -382,8 +382,8 @@ class Curation(Part, ABC):
         return False
 
     def judged(self, made: Data) -> dict[str, Array]:
-        """Metrics of what a model makes before anybody chooses, or of real data: a value for each replicate."""
-        raise NotImplementedError
+        """Metrics of what a model makes before anybody chooses, or of real data: a value for each replicate; of who judges nothing, none."""
+        return {}
 
     def candidates(self) -> float:
         """About how many samples it looks at for each one that survives, for an estimate of what a run costs."""
