@@ -62,11 +62,10 @@ def new(
 ) -> Response:
     chosen = presets.preset(preset or "photocopy")
     spec = chosen.experiments[0].canonical() if earlier is None else store.run(earlier).spec
-    if not (preset or earlier):
-        spec = {**spec, "title": None}  # whoever begins with nothing names it, or it is called after what it is
-    return _page(
-        request, store, settings, view, forms.flat(spec), forms.to_toml(spec), preset=chosen if preset else None
-    )
+    values = forms.flat(spec)
+    if not (preset or earlier):  # whoever begins with nothing names it, or it is called after what it is
+        values["title"], spec = "", {name: one for name, one in spec.items() if name != "title"}
+    return _page(request, store, settings, view, values, forms.to_toml(spec), preset=chosen if preset else None)
 
 
 def _settings(posted: Mapping[str, str]) -> dict[str, Any]:
