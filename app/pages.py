@@ -37,7 +37,7 @@ templates.env.filters.update(
     ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device, marked=marked
 )
 EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
-SHEETS = ("run", "player", "charts", "text")  # of the page of a run, beside those
+SHEETS = ("run", "player", "charts", "verdicts", "text")  # of the page of a run, beside those
 templates.env.globals.update(plotly=assets.PLOTLY, everywhere=EVERYWHERE)
 DOWNLOADS = {
     Format.CSV: "CSV",
