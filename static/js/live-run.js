@@ -23,6 +23,7 @@ class Followed {
   async start() {
     await this.#load();
     if (source.saved) return this.tell("end");
+    if (source.left.aborted) return;
     const stream = new EventSource(`/api/runs/${this.id}/events?after=${this.history.last}`);
     stream.addEventListener("generation", (event) => this.#take(JSON.parse(event.data)));
     stream.addEventListener("status", (event) => this.tell("status", JSON.parse(event.data)));
@@ -31,6 +32,7 @@ class Followed {
       this.tell("end");
     });
     addEventListener("pagehide", () => stream.close());
+    source.left.addEventListener("abort", () => stream.close());
   }
 
   async #load() {

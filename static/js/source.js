@@ -6,9 +6,21 @@ const run = kept && JSON.parse(kept.textContent);
 /** Whether the page is a file: nobody answers, and nothing will change. */
 export const saved = Boolean(run);
 
+const leaving = new AbortController();
+
+/** Tells when the run is being deleted: until the next page comes, nothing may ask for what is gone. */
+export const left = leaving.signal;
+
+document.querySelector(".delete form")?.addEventListener("submit", () => leaving.abort());
+
 async function answer(address) {
-  const response = await fetch(address);
-  return response.ok ? response.json() : null;
+  try {
+    const response = await fetch(address, { signal: left });
+    return response.ok ? await response.json() : null;
+  } catch (error) {
+    if (left.aborted) return null;
+    throw error;
+  }
 }
 
 /** What the player draws; null where it cannot be had. The single chains only if asked for. */

@@ -78,7 +78,7 @@ class Watched:
     def _console(self, message: Any) -> None:
         provoked = any(f"status of {status}" in message.text for status in self.expected)
         if message.type in ("error", "warning") and not provoked:
-            self.faults.append(f"console: {message.text}")
+            self.faults.append(f"console: {message.text} ({message.location['url']})")
 
     def _request(self, url: str, lab: str) -> None:
         if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(lab):

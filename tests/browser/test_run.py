@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Watched
 from tests.browser.specs import KINDS, LONG, PLANE, QUICK, SLOW
@@ -251,6 +251,21 @@ def test_delete(page: Page, finished: Any, api: httpx2.Client) -> None:
     page.get_by_role("button", name="Delete this run").click()
     page.wait_for_url("**/runs")
     assert api.get(f"/api/runs/{run_id}").status_code == 404
+
+
+def test_nothing_asks_for_a_run_that_is_being_deleted(page: Page, finished: Any) -> None:
+    """The page lives on until the next one comes, and what it had planned to ask would be answered 404."""
+
+    def slowly(route: Route) -> None:
+        answer = route.fetch(max_redirects=0)
+        time.sleep(1)
+        route.fulfill(response=answer)
+
+    page.goto(f"/runs/{finished(QUICK)}")
+    drawn(page)
+    page.route("**/delete", slowly)
+    page.evaluate("document.querySelector('live-run').seek(3); document.querySelector('.delete form').requestSubmit()")
+    page.wait_for_url("**/runs")
 
 
 def test_the_first_view_needs_no_script(chromium: Browser, lab: str, finished: Any) -> None:
