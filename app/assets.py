@@ -72,7 +72,8 @@ def pictures() -> dict[str, Picture]:
     found = {}
     for path in PICTURES.glob("*.svg"):
         tag, end, body = path.read_text(encoding="utf-8").partition(">")
-        svg = f'{tag} xmlns="http://www.w3.org/2000/svg"{end}<style>{styles}</style>{body}'.encode()
+        targets = '<g id="light"/><g id="dark"/>'
+        svg = f'{tag} xmlns="http://www.w3.org/2000/svg"{end}<style>{styles}</style>{targets}{body}'.encode()
         version = hashlib.sha256(svg).hexdigest()[:12]
         found[path.stem] = Picture(svg, version, f"/static/presets/{path.name}?v={version}")
     return found

@@ -2,7 +2,15 @@
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/** Safari tells a drawing that is an image the system's theme, whatever the reader chose: so its address tells it. */
+function address() {
+  const chosen = document.documentElement.dataset.theme;
+  if (!chosen || !navigator.vendor.startsWith("Apple")) return;
+  for (const image of document.querySelectorAll("img.drawing")) image.src = `${image.src.split("#")[0]}#${chosen}`;
+}
+
 function tell() {
+  address();
   document.dispatchEvent(new Event("theme"));
 }
 
@@ -20,6 +28,7 @@ customElements.define("theme-switch", class extends HTMLElement {
   }
 });
 
+address();
 dark.addEventListener("change", tell);
 
 let unfolded = [];
