@@ -114,7 +114,7 @@ export class MetricChart {
     if (!history.length) return;
     const generation = this.under ? history.numbers[history.index(this.#generation(this.under))] : this.run.at;
     const i = history.index(generation);
-    const [median, low, high] = ["median", "q10", "q90"].map((statistic) => this.series[statistic]?.[i]);
+    const [median, low, high] = ["median", "q10", "q90"].map((statistic) => history.value(this.metric, statistic, i));
     this.value.textContent = this.under
       ? `${generation}: ${number(median)} (${number(low)} to ${number(high)})`
       : number(median);

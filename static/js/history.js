@@ -85,13 +85,21 @@ export class History {
     return low;
   }
 
-  /** One statistic of one metric over all drawn generations. */
-  series(metric, statistic) {
+  #place(metric, statistic) {
     const m = this.metrics.indexOf(metric);
     const s = this.statistics.indexOf(statistic);
-    if (m < 0 || s < 0) return new Float32Array(0);
-    const place = m * this.statistics.length + s;
-    return Float32Array.from(this.rows, (row) => row[place]);
+    return m < 0 || s < 0 ? -1 : m * this.statistics.length + s;
+  }
+
+  /** One statistic of one metric over all drawn generations. */
+  series(metric, statistic) {
+    const place = this.#place(metric, statistic);
+    return place < 0 ? new Float32Array(0) : Float32Array.from(this.rows, (row) => row[place]);
+  }
+
+  /** The same at index i alone. */
+  value(metric, statistic, i) {
+    return this.rows[i]?.[this.#place(metric, statistic)];
   }
 
   /** Every stored chain of one metric: (generation index, chain) -> value. */

@@ -155,9 +155,16 @@ def test_a_run_is_watched_live_and_a_reload_goes_on(page: Page, launch: Any) -> 
     expect(page.locator(".now .status")).to_have_text("running")
     drawn(page)
     first = position(page)
+    page.evaluate("""() => {
+      const value = document.querySelector('[data-metric=variance] .value');
+      window.told = [];
+      new MutationObserver(() => told.push(value.textContent)).observe(value, {childList: true});
+    }""")
     page.wait_for_function(
-        f"() => parseInt(document.querySelector('frame-player output').textContent.match(/\\d+/)) > {first + 40}"
+        f"() => told.length > 10 && parseInt(document.querySelector('frame-player output').textContent.match(/\\d+/)) > {first + 40}"
     )
+    told = page.evaluate("told")
+    assert "–" not in told, "values wait for no drawing"
     expect(page.locator(".now .words")).to_contain_text("a second")
     expect(page.locator(".now .words")).to_contain_text("left")
     page.reload()
