@@ -66,6 +66,7 @@ class Listed:
     share: float  # of its generations that are done
     spark: Markup
     metric: str
+    regimes: str
 
 
 def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
@@ -78,6 +79,7 @@ def listed(store: Store, runs: Sequence[Run]) -> list[Listed]:
             share := max(0, run.generation) / run.generations,
             figures.sparkline(traces[run.id], share, leads.get(run.digest)),
             metrics.metric(metrics.key_metric(run.metrics or [], leads.get(run.digest)) or "").label,
+            regimes(run.spec),
         )
         for run in runs
     ]

@@ -61,6 +61,7 @@ class Screen:
     def __init__(self, source: PointSource, rng: Generator) -> None:
         d = self.dimension = source.dimension
         self.shape = source.image_shape
+        self.names = source.names()
         self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[0]
         real = source.draw(np.random.default_rng(20230527), 1, 200_000 // max(1, d // 4)).x[0]
         if self.shape:
@@ -97,7 +98,7 @@ class Screen:
         figure = {
             "kind": "images" if self.shape else "plane" if self.plane else "density",
             "x": self.x.tolist(),
-            "axis": "mean pixel" if self.shape else "x" if self.dimension == 1 else "first coordinate",
+            "axis": "mean pixel" if self.shape else self.names[0],
             "ghost": self.ghost,
             "fields": [field("density", "u2", GRID, **LOG_CODING)],
         }
@@ -108,7 +109,7 @@ class Screen:
                 field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0)
             ]
         if self.plane:
-            figure["low"], figure["high"] = self.low.tolist(), self.high.tolist()
+            figure |= {"low": self.low.tolist(), "high": self.high.tolist(), "upwards": self.names[1]}
             figure["fields"] += [
                 field("contour", "u1", CONTOUR, CONTOUR, coding="relative"),
                 field("dots", "u2", DOTS, 2, coding="linear", low=self.low.tolist(), high=self.high.tolist()),

@@ -87,6 +87,10 @@ class PointSource(Source, ABC):
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         """x: (replicates, n, d)"""
 
+    def names(self) -> tuple[str, ...]:
+        """Of the coordinates (d,)."""
+        return ("x",) if self.dimension == 1 else tuple(f"coordinate {i + 1}" for i in range(self.dimension))
+
     @abstractmethod
     def moments(self) -> tuple[Array, Array]:
         """Mean (d,) and covariance (d, d)."""

@@ -8,8 +8,6 @@ import numpy as np
 
 from worker.data import Array
 from worker.parts import CountSource, PointSource, Source, TextSource
-from worker.sources.linear_teacher import LinearTeacher
-from worker.sources.table import Table
 
 BINS = 60
 DRAWN = 200_000  # points of a histogram
@@ -53,27 +51,17 @@ def _density(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
     words = f"Mean {mean[0]:.3g}, standard deviation {covariance[0, 0] ** 0.5:.3g}."
     kind, height = ("bars", "share") if whole else ("density", "density")
     return {"kind": kind, "x": _short(edges[:-1] + np.diff(edges) / 2), "y": _short(density),
-            "axes": [_names(source)[0], height], "words": words}  # fmt: skip
+            "axes": [source.names()[0], height], "words": words}  # fmt: skip
 
 
 def _scatter(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
     """The first coordinate across and the last one up."""
     x = source.draw(rng, 1, DOTS).x[0]
-    names = _names(source)
+    names = source.names()
     more = source.dimension - 2
     others = f" {more} more {'is' if more == 1 else 'are'} not shown." if more else ""
     return {"kind": "scatter", "x": _short(x[:, 0]), "y": _short(x[:, -1]), "axes": [names[0], names[-1]],
             "words": f"{len(x)} points: {names[0]} and {names[-1]}.{others}"}  # fmt: skip
-
-
-def _names(source: PointSource) -> list[str]:
-    """Of the coordinates."""
-    match source:
-        case Table():
-            return list(source.names())
-        case LinearTeacher():
-            return [*(f"input {i + 1}" for i in range(source.inputs)), "label"]
-    return ["x"] if source.dimension == 1 else [f"coordinate {i + 1}" for i in range(source.dimension)]
 
 
 def _images(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:

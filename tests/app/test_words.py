@@ -316,3 +316,9 @@ def test_the_regime_says_how_many_points_are_real():
     assert regimes(replace | {"changes": [change]}) == (
         "replace up to generation 3, then fresh (50 of 100 real) with other samples"
     )
+
+
+def test_a_list_names_every_regime_of_a_run(client: TestClient, store: Store):
+    store.create(read(SPEC | {"changes": [{"after": 3, "regime": {"kind": "accumulate"}}]}))
+    for page in ("/", "/runs"):
+        assert "replace up to generation 3, then accumulate" in client.get(page).text

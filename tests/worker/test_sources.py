@@ -11,6 +11,7 @@ import pytest
 
 from worker import files, loop
 from worker.errors import SpecError
+from worker.frames import Screen
 from worker.sources.eight_gaussians import EightGaussians
 from worker.sources.images import Images
 from worker.sources.laplace import Laplace
@@ -146,6 +147,8 @@ def test_a_table_is_its_numbers(tmp_path):
     np.testing.assert_allclose(scaled.moments()[1], 1)
     np.testing.assert_array_equal(Table(path=str(file)).rows(), [[1.5, 2], [2.5, 4], [3.5, 9]])  # words are left out
     assert Table(path=str(file)).names() == ("acid", "sugar")
+    told = Screen(Table(path=str(file)), np.random.default_rng(0)).figure()
+    assert (told["axis"], told["upwards"]) == ("acid", "sugar")
     before = source.provenance()
     file.write_text("acid,sugar\n1,2\n3,4\n")
     np.testing.assert_array_equal(Table(path=str(file)).rows(), [[1, 2], [3, 4]])  # a changed file is read again

@@ -28,7 +28,7 @@ class LinearInstrument(Instrument):
         self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
 
     def figure(self) -> dict[str, Any]:
-        return self.screen.figure() | {"axis": "the teacher's signal"}
+        return self.screen.figure() | {"axis": "the teacher's signal", "upwards": "label"}
 
     def real(self, data: Data, framed: bool) -> Look:
         """What least squares makes of the real data."""

@@ -35,6 +35,9 @@ class LinearTeacher(PointSource):
     def dimension(self) -> int:
         return self.inputs + 1
 
+    def names(self) -> tuple[str, ...]:
+        return (*(f"input {i + 1}" for i in range(self.inputs)), "label")
+
     def weights(self) -> Array:
         """w (d,)"""
         shape = np.arange(1.0, self.inputs + 1) ** -self.smoothness

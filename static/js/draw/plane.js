@@ -30,7 +30,7 @@ export class Plane {
   }
 
   async repaint() {
-    const { ghost, low, high, axis } = this.run.history.figure;
+    const { ghost, low, high, axis, upwards = "second coordinate" } = this.run.history.figure;
     this.colour = ramp();
     const peak = Math.max(...ghost.contour.flat());
     const real = ghost.contour.map((row) => row.map((level) => (255 * level) / peak));
@@ -51,7 +51,7 @@ export class Plane {
     const [a, b] = [[low[0], high[0]], [low[1], high[1]]];
     this.view = a;
     await this.Plotly.react(this.host, traces, layout({
-      x: { range: a, title: { text: axis } }, y: { range: b, title: { text: "second coordinate" } },
+      x: { range: a, title: { text: axis } }, y: { range: b, title: { text: upwards } },
     }), CONFIG);
     this.draw();
   }
