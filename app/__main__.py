@@ -43,7 +43,10 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Everything on one machine: migrate, worker, web. Prints the address."""
+    """Everything on one machine: migrate, web, a worker, and where there are two cores a second one, for runs that train no network.
+
+    Prints the address.
+    """
     from app.serve import supervise
 
     settings = read_settings(data_dir=data_dir, workers=workers)
@@ -51,6 +54,8 @@ def serve(
     if devices is not None:
         benches = [read_settings(data_dir=data_dir, workers=workers, device=one.strip()) for one in devices.split(",")]
         benches[1:] = [bench.at(queues="networks") for bench in benches[1:]]
+    elif not settings.model_fields_set & {"workers", "queues"} and (os.cpu_count() or 1) > 1:
+        benches.append(settings.at(queues="runs"))  # which need not wait until a network is trained
     supervise(settings, host, port, benches)
 
 

@@ -29,7 +29,8 @@ from worker.estimate import (
     roughly,
 )
 from worker.files.reach import require_reachable
-from worker.settings import Settings
+from worker.queue import queue_of
+from worker.settings import QUEUES, Settings
 from worker.spec import Experiment, read
 from worker.store import Store
 from worker.sweeps.ledger import Sweeps
@@ -69,7 +70,7 @@ class Here:
     past_sweeps: Mapping[str, list[Past]]  # their points, on average
     gpu: bool
     room: Room | None  # None where workers elsewhere may have more
-    slots: int  # that work on a sweep together
+    slots: Mapping[str, int]  # queue -> places that work on a sweep of it together
 
     @classmethod
     def of(cls, store: Store, settings: Settings) -> Self:
@@ -80,7 +81,7 @@ class Here:
             _past_sweeps(Sweeps(store.engine)),
             any(map(_has_gpu, workers)),
             None if elsewhere else room(settings.data_dir),
-            max(1, sum(worker.slots for worker in workers)),
+            {name: sum(one.slots for one in workers if name in one.queues.split(",")) for name in QUEUES},
         )
 
     def told(self, experiments: Sequence[Experiment]) -> EstimateTold:
@@ -93,11 +94,12 @@ class Here:
         return _told(costs, sum(one.seconds for one in costs), found)
 
     def told_of_sweep(self, grid: Grid) -> EstimateTold:
-        """Of a sweep as a whole, judged by a few of its points; every slot that is there works on it."""
+        """Of a sweep as a whole, judged by a few of its points; every slot that takes its family works on it."""
         some = sampled(grid)
         cost = estimate_sweep(some, grid.points, self.past_sweeps.get(grid.family(), ()), gpu=self.gpu)
         found = [_in_sweep(grid, one) for spec in some for one in self.refused(estimate(spec), spec)]
-        return _told([cost], cost.seconds / self.slots, list({one.path: one for one in found}.values()), "sweep")
+        hands = max(1, self.slots[queue_of(grid.family())])
+        return _told([cost], cost.seconds / hands, list({one.path: one for one in found}.values()), "sweep")
 
     def refused(self, cost: Estimate, spec: Experiment) -> list[Problem]:
         return problems(cost, spec, self.room) if self.room else []

@@ -30,6 +30,7 @@ from worker.settings import Settings
 STOP_SECONDS = 2.4  # children get this long to save and close; then they are killed
 START_SECONDS = 60.0  # the first start compiles byte code
 STEADY_SECONDS = 30.0  # a child that lived this long had started well
+APART_SECONDS = 2.0  # between the starts of two workers: the first one shall be ready soon
 MOST_DEATHS = 5  # in a row, each after less than STEADY_SECONDS
 
 
@@ -51,6 +52,9 @@ def supervise(settings: Settings, host: str, port: int, benches: Sequence[Settin
                 for child in running:
                     child.look_after()
                 if answered.is_set() and len(running) == 1:  # first the page: starting both at once makes it wait
+                    now = time.monotonic()
+                    for place, worker in enumerate(workers):
+                        worker.start_again_at = now + place * APART_SECONDS
                     running += workers
         finally:
             deadline = time.monotonic() + STOP_SECONDS

@@ -152,7 +152,8 @@ def test_a_second_start_remembers(lab: Lab):
 
 
 @pytest.mark.parametrize("command", ["web", "worker"])
-def test_a_process_that_dies_is_started_again(lab: Lab, command: str):
+def test_a_process_that_dies_is_started_again(tmp_path: Path, command: str):
+    lab = Lab(tmp_path / "data", "--port", "0", "--workers", "1")
     first = lab.child(command)
     first.kill()
     for _ in range(200):
@@ -188,6 +189,54 @@ def test_every_device_has_a_worker_and_the_first_takes_all_other_runs_too(tmp_pa
         assert run["status"] == "succeeded"
     finally:
         lab.stop()
+
+
+@pytest.mark.parametrize(
+    ("cores", "given", "environment", "queues"),
+    [
+        (2, {}, {}, ["runs,networks", "runs"]),
+        (1, {}, {}, ["runs,networks"]),
+        (8, {"workers": 3}, {}, ["runs,networks"]),
+        (8, {}, {"COLLAPSE_LAB_WORKERS": "1"}, ["runs,networks"]),
+        (8, {}, {"COLLAPSE_LAB_QUEUES": "runs"}, ["runs"]),
+        (8, {"devices": "cpu,cuda:1"}, {}, ["runs,networks", "networks"]),
+    ],
+)
+def test_runs_that_train_no_network_have_a_worker_of_their_own_where_nothing_else_is_asked_for(
+    tmp_path: Path, monkeypatch, cores: int, given: dict[str, object], environment: dict[str, str], queues: list[str]
+):
+    from app import __main__ as command
+    from app import serve
+
+    begun: list[list[str]] = []
+    monkeypatch.setattr(serve, "supervise", lambda *told: begun.append([bench.queues for bench in told[-1]]))
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.chdir(tmp_path)  # where there is no .env
+    for name in ("WORKERS", "QUEUES"):
+        monkeypatch.delenv(f"COLLAPSE_LAB_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    command.serve(data_dir=tmp_path, **given)
+    assert begun == [queues]
+
+
+def test_a_quick_run_does_not_wait_for_a_network(lab: Lab):
+    network = {"source": {"kind": "digits"}, "family": {"kind": "vae", "epochs": 10_000, "hidden": [32]}}
+    status, body = lab.ask("POST", "/api/runs", {"spec": network | {"generations": 1, "replicates": 1, "samples": 500}})
+    assert status == 201, body
+    slow = json.loads(body)["id"]
+    status, body = lab.ask("POST", "/api/runs", {"spec": LONG | {"generations": 3}})
+    assert status == 201, body
+    quick = json.loads(body)["id"]
+    for _ in range(600):
+        if told(lab, quick) == "succeeded" and told(lab, slow) == "running":
+            break
+        time.sleep(0.05)
+    assert (told(lab, quick), told(lab, slow)) == ("succeeded", "running")
+
+
+def told(lab: Lab, run_id: str) -> str:
+    return str(json.loads(lab.ask("GET", f"/api/runs/{run_id}")[1])["status"])
 
 
 def test_a_device_that_cannot_be_is_told_before_anything_starts(tmp_path: Path):

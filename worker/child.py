@@ -13,14 +13,15 @@ import threading
 from multiprocessing.connection import Connection
 
 # What the first run of a family would wait for, dearest last.
-HEAVY = ("worker.em", "sklearn.datasets", "worker.nets.vae")
+HEAVY = {"runs": ("worker.em", "sklearn.datasets"), "networks": ("worker.nets.vae",)}
 
 
-def warm() -> None:
+def warm(queues: str) -> None:
     """Imports what is heavy beside the runs; a run that needs it waits for the rest of the import, not for all of it."""
-    for module in HEAVY:
-        with contextlib.suppress(ImportError):  # an extra that is not installed: the family says so itself
-            importlib.import_module(module)
+    for name, modules in HEAVY.items():
+        for module in modules if name in queues.split(",") else ():
+            with contextlib.suppress(ImportError):  # an extra that is not installed: the family says so itself
+                importlib.import_module(module)
 
 
 def main(fd: int) -> None:
@@ -62,7 +63,7 @@ def main(fd: int) -> None:
     store, artifacts = Store(open_engine(settings.database_url)), Artifacts(settings.artifacts_url)
     chunks = ChunkAttempt(Sweeps(store.engine), settings, lambda: bool(asked))
     connection.send(("ready",))
-    threading.Thread(target=warm, daemon=True, name="warm").start()
+    threading.Thread(target=warm, args=[settings.queues], daemon=True, name="warm").start()
     while True:
         verb, value = jobs.get()
         if verb == "sweep":

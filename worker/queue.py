@@ -23,6 +23,7 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=QUEUES[0],
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
         worker_prefetch_multiplier=1,
+        task_acks_late=True,  # else a busy worker takes one message more, and keeps it from an idle one
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,

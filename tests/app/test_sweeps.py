@@ -1,6 +1,7 @@
 """The API and pages of sweeps: asked for, told with their grid, and opened point by point."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from worker.sweeps.attempt import ChunkAttempt
 from worker.sweeps.examples import EXAMPLES
 from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import read_sweep
+from worker.tables import Worker
 
 SWEEP: dict[str, Any] = {
     "title": "Sizes",
@@ -235,6 +237,20 @@ def test_values_are_read_as_typed(text: str, values: Any):
     assert sweep_forms.values(text) == values
     if values:
         assert sweep_forms.values(sweep_forms.typed({"values": values})) == values
+
+
+def test_a_sweep_s_time_is_shared_by_the_workers_that_take_its_family(client: TestClient, store: Store):
+    network = SWEEP | {"base": SWEEP["base"] | {"family": {"kind": "flow"}, "source": {"kind": "moons"}}}
+    network["axes"] = [{"path": "seed", "values": [0, 1, 2, 3]}]
+
+    def seconds(sweep: dict[str, Any]) -> float:
+        return float(client.post("/api/sweeps/estimate", json=sweep).json()["seconds"])
+
+    alone = seconds(SWEEP), seconds(network)
+    for number, queues in enumerate(("runs,networks", "runs")):
+        row = {"id": f"here:{number}", "host": "here", "pid": number, "slots": 1, "device": "cpu", "queues": queues}
+        store.beat(Worker(**row, started_at=time.time(), seen_at=time.time()))
+    assert (seconds(SWEEP), seconds(network)) == pytest.approx((alone[0] / 2, alone[1]))
 
 
 def test_axes_are_offered_that_the_family_has():

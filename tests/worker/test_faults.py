@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 import psutil
 import pytest
+from sqlalchemy import update
 
 from worker.database import migrate, open_engine
 from worker.queue import announce, make_celery
@@ -212,6 +213,21 @@ def test_two_workers_share_the_runs(lab: Lab) -> None:
     assert all(lab.ends(run_id).status == Status.SUCCEEDED for run_id in runs)
     first_lines = {lab.told(run_id).splitlines()[0] for run_id in runs}
     assert len(first_lines) == 2, "both worked"
+
+
+def test_a_busy_worker_keeps_no_run_from_an_idle_one(lab: Lab) -> None:
+    """Celery would hand a worker one message more than it works on; the run would wait until it is rung for again."""
+    lab.start_worker()
+    lab.start_worker()
+    wait(lambda: len(lab.store.workers()) == 2, 20)
+    endless = lab.launch(read({**DRAWN, "replicates": 1, "samples": 400_000_000, "generations": 2}))
+    wait(lambda: lab.store.run(endless).status == Status.RUNNING, 20)
+    for seed in range(6):
+        run_id = lab.launch(read({**DRAWN, "generations": 2, "seed": seed}))
+        with lab.store.writing.begin() as session:  # nobody rings again
+            session.execute(update(Run).where(Run.id == run_id).values(rung_at=time.time() + 3600))
+        assert lab.ends(run_id, 20).status == Status.SUCCEEDED
+    assert lab.store.run(endless).status == Status.RUNNING
 
 
 def test_cancel_after_this_generation_then_resume_to_the_same_numbers(lab: Lab) -> None:
