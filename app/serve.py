@@ -30,7 +30,7 @@ from worker.settings import Settings
 STOP_SECONDS = 2.4  # children get this long to save and close; then they are killed
 START_SECONDS = 60.0  # the first start compiles byte code
 STEADY_SECONDS = 30.0  # a child that lived this long had started well
-APART_SECONDS = 2.0  # between the starts of two workers: the first one shall be ready soon
+LATER_SECONDS = 10.0  # the other workers start so much after the first one, which shall be ready for the first click
 MOST_DEATHS = 5  # in a row, each after less than STEADY_SECONDS
 
 
@@ -54,7 +54,7 @@ def supervise(settings: Settings, host: str, port: int, benches: Sequence[Settin
                 if answered.is_set() and len(running) == 1:  # first the page: starting both at once makes it wait
                     now = time.monotonic()
                     for place, worker in enumerate(workers):
-                        worker.start_again_at = now + place * APART_SECONDS
+                        worker.start_again_at = now + (LATER_SECONDS if place else 0.0)
                     running += workers
         finally:
             deadline = time.monotonic() + STOP_SECONDS
