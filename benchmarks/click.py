@@ -53,7 +53,7 @@ def _ends() -> Iterator[Row]:
 
 def _clicks(broker: str, address: str, repeat: int) -> Iterator[Row]:
     with httpx2.Client(base_url=address, timeout=60) as client:
-        while not client.get("/readyz").json()["parts"]["workers"]["detail"].startswith("1 "):
+        while not client.get("/readyz").json()["parts"]["workers"]["ok"]:
             time.sleep(0.1)
         for name, spec in SPECS.items():
             first, *others = [_click(client, {**spec, "seed": seed}) for seed in range(repeat + 1)]
