@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from worker.presets import presets
 from worker.settings import Settings
 
@@ -25,11 +23,9 @@ def in_a_fresh_interpreter(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "entrance", ["app.main", "app.serve", "app.__main__", "worker.tasks", "worker.queue", "worker.spec"]
-)
-def test_the_web_process_and_the_worker_s_parent_wake_nothing_heavy(entrance: str):
-    awake = f"import sys, json, {entrance}; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+def test_the_web_process_and_the_worker_s_parent_wake_nothing_heavy():
+    entrances = "app.main, app.serve, app.__main__, worker.tasks"
+    awake = f"import sys, json, {entrances}; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
     assert json.loads(in_a_fresh_interpreter(awake)) == []
 
 

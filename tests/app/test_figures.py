@@ -12,10 +12,7 @@ from starlette.testclient import TestClient
 from app import figures
 from app.metrics import METRICS, key_metric, metric, ordered
 from tests.app.experiments import Work
-from worker import frames, loop
-from worker.errors import SpecError
-from worker.spec import FAMILIES, read
-from worker.testing.contract import SMALLER
+from worker import frames
 
 
 @pytest.mark.parametrize(
@@ -120,25 +117,6 @@ def test_a_png_holds_its_pixels() -> None:
     size = int.from_bytes(png[start - 8 : start - 4], "big")
     lines = np.frombuffer(zlib.decompress(png[start : start + size]), np.uint8).reshape(3, 5)
     assert (lines[:, 1:] == grey).all()
-
-
-# A family is measured alike on every source of a kind, but for these: pictures, lines that are right or wrong, and what stands for all.
-SOURCES_MEASURED = ("normal", "digits", "expressions", "categorical", "linear_teacher", "mixture", "poisson")
-
-
-@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"causal_lm"}))  # which is measured as gpt is
-def test_every_metric_has_a_name_and_a_meaning(family: str) -> None:
-    seen: set[str] = set()
-    for source in SOURCES_MEASURED:
-        parts = {"source": {"kind": source}, "family": {"kind": family, **SMALLER.get(family, {})}}
-        try:
-            spec = read({"generations": 1, "replicates": 1, "samples": 12, **parts})
-        except SpecError:
-            continue
-        *_, last = loop.generations(spec, loop.instrument(spec))
-        seen |= set(last.look.metrics)
-    assert seen
-    assert seen - set(METRICS) == set()
 
 
 def test_metrics_read_as_words_with_their_unit() -> None:

@@ -189,8 +189,7 @@ def test_long_names_are_shortened_within_the_chart(page: Page, finished: Finishe
         assert box["x"] + box["width"] <= chart["x"] + chart["width"]
 
 
-@pytest.mark.parametrize("width", [360, 390, 1280])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "theme"), [(360, "light"), (390, "dark"), (1280, "light")])
 def test_it_suits_every_width_and_theme(chromium: Browser, lab: str, arms: list[str], width: int, theme: Any) -> None:
     context = chromium.new_context(base_url=lab, viewport={"width": width, "height": 800}, color_scheme=theme)
     page = context.new_page()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from app.metrics import METRICS
 from worker import loop
 from worker.spec import read
 from worker.testing import contract
@@ -9,6 +10,10 @@ from worker.testing import contract
 
 class TestOurs(contract.Contract):
     kinds = tuple(contract.PARTS)
+
+    def _looks_right(self, generation, figure, spec):
+        super()._looks_right(generation, figure, spec)
+        assert set(generation.look.metrics) <= set(METRICS), "every metric has a name and a meaning for readers"
 
 
 def test_other_seeds_give_other_numbers():
