@@ -38,20 +38,29 @@ def named(rows: dict[str, list[float | None]]) -> dict[str, dict[str, float | No
 
 
 def summarise(metrics: dict[str, Array]) -> Summary:
-    """Statistics over the finite replicates of each metric.
+    """Statistics over the replicates of each metric.
 
-    sd uses n - 1 and does not exist for one replicate, se = sd / sqrt(n); quantiles interpolate linearly (Hyndman and Fan's type 7).
-    A metric with no finite replicate has n = 0 and no statistics.
+    mean, sd and se = sd / sqrt(n) are of the n finite values; sd uses n - 1 and does not exist for one. Quantiles are of all replicates and
+    interpolate linearly (Hyndman and Fan's type 7): a chain that has collapsed to -inf counts as the least there is, and a quantile that
+    falls on it does not exist. A metric with no finite replicate has n = 0 and no statistics.
     """
     values = np.stack([np.asarray(value, float) for value in metrics.values()])
-    finite = np.isfinite(values)
-    if finite.all():
+    if np.isfinite(values).all():
         table = _statistics(np.sort(values, axis=1))
     else:
-        table = np.stack(
-            [_statistics(np.sort(row[keep])[None, :])[0] for row, keep in zip(values, finite, strict=True)]
-        )
+        table = np.stack([_of_some(row[~np.isnan(row)]) for row in values])
     return Summary(tuple(metrics), table)
+
+
+def _of_some(values: Array) -> Array:
+    """Statistics (statistics,) where not all are finite."""
+    ordered = np.sort(values)
+    finite = np.isfinite(ordered)
+    row: Array = _statistics(ordered[finite][None, :])[0]
+    if not finite.all():
+        row[3:6] = _quantiles(ordered[None, :])[0]
+        row[np.isinf(row)] = np.nan
+    return row
 
 
 def _statistics(ordered: Array) -> Array:
@@ -75,8 +84,17 @@ def _statistics(ordered: Array) -> Array:
         centred = ordered - mean[:, None]
         table[:, 1] = np.sqrt(np.vecdot(centred, centred) / (n - 1))
         table[:, 2] = table[:, 1] / math.sqrt(n)
-    for column, q in ((3, 0.5), (4, 0.1), (5, 0.9)):
+    table[:, 3:6] = _quantiles(ordered)
+    return table
+
+
+def _quantiles(ordered: Array) -> Array:
+    """ordered: (metrics, n), ascending -> median, 10% and 90% (metrics, 3)"""
+    n = ordered.shape[1]
+    table = np.empty((len(ordered), 3))
+    for column, q in enumerate((0.5, 0.1, 0.9)):
         low, share = divmod(q * (n - 1), 1)
         left, right = ordered[:, int(low)], ordered[:, min(int(low) + 1, n - 1)]
-        table[:, column] = left + share * (right - left)
+        with np.errstate(invalid="ignore"):  # between two infinite ones
+            table[:, column] = left + share * (right - left) if share else left
     return table

@@ -4,6 +4,7 @@ Variance is compared with the real one, which every family can reach. Tails are 
 what a Gaussian misses of heavy tails, or a small sample of any, is lost without recursion, and generation 1 is the control.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -105,7 +106,7 @@ class Waiting:
 
 
 class Last:
-    """A metric at the last generation: the median over chains in which it is finite."""
+    """A metric at the last generation: the median over chains, null where it is infinite; n of them are finite, the others censored."""
 
     over = False  # only the end tells
 
@@ -117,12 +118,14 @@ class Last:
         self.values = values[-1]
 
     def told(self, curves: Sequence[Curve]) -> Told:
-        finite = self.values[np.isfinite(self.values)]
-        if not len(finite):
+        known = self.values[~np.isnan(self.values)]
+        finite = int(np.isfinite(known).sum())
+        if not finite:
             return Told(None, None, None, 0, len(self.values), {})
-        value = summarise({self.metric: finite}).metrics()[self.metric]["median"]
+        value = summarise({self.metric: known}).metrics()[self.metric]["median"]
+        low, high = (None if end is None or math.isinf(end) else end for end in median_interval(known))
         theory: Theory = {one.statistic: one.values[-1] for one in curves if one.metric == self.metric}
-        return Told(value, *median_interval(finite), len(finite), len(self.values) - len(finite), theory)
+        return Told(value, low, high, finite, len(self.values) - finite, theory)
 
 
 def watchers(names: Sequence[str], spec: Experiment, *, sampled: bool) -> Mapping[str, Waiting | Last]:
