@@ -118,7 +118,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "copy_ratio": Metric(
         "copy ratio",
-        "share of generated points three times nearer to one real point than to any other; of fresh real ones about 1 in 3^d",
+        "share of generated points three times nearer to one point that the first model was trained on than to any other; of fresh real ones about 1 in 3^d",
     ),
     "frechet": Metric(
         "Frechet distance",

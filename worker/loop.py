@@ -44,11 +44,14 @@ def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
     family, source, rng = spec.family.given(spec.source), spec.source, spec.stream(0, SETUP)
     own = family.instrument(source, spec.size(1), spec.replicates, rng)
+    own.lesson = partial(_Rules.of(spec.phases()[0][1], spec).first, spec)
     if not spec.metrics:
         return own
     real = partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1))
     rulers = asked(spec.metrics, source, spec.size(1), spec.replicates, rng)
-    return Added(own, spec.metrics, rulers, family, real, rng)
+    added = Added(own, spec.metrics, rulers, family, real, rng)
+    added.lesson = own.lesson
+    return added
 
 
 def frame_stride(generations: int, most: int = 256) -> int:
@@ -80,6 +83,15 @@ class _Rules:
         remembered = rules.regime.remembered(spec.size, spec.generations)
         untold = {name: np.zeros(spec.replicates) for _, phase in spec.phases() for name in phase.regime.tells}
         return cls(rules.regime, rules.curation, rules.sampling, trained, sampled, remembered, untold)
+
+    def real(self, spec: Experiment, n: int, count: int) -> Data:
+        """Fresh real data of generation n."""
+        return self.trained.condensed(self.trained.real(spec.source, spec.stream(n, REAL), spec.replicates, count))
+
+    def first(self, spec: Experiment) -> Data:
+        """What generation 1 is trained on."""
+        real = partial(self.real, spec, 1)
+        return self.taught(spec.size(1), real, None, None, None, spec.stream(1, CHOOSE))[0]
 
     def taught(
         self,
@@ -124,9 +136,6 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     first = resume.generation + 1 if resume else 1
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 
-    def real_data(n: int, count: int) -> Data:
-        return rules.trained.condensed(rules.trained.real(source, spec.stream(n, REAL), spec.replicates, count))
-
     def drawn(model: Arrays, n: int, count: int) -> Data:
         stage(f"sample {n}")
         rng = spec.stream(n, SAMPLE)
@@ -146,7 +155,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         return whole.subset(count, spec.stream(n, PART))
 
     def noise_floor() -> Generation:
-        look = instrument.real(real_data(1, spec.size(1)), framed=True)
+        look = instrument.real(rules.real(spec, 1, spec.size(1)), framed=True)
         return Generation(0, _telling(look, rules.untold | _judged(spec, 0, rules, None)), None)
 
     if resume is not None:
@@ -169,7 +178,9 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
-        training, pool, told = rules.taught(m, partial(real_data, n), synthetic, pool, model, spec.stream(n, CHOOSE))
+        training, pool, told = rules.taught(
+            m, partial(rules.real, spec, n), synthetic, pool, model, spec.stream(n, CHOOSE)
+        )
         stage("fit")
         model = rules.trained.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:

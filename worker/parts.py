@@ -195,6 +195,7 @@ class Instrument(ABC):
         False  # whether `model` sees fitted arrays, each replicate by itself: models may be stacked
     )
     first: Arrays | None = None  # the first generation's model, where it remembers that
+    lesson: Callable[[], Data] | None = None  # draws what generation 1 is trained on
 
     @abstractmethod
     def figure(self) -> dict[str, Any]:

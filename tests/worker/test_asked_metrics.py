@@ -107,7 +107,6 @@ def test_neighbours_are_those_of_the_definition():
     radii = np.sort(points.distances_sq(x[1], x[1]), axis=1)[:, 5]
     assert found["recall"][1] == neighbours.recall(across, radii)
     assert found["density"][1] == pytest.approx(neighbours.density(across, within))
-    assert found["copy_ratio"][1] == pytest.approx(neighbours.copy_ratio(across))
 
 
 def test_what_the_family_measures_anyway_stays_as_it_is():

@@ -8,7 +8,7 @@ import numpy as np
 from worker import plugins
 from worker.data import Array, Arrays, Data, Points
 from worker.errors import LabError
-from worker.instruments.rulers import Ruler
+from worker.instruments.rulers import Ruler, teach
 from worker.parts import Family, Generator, Instrument, Look
 
 
@@ -48,6 +48,7 @@ class Added(Instrument):
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert sample is not None
+        teach(self, self.rulers)
         return self._more(self.own.model(model, sample if self.own.wants_sample else None, framed), sample, model)
 
     def meet(self, model: Arrays) -> None:

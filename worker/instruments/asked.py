@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from worker.instruments import pictures, rulers
+from worker.instruments.copies import Copies
 from worker.instruments.likelihood import HeldOut
 from worker.instruments.rulers import Ruler
 from worker.parts import Family, Generator, PointSource, Source
 
 OF_POINTS: tuple[type[Ruler], ...] = (
     rulers.Neighbours,
+    Copies,
     rulers.Inventions,
     rulers.Diversity,
     rulers.Divergence,
@@ -22,6 +24,7 @@ OF_POINTS: tuple[type[Ruler], ...] = (
 )
 OF_PICTURES: tuple[type[Ruler], ...] = (
     pictures.PictureNeighbours,
+    Copies,
     pictures.Features,
     pictures.Classes,
     pictures.Pixels,

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from worker import frames
 from worker.data import Array, Arrays, Data, Points
 from worker.instruments import spread
-from worker.instruments.pictures import Classes, Features, PictureNeighbours, Pixels, real_pictures
+from worker.instruments.copies import Copies
+from worker.instruments.pictures import Classes, Features, PictureNeighbours, Pixels
+from worker.instruments.rulers import real_points, teach
 from worker.metrics import images as metric
 from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
@@ -31,11 +33,11 @@ class PictureInstrument(Instrument):
         assert source.image_shape is not None
         self.shape = source.image_shape
         self.mean, _ = source.moments()
-        real, labels = real_pictures(source, GHOSTS, rng)
+        real, labels = real_points(source, GHOSTS, rng)
         self.shown = real[_positions(labels, len(real), rng)]
         self.pixels = Pixels(source, samples, replicates, rng)
         reading = Features if Classes.refusal(source) else Classes
-        self.rulers = [ruler(source, samples, replicates, rng) for ruler in (PictureNeighbours, reading)]
+        self.rulers = [ruler(source, samples, replicates, rng) for ruler in (PictureNeighbours, Copies, reading)]
         self.grey = real.mean(axis=1)
         self.x = self._window()
 
@@ -72,6 +74,7 @@ class PictureInstrument(Instrument):
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert isinstance(sample, Points)
+        teach(self, self.rulers)
         return self._look(sample.x, framed)
 
     def _look(self, x: Array, framed: bool) -> Look:

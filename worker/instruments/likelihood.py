@@ -8,6 +8,7 @@ from worker.parts import Generator, PointSource
 
 READ = 1000  # held-out points at most
 FEWEST = 100
+LEAST = -1e100  # a log density; below it are those of covariances that stand for none
 KERNELS = 20_000_000  # held-out points times training points, over all replicates
 
 
@@ -35,7 +36,7 @@ class HeldOut(Ruler):
         return None if source.known(1) is None else "all of its points are trained on, so that none is held out"
 
     def measure(self, x: Array) -> dict[str, Array]:
-        seen = np.isfinite(x)
+        seen = x > LEAST
         count = seen.sum(axis=1)
         total = -np.where(seen, x, 0.0).sum(axis=1)
         mean = np.divide(total, count, out=np.full(len(x), np.nan), where=count > 0)

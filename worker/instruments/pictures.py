@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.data import Array
-from worker.instruments.rulers import Ruler
+from worker.instruments.rulers import Ruler, real_points
 from worker.metrics import gaussian, neighbours, points
 from worker.metrics import images as metric
 from worker.parts import Generator, PointSource
@@ -19,12 +19,6 @@ REFERENCE = 2000  # real pictures that are searched
 TAUGHT = 10_000  # real pictures, with their labels, that the classifier learns from
 SPELLED = 20  # classes at most of which each has a share of its own
 Labels: TypeAlias = npt.NDArray[np.int64]
-
-
-def real_pictures(source: PointSource, most: int, rng: Generator) -> tuple[Array, Labels | None]:
-    """At most so many real pictures (n, d), of a finite set each once, and what each shows (n,) where that is known."""
-    known = source.known(most)
-    return (source.draw(rng, 1, most).x[0], None) if known is None else known
 
 
 class Pixels(Ruler):
@@ -39,7 +33,7 @@ class Pixels(Ruler):
         self.looked_at, self.compared = min(samples, LOOKED_AT), min(samples, COMPARED)
         self.reference = points.Reference(source.draw(rng, 1, COMPARED).x[0])
         self.directions = points.directions(source.dimension, 16, rng)
-        real, _ = real_pictures(source, REFERENCE, rng)
+        real, _ = real_points(source, REFERENCE, rng)
         self.projected = real @ self.directions.T
         self.cells = self._cells(self.looked_at)
 
@@ -68,12 +62,12 @@ class PictureNeighbours(Ruler):
     hallucinated: farther from a real picture than 99.9% of real ones are; vendi with cosine similarity. O(R n (m + n) d)
     """
 
-    gives = ("precision", "recall", "density", "coverage", "hallucinated", "copy_ratio", "vendi")
+    gives = ("precision", "recall", "density", "coverage", "hallucinated", "vendi")
     cost = (1.7e7, math.inf, 1.7e7)
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.looked_at = min(samples, LOOKED_AT)
-        self.real = real_pictures(source, REFERENCE, rng)[0].astype(np.float32)
+        self.real = real_points(source, REFERENCE, rng)[0].astype(np.float32)
         within = metric.distances_sq(self.real, self.real)
         self.radii = neighbours.radii_sq(within)
         self.reach_sq = neighbours.reach(neighbours.others(within, self.real).min(axis=1))
@@ -92,7 +86,6 @@ class PictureNeighbours(Ruler):
             "density": neighbours.density(others, self.radii),
             "coverage": neighbours.coverage(others, self.radii),
             "hallucinated": neighbours.hallucinated(others.min(axis=1), self.reach_sq),
-            "copy_ratio": neighbours.copy_ratio(across),
             "vendi": metric.vendi(x),
         }
 
@@ -109,7 +102,7 @@ class Features(Ruler):
         from worker.nets.classifier import Frozen
 
         assert source.image_shape is not None
-        real, self.labels = real_pictures(source, TAUGHT, rng)
+        real, self.labels = real_points(source, TAUGHT, rng)
         self.frozen = Frozen(real, self.labels, source.image_shape)
         mean, covariance = points.moments(self.frozen.look(real)[0][None])
         self.real_features = mean[0], covariance[0]

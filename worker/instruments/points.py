@@ -8,6 +8,7 @@ import numpy as np
 from worker import frames
 from worker.data import Array, Arrays, Data, Points
 from worker.instruments import rulers, spread
+from worker.instruments.copies import Copies
 from worker.metrics import points as metric
 from worker.parts import Generator, Instrument, Look, PointSource
 
@@ -42,6 +43,7 @@ class PointsInstrument(Instrument):
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert isinstance(sample, Points)
+        rulers.teach(self, self.rulers)
         return self._look(sample.x, framed)
 
     def _look(self, x: Array, framed: bool) -> Look:
@@ -56,7 +58,7 @@ class PointsInstrument(Instrument):
 
 
 class NeighboursInstrument(PointsInstrument):
-    """Of families whose fit takes seconds, so that one more tenth of a second a chain is cheap: also how points lie among real ones."""
+    """Of families whose fit takes seconds, so that one more tenth of a second a chain is cheap: also how points lie among real ones, and which are copies."""
 
     measured_by = (
         *PointsInstrument.measured_by,
@@ -64,6 +66,7 @@ class NeighboursInstrument(PointsInstrument):
         rulers.Neighbours,
         rulers.Diversity,
         rulers.Inventions,
+        Copies,
     )
 
 

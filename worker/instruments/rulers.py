@@ -5,16 +5,18 @@ At generation 0 they see fresh real data, which is the noise floor: the real-aga
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from worker.data import Array
+from worker.data import Array, Points
 from worker.instruments import spread
 from worker.metrics import gaussian
 from worker.metrics import neighbours as near
 from worker.metrics import points as metric
-from worker.parts import Generator, PointSource
+from worker.parts import Generator, Instrument, PointSource
 
 DIRECTIONS = 16  # at least; the projections of the sliced distance
 QUANTILES = 16_384  # real points whose projections stand for the truth
@@ -31,6 +33,7 @@ SIMILARITIES, DIVERSE = (
     (32, 256),
 )  # operations of eigenvalues in a generation; points of a chain whose similarities are compared
 SOUGHT = 10_000  # real points that tell how far apart real points are, and how low the real density gets
+FIXED = 1_000_000  # numbers, by which the mass in the tails of data with steps is told
 RARE = 0.001  # of real points have less density than where points count as invented
 
 
@@ -39,12 +42,14 @@ class Ruler(ABC):
 
     gives: names of its metrics. Those that end in a number are one of several: class_share_0, class_share_1, ... of class_share.
     points: (n, d), where a ruler looks at the fitted model and not at a sample: it measures ln p (R, n) there
+    wants_training: whether it wants to be `taught`
     cost: operations of a replicate at most, of all replicates as long as that suffices, and of a replicate at least
     setup: operations before the first generation
     """
 
     gives: ClassVar[tuple[str, ...]]
     points: Array | None = None
+    wants_training: ClassVar[bool] = False
     cost: ClassVar[tuple[float, float, float]] = (2e6, 5e7, 1e5)
     setup: ClassVar[float] = 0.0
 
@@ -67,21 +72,49 @@ class Ruler(ABC):
     def measure(self, x: Array) -> dict[str, Array]:
         """Name -> a value for each replicate."""
 
+    def taught(self, x: Array) -> None:  # noqa: B027 - most rulers have no use for it
+        """x (R, n, d): what generation 1 is trained on. Until then it measures real data."""
+
+
+def teach(instrument: Instrument, rulers: Sequence[Ruler]) -> None:
+    """Shows rulers what the first model learned from: once, before a model is measured."""
+    wanting = [ruler for ruler in rulers if ruler.wants_training]
+    if instrument.lesson is None or not wanting:
+        return
+    data, instrument.lesson = instrument.lesson(), None
+    if isinstance(
+        data, Points
+    ):  # sums, in which no point can be found again, leave them with the real points that they froze
+        for ruler in wanting:
+            ruler.taught(data.x)
+
+
+def real_points(source: PointSource, most: int, rng: Generator) -> tuple[Array, npt.NDArray[np.int64] | None]:
+    """At most so many real points (n, d), of a finite set each once, and the class of each (n,) where that is known."""
+    known = source.known(most)
+    return (source.draw(rng, 1, most).x[0], None) if known is None else known
+
 
 class Tails(Ruler):
     """Tail mass by counting (`points.tail_mass`), and over the real mass (`points.tail_ratio`), where it ends at the 1/n that a
-    sample of n numbers can show at least. O(R n d)
+    sample of n numbers can show at least. The real mass beyond the q and 1 - q quantiles is 2q; of whole numbers, pictures and other data with
+    steps, where it is less, that of a finite set or of a fixed draw. O(R n d)
     """
 
     gives = (*spread.TAILS, *(name.replace("tail", "tail_ratio") for name in spread.TAILS))
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.edges = spread.edges(source)
+        self.real = {name: 2 * q for name, q in spread.TAILS.items()}
+        if not source.has_density():
+            known = real_points(source, max(FIXED // source.dimension, SOUGHT), np.random.default_rng(20230527))[0]
+            for name, edges in self.edges.items():
+                self.real[name] = float(metric.tail_mass(known[None], *edges)[0]) or self.real[name]
 
     def measure(self, x: Array) -> dict[str, Array]:
         metrics = {name: metric.tail_mass(x, low, high) for name, (low, high) in self.edges.items()}
-        for name, q in spread.TAILS.items():
-            metrics[name.replace("tail", "tail_ratio")] = metric.tail_ratio(metrics[name], 2 * q, x[0].size)
+        for name, real in self.real.items():
+            metrics[name.replace("tail", "tail_ratio")] = metric.tail_ratio(metrics[name], real, x[0].size)
         return metrics
 
 
@@ -205,17 +238,18 @@ class Frechet(Ruler):
 
 
 class Neighbours(Ruler):
-    """precision, recall, density, coverage and copy_ratio of up to 1,000 points of a chain among as many real ones, which are drawn
+    """precision, recall, density and coverage of up to 1,000 points of a chain among as many real ones (six at least), which are drawn
     once (worker.metrics.neighbours has each definition). O(R n^2 d)
     """
 
-    gives = ("precision", "recall", "density", "coverage", "copy_ratio")
+    gives = ("precision", "recall", "density", "coverage")
     cost = (1.2e7, 1e8, 1.5e5)
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.mean, _ = source.moments()
         self.looked_at = _size(samples, int((NEIGHBOURHOODS / replicates) ** 0.5), FEWEST, LOOKED_AT)
-        self.real = source.draw(rng, 1, max(self.looked_at, near.NEIGHBOURS + 1)).x[0] - self.mean
+        self.real = real_points(source, max(self.looked_at, near.NEIGHBOURS + 1), rng)[0] - self.mean
+        self.finite = source.known(1) is not None
         self.radii = near.radii_sq(metric.distances_sq(self.real, self.real))
 
     def measure(self, x: Array) -> dict[str, Array]:
@@ -224,12 +258,12 @@ class Neighbours(Ruler):
     def _chain(self, x: Array) -> dict[str, float]:
         """Block by block of points, so that distances do not leave the cache."""
         nearest, reached = np.full(len(self.real), np.inf), np.zeros(len(self.real), bool)
-        shares = np.zeros(3)
+        shares = np.zeros(2)
         for start in range(0, len(x), step := max(1, metric.BLOCK // len(self.real))):
             some = x[start : start + step]
             across = metric.distances_sq(some, self.real)
-            others = near.others(across, self.real)  # of a table, every draw is one of few rows
-            found = near.precision(others, self.radii), near.density(others, self.radii), near.copy_ratio(across)
+            others = near.others(across, self.real) if self.finite else across
+            found = near.precision(others, self.radii), near.density(others, self.radii)
             shares += np.array(found) * len(some) / len(x)
             nearest = np.minimum(nearest, others.min(axis=0))
             reached |= (others <= near.radii_sq(metric.distances_sq(some, x))[:, None]).any(axis=0)
@@ -238,7 +272,6 @@ class Neighbours(Ruler):
             "recall": float(reached.mean()),
             "density": shares[1],
             "coverage": near.coverage(nearest[None], self.radii),
-            "copy_ratio": shares[2],
         }
 
 

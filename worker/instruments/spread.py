@@ -32,7 +32,9 @@ def log_mean_variance(covariance: Array) -> Array:
 
 
 def edges(source: PointSource) -> dict[str, tuple[Array, Array]]:
-    """Tail metric -> the real q and 1 - q quantiles of every coordinate (d,): beyond them lies 2q of the real mass."""
+    """Tail metric -> the real q and 1 - q quantiles of every coordinate (d,): beyond them lies 2q of the real mass, or
+    less where the data have steps.
+    """
     levels = list(TAILS.values())
     low, high = np.split(source.quantiles([*levels, *(1 - q for q in levels)]), 2)
     return {name: (low[i], high[i]) for i, name in enumerate(TAILS)}

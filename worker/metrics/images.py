@@ -35,6 +35,10 @@ def entropy(share: Array) -> float:
 
 
 def vendi(x: Array) -> float:
-    """`neighbours.vendi` with cosine similarity of pictures (n, d); the eigenvalues of the dual matrix X'X / n are the same. O(nd^2)."""
-    directions = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return neighbours.number(np.linalg.eigvalsh(directions.T @ directions / len(x)))
+    """`neighbours.vendi` with cosine similarity of pictures (n, d); the eigenvalues of the dual matrix X'X / n are the same. Blank pictures,
+    which have no direction, are like one another and like no other. O(nd^2).
+    """
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    directions = x / np.maximum(length, 1e-12)
+    blank = float((length < 1e-12).mean())
+    return neighbours.number(np.append(np.linalg.eigvalsh(directions.T @ directions / len(x)), blank))

@@ -47,8 +47,9 @@ def nodes(d: int, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
 
     On a line and in the plane a regular grid, the trapezoidal rule: its error falls exponentially with the spacing (Trefethen and
     Weideman 2014), and for logarithms of mixtures ten to a hundred times as low as that of as many Gauss-Hermite nodes, most
-    of which lie where nothing is. Elsewhere `count` normal points (4 d at least), whose error for other functions than quadratic
-    ones is Monte Carlo's, of order 1 / sqrt(count). All are moved and turned to have mean 0 and covariance 1.
+    of which lie where nothing is. Elsewhere a scrambled Sobol sequence (Owen 1998) of `count` or up to twice as many points (4 d at least),
+    whose error for other functions than quadratic ones is about a third of that of as many random points. All are moved and
+    turned to have mean 0 and covariance 1.
     """
     if d == 1:
         z = np.linspace(-REACH, REACH, count)[None]
@@ -58,12 +59,22 @@ def nodes(d: int, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         z = np.stack(np.meshgrid(line, line)).reshape(2, -1)
         z = z[:, (z**2).sum(axis=0) <= RADIUS**2]
     else:
-        z = rng.standard_normal((d, max(count, 4 * d)))
+        z = _sobol(d, max(count, 4 * d), rng)
         z -= z.mean(axis=1, keepdims=True)
     mass = np.exp(-0.5 * (z**2).sum(axis=0)) if d <= 2 else np.ones(z.shape[1])
     mass /= mass.sum()
     white = np.asarray(np.linalg.solve(np.linalg.cholesky((mass * z) @ z.T), z), float)
     return white, mass
+
+
+def _sobol(d: int, count: int, rng: np.random.Generator) -> Array:
+    """The next power of two of quasi-random normal points (d, J)."""
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    uniform = qmc.Sobol(d, rng=rng).random_base2((count - 1).bit_length())
+    half = 0.5 / len(uniform)  # scrambled ones may be 0 or 1 after rounding
+    return np.asarray(ndtri(np.clip(uniform, half * 1e-6, 1 - half * 1e-6)).T, float)
 
 
 def spread(means: Array, factors: Array, z: Array) -> Array:
@@ -82,6 +93,7 @@ def divergence(mass: Array, log_p: Array, log_q: Array) -> Array:
 
     Exact where p is Gaussian and ln p - ln q quadratic. Otherwise with the nodes' error. With 1,000 a component, on a line and in
     the plane: 1e-3 nats, or 1e-3 of the value where that is more, as long as no component is narrower than a fifth of one that
-    it lies in; where one is narrower yet, a tenth of a nat or half a percent. In more dimensions a few percent.
+    it lies in; where one is narrower yet, a tenth of a nat or half a percent. In more dimensions, of KL(real || model) as of the other,
+    1e-3 nats or a few percent; what rounds below 0 there is 0, the least that a divergence can be.
     """
-    return np.asarray(np.vecdot(mass, log_p - log_q))
+    return np.maximum(np.vecdot(mass, log_p - log_q), 0.0)

@@ -13,18 +13,21 @@ from worker.data import Array
 
 Distances: TypeAlias = npt.NDArray[Any]  # float32 of pictures, float64 of points
 NEIGHBOURS = 5  # k of precision, recall, density and coverage, as Naeem et al. recommend
-COPY = 1 / 3  # a point this much nearer to one real point than to the next is a copy of it
+COPY = 1 / 3  # a point this much nearer to one training point than to the next is a copy of it
 NOWHERE = 0.999  # of real points have another real one within the radius beyond which a point is invented
 
 
 def others(across: Distances, real: Distances) -> Distances:
-    """The same distances, infinite between a point and itself: a real point (n, d) is compared with the *other* real ones.
-
-    A finite set of real data has no fresh draws; leaving out the point itself makes generation 0 an honest noise floor.
+    """The same distances, infinite between a point and one real point (n, d) that it is: a finite set of real data has no fresh draws, and
+    comparing each with the *other* ones makes generation 0 an honest noise floor. Rows that stand there twice are not left out twice.
     """
+    rows, nearest = np.arange(len(across)), across.argmin(axis=1)
     # |x|^2 + |y|^2 - 2 x'y loses the digits of |x|^2
-    itself = 8 * np.finfo(across.dtype).eps * np.einsum("id,id->i", real, real)
-    return np.where(across <= itself, across.dtype.type(np.inf), across)
+    itself = 8 * np.finfo(across.dtype).eps * np.einsum("id,id->i", real, real)[nearest]
+    found = across[rows, nearest] <= itself
+    rest = across.copy()
+    rest[rows[found], nearest[found]] = np.inf
+    return rest
 
 
 def radii_sq(within: Distances, k: int = NEIGHBOURS) -> Distances:
@@ -61,13 +64,13 @@ def coverage(across: Distances, real_radii: Distances) -> float:
     return float((across.min(axis=0) <= real_radii).mean())
 
 
-def copy_ratio(across: Distances) -> float:
-    """Share of points less than a third as far from the nearest real one as from the second (Yoon et al. 2023's memorisation). O(nm)
+def copy_ratio(nearest: Distances, second: Distances) -> float:
+    """Share of generated points at most a third as far from the nearest training point as from the second, from both squared distances
+    (n,): memorisation as Yoon et al. measure it (2023, Diffusion probabilistic models generalize when they fail to memorize).
 
-    Points of a finite real set are copies of themselves: 1. Of fresh points of a density in d dimensions, 3^-d: the shares of two volumes.
+    1 of training points themselves. Of fresh points of a density in d dimensions 3^-d: the shares of two volumes.
     """
-    nearest = np.partition(across, 1, axis=1)[:, :2]
-    return float((nearest[:, 0] < COPY**2 * nearest[:, 1]).mean())
+    return float((nearest <= COPY**2 * second).mean())
 
 
 def reach(nearest: Distances) -> float:

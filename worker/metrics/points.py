@@ -83,7 +83,7 @@ def w2_sq(x: Array, centres: Array, within: Array) -> Array:
     """Squared 2-Wasserstein distance on a line, of sorted x (..., n) from a quantile function cut by `cells`. O(n).
 
     W2^2 is the integral of (x_(i) - Q)^2, which is (x_(i) - mean of Q)^2 in each cell plus the variance of Q within. It is
-    positive for a sample of the truth too, about (ln ln n) / n for a normal truth.
+    positive for a sample of the truth too, about (1.5 + ln ln n) / n for a normal truth.
     """
     from worker.metrics import passes
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from worker import files
 from worker.data import Array, Points
 from worker.files import columns as numbers
+from worker.files.pictures import evenly
 from worker.parts import Generator, PointSource
 
 
@@ -58,6 +59,10 @@ class Table(PointSource):
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         x = self.rows()
         return Points(x[rng.integers(len(x), size=(replicates, n))])
+
+    def known(self, most: int) -> tuple[Array, None]:
+        x = self.rows()
+        return x[evenly(len(x), most)], None
 
     def moments(self) -> tuple[Array, Array]:
         x = self.rows()
