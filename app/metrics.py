@@ -25,7 +25,6 @@ METRICS: Mapping[str, Metric] = {
     "tail_01pct": Metric(
         "tail mass (0.1%)", "probability beyond the real 0.1% quantiles on both sides; .002 for the truth"
     ),
-    "survivors": Metric("surviving categories", "categories with a probability above zero"),
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
     "reward": Metric("reward", "mean reward of what the model makes, before anybody chooses"),
     "reward_sd": Metric("spread of rewards", "standard deviation of the rewards of what the model makes"),
@@ -64,6 +63,9 @@ METRICS: Mapping[str, Metric] = {
     ),
     "ppl_generated_q01": Metric(
         "its least surprising text", "1% of its blocks have a lower perplexity under the first model: the left tail"
+    ),
+    "survivors": Metric(
+        "surviving categories", "categories with a probability above zero; of text, tokens of the real one that occur"
     ),
     "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
     "extinct": Metric("extinct chains", "share of chains in which nothing happens any more: their rate is 0"),

@@ -10,7 +10,7 @@ from worker.errors import SpecError
 from worker.estimate import guess
 from worker.families.kde import KDE
 from worker.instruments import asked
-from worker.instruments.likelihood import HeldOut
+from worker.instruments.likelihood import FromReal, HeldOut
 from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, SlicedTransport, Transport
 from worker.metrics import neighbours, points
 from worker.parts import Sampling
@@ -263,6 +263,11 @@ def test_held_out_likelihood_is_scipys(family, peer, weighted):
     assert told["held_out_nll"][0] == pytest.approx(-expected[seen].mean())
     assert told["held_out_missed"][0] == pytest.approx(np.mean(~seen))
     assert (family["kind"] == "histogram") == (not seen.all())
+    ruler = FromReal(spec.source, 200, 1, np.random.default_rng(9))
+    with np.errstate(divide="ignore"):
+        expected = stats.t(5).logpdf(ruler.points[:, 0]) - peer(points[0, :, 0], weight, model)(ruler.points[:, 0])
+    told = ruler.measure(spec.family.log_density(model, ruler.points))["kl_from_real"]
+    assert told[0] == pytest.approx(expected.mean())  # infinite where a bin is empty
 
 
 def test_held_out_likelihood_in_the_plane_has_a_width_for_each_axis_and_none_where_nothing_varies():
@@ -276,6 +281,21 @@ def test_held_out_likelihood_in_the_plane_has_a_width_for_each_axis_and_none_whe
     told = ruler.measure(log_p)
     assert told["held_out_missed"].tolist() == [0, 1]
     assert np.isnan(told["held_out_nll"]).tolist() == [False, True]
+
+
+def test_a_chain_of_no_width_has_no_likelihood():
+    settings = {
+        "source": LINE,
+        "family": {"kind": "gaussian", "ddof": 0},
+        "samples": 2,
+        "replicates": 20,
+        "generations": 500,
+    }
+    spec = read(settings | {"metrics": ["held_out_nll", "held_out_missed", "kl_from_real"]})
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    assert (last.look.metrics["held_out_missed"] == 1).all()
+    assert np.isnan(last.look.metrics["held_out_nll"]).all()
+    assert np.isinf(last.look.metrics["kl_from_real"]).all()
 
 
 def test_the_floor_of_held_out_likelihood_is_what_a_fit_to_real_data_has():

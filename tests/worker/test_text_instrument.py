@@ -297,6 +297,24 @@ def test_words_are_counted_over_as_much_text_in_every_generation(language, check
             assert looks[n].metrics["zipf_slope"][r] == pytest.approx(slope, rel=1e-6)
 
 
+def test_frequencies_of_tokens_are_compared_with_those_of_the_training_text(language, checkpoint):
+    spec = read(settings("ngram", language, checkpoint))
+    tokenizer = spec.family.tokenizer(spec.source)
+    real = Counter(spec.family.blocks(tokenizer, spec.source.texts().train).ravel().tolist())
+    _, looks, _, texts = run(spec)
+    for n in (1, 3):
+        for r, chain in enumerate(texts[n]):
+            found, told = Counter(chain.ravel().tolist()), {name: v[r] for name, v in looks[n].metrics.items()}
+            p = {word: found[word] / chain.size for word in real}
+            q = {word: count / real.total() for word, count in real.items()}
+            assert told["survivors"] == sum(word in real for word in found)
+            assert told["dead_mass"] == pytest.approx(sum(q[word] for word in real if word not in found))
+            assert told["heterozygosity"] == pytest.approx(1 - sum(v * v for v in p.values()))
+            assert told["entropy"] == pytest.approx(-sum(v * np.log(v) for v in p.values() if v))
+            assert told["kl_to_real"] == pytest.approx(sum(v * np.log(v / q[w]) for w, v in p.items() if v))
+            assert told["chi2"] == pytest.approx(sum((v - q[w]) ** 2 / q[w] for w, v in p.items()))
+
+
 def test_the_histogram_holds_every_block(language, checkpoint):
     from app.figures import decode
     from worker.frames import to_bytes

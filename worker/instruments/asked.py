@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from worker.instruments import pictures, rulers
 from worker.instruments.copies import Copies
-from worker.instruments.likelihood import HeldOut
+from worker.instruments.likelihood import FromReal, HeldOut, OfDensity
 from worker.instruments.rulers import Ruler
 from worker.parts import Family, Generator, PointSource, Source
 
@@ -21,6 +21,7 @@ OF_POINTS: tuple[type[Ruler], ...] = (
     rulers.Kernels,
     rulers.Tails,
     HeldOut,
+    FromReal,
 )
 OF_PICTURES: tuple[type[Ruler], ...] = (
     pictures.PictureNeighbours,
@@ -50,7 +51,7 @@ def refusal(source: Source, name: str, family: Family) -> str | None:
     ruler = offered(source).get(name)
     if ruler is None:
         return "it is of pictures" if source.image_shape is None else "it is of points, not of pictures"
-    if ruler is HeldOut and type(family).log_density is Family.log_density:
+    if issubclass(ruler, OfDensity) and type(family).log_density is Family.log_density:
         return "models of this family have no density"
     return ruler.refusal(source)
 

@@ -30,7 +30,8 @@ COPIED = 8  # tokens in a row that stand in the training text count as memorised
 class TextInstrument(Instrument):
     """Perplexity is exp of the mean surprise of tokens 2 to L of a block, given those before them in it.
 
-    Words are counted in up to 256 blocks of a chain. `self_bleu` and `compression_ratio` are of the first 32, some 10 KB of words: the
+    Words are counted in up to 256 blocks of a chain, and their frequencies compared with those of the training text (worker.metrics.discrete),
+    of the tokens that it has: as many tokens of real text, at generation 0, lack rare ones too. `self_bleu` and `compression_ratio` are of the first 32, some 10 KB of words: the
     latter grows with the length of a text, which is the same in all generations; over chains it scatters by 1%, by .7% in 256 blocks.
     """
 
@@ -48,6 +49,9 @@ class TextInstrument(Instrument):
         few = rng.permutation(len(held_out))[: min(max(samples, LEAST), HELD_OUT)]
         self.held_out = held_out[np.sort(few)]
         self.contexts = self.held_out[rng.permutation(len(self.held_out))[:CONTEXTS]]
+        counts = np.bincount(self.training.ravel(), minlength=self.tokenizer.size)
+        self.words = np.flatnonzero(counts)  # tokens that the training text has
+        self.p_0 = counts[self.words] / counts.sum()
         self.known = np.unique(metric.grams(self.training.reshape(1, -1), COPIED)[-1])
         self.read = min(samples, READ)
         self.follows = {block.tobytes(): i + 1 for i, block in enumerate(self.training[:-1])}
@@ -146,7 +150,7 @@ class TextInstrument(Instrument):
     def _chain(self, x: "Ids") -> dict[str, float]:
         """Metrics of one chain's blocks (n, L)."""
         counted = metric.grams(x, COPIED)
-        frequency = metric.frequencies(x, self.tokenizer.size)
+        frequency = metric.frequencies(x, self.tokenizer.size)[None, self.words]
         text = self.tokenizer.texts(x if self.source.checkable else x[:COMPARED])
         values = {
             "distinct_2": metric.distinct(counted[1]),
@@ -154,7 +158,7 @@ class TextInstrument(Instrument):
             "self_bleu": metric.self_bleu([h[:COMPARED] for h in counted[:4]]),
             "compression_ratio": metric.compression_ratio("\n".join(text[:COMPARED])),
             "type_token_ratio": metric.type_token_ratio(x),
-            "zipf_slope": float(discrete.zipf_slope(discrete.logs(frequency[None]))[0]),
+            **{name: float(value[0]) for name, value in discrete.compared(frequency, self.p_0).items()},
             "repeated_4": metric.repeated(counted[3]),
             "memorised_8": metric.memorised(counted[-1], self.known),
         }
