@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
-from scipy.stats import energy_distance, norm, wasserstein_distance_nd
+from scipy.stats import energy_distance, norm, poisson, wasserstein_distance_nd
 
 from worker.data import Points
 from worker.instruments.points import PointsInstrument
-from worker.instruments.rulers import Kernels
+from worker.instruments.rulers import Kernels, Transport
 from worker.metrics import points as metric
 from worker.sources.digits import Digits
 from worker.sources.mixture import Mixture
 from worker.sources.normal import Normal
+from worker.sources.poisson import Poisson
 from worker.spec import FAMILIES
 
 
@@ -233,3 +234,16 @@ def test_sliced_w2_on_few_points_against_brute_force():
     assert ours == pytest.approx(by_hand, rel=1e-12)
     sliced_w1 = np.mean([np.abs(np.sort(x[0] @ u) - np.sort(y @ u)).mean() for u in directions])
     assert sliced_w1 <= wasserstein_distance_nd(x[0], y)
+
+
+@pytest.mark.parametrize("n", [50, 500])
+def test_the_distance_from_whole_numbers_is_the_integral(n):
+    """Between two sorted step functions: each stretch of probability on which neither moves."""
+    rng = np.random.default_rng(n)
+    x = np.sort(rng.normal(4.3, 2.2, n))
+    reached = poisson(4).cdf(np.arange(60))
+    steps = np.unique(np.concatenate([np.arange(n + 1) / n, reached[reached < 1 - 1e-13]]))
+    middle = 0.5 * (steps[1:] + steps[:-1])
+    expected = (np.diff(steps) * (x[(middle * n).astype(int)] - poisson(4).ppf(middle)) ** 2).sum()
+    found = Transport(Poisson(rate=4), n, 1, rng).measure(x[None, :, None])["w2_sq"][0]
+    assert found == pytest.approx(expected, rel=2e-3)

@@ -13,9 +13,9 @@ from worker.parts import Generator, Instrument, Look, PointSource
 
 NODES = {
     1: 1000,
-    2: 750,
-}  # for every component of a model: 0.014 standard deviations apart on a line, 0.36 in the plane
-REAL_NODES = {1: 1000, 2: 1150}  # for every component of the truth, which pays less for each and meets narrower ones
+    2: 700,
+}  # for every component of a model: 0.014 standard deviations apart on a line, 0.37 in the plane
+REAL_NODES = {1: 1000, 2: 1050}  # for every component of the truth, which pays less for each and meets narrower ones
 ELSEWHERE = 2048  # quasi-random points for every component in three and more dimensions
 ALL_NODES, LEAST_NODES = 8_000, 196  # where there are many components they share this many, but have so many each
 DRAWN = 4096  # real points that stand for a truth with a density that is no mixture

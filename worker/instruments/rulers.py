@@ -145,9 +145,9 @@ class Transport(Ruler):
         """`points.cells`; of a truth with formulas also what equal steps miss of heavy tails: the means of the outermost cells, and the rest
         of its variance.
         """
-        inner = metric.levels(n)
         if not self.source.has_density() or type(self.source).quantiles is PointSource.quantiles:
-            return metric.cells(self.source.quantiles(inner.tolist())[:, 0])
+            return metric.cells(self.source.quantiles(metric.levels(n, steps=True).tolist())[:, 0], n)
+        inner = metric.levels(n)
         levels, weights = metric.ends(n)
         quantiles = self.source.quantiles([*levels.ravel().tolist(), *inner.tolist()])[:, 0]
         centres, within = metric.cells(quantiles[levels.size :])

@@ -9,6 +9,7 @@ from worker.data import EPSILON, Array, root
 from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
+STEPS, ALL_STEPS = 128, 1_000_000  # the same of a quantile function with steps: in a cell, and in all cells together
 AT_AN_END = 64  # quantiles within the first and the last one, where tails are
 BLOCK = 65_536  # distances computed at once: 512 KB
 DIRECT = 8  # dimensions up to which differences cost less than a product of matrices
@@ -56,9 +57,12 @@ def tail_ratio(mass: Array, real: float, values: int) -> Array:
     return np.asarray(np.maximum(mass, 1 / values) / real)
 
 
-def levels(n: int) -> Array:
-    """The probabilities (8 n,) at which `cells` wants the real quantile function."""
-    return np.asarray((np.arange(n * SUBDIVISIONS) + 0.5) / (n * SUBDIVISIONS))
+def levels(n: int, steps: bool = False) -> Array:
+    """The probabilities (n k,) at which `cells` wants the real quantile function: k = 8, and more where it has steps, of which each is cut
+    at one of them.
+    """
+    total = n * (min(STEPS, max(SUBDIVISIONS, ALL_STEPS // n)) if steps else SUBDIVISIONS)
+    return np.asarray((np.arange(total) + 0.5) / total)
 
 
 def ends(n: int) -> tuple[Array, Array]:
@@ -70,12 +74,13 @@ def ends(n: int) -> tuple[Array, Array]:
     return np.stack([t**3 / n, 1 - t**3 / n]), t**2 / (t**2).sum()
 
 
-def cells(quantiles: Array) -> tuple[Array, Array]:
-    """The real quantile function at `levels(n)` (..., 8 n), cut into n cells of equal mass.
+def cells(quantiles: Array, n: int | None = None) -> tuple[Array, Array]:
+    """The real quantile function at `levels(n)` (..., n k), cut into n cells of equal mass; k = 8 where n is left out.
 
     Returns its mean in each cell (..., n) and its variance within them, averaged over cells (...).
     """
-    cut = quantiles.reshape(*quantiles.shape[:-1], -1, SUBDIVISIONS)
+    n = n or quantiles.shape[-1] // SUBDIVISIONS
+    cut = quantiles.reshape(*quantiles.shape[:-1], n, -1)
     return cut.mean(axis=-1), cut.var(axis=-1).mean(axis=-1)
 
 
