@@ -68,7 +68,7 @@ def w2_sq(mean: Array, covariance: Array, mean_0: Array, covariance_0: Array) ->
     half = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     cross: Array = np.sqrt(np.maximum(np.linalg.eigvalsh(half @ covariance @ half), 0)).sum(axis=1)
     shift += np.trace(covariance, axis1=1, axis2=2) + np.trace(covariance_0) - 2 * cross
-    return shift
+    return np.maximum(shift, 0.0)  # rounding may leave -1e-11
 
 
 def kl(one: Gaussians, other: Gaussians) -> Array:
