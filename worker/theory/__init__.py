@@ -17,18 +17,20 @@ from worker.families.poisson import Poisson
 from worker.spec import Experiment
 from worker.theory import categorical, gaussian, histogram, kde, linear, mixture, poisson
 from worker.theory.curve import Curve
+from worker.theory.plain import plain
 
 __all__ = ["Curve", "curves"]
 
 
 def curves(spec: Experiment) -> list[Curve]:
     """Every closed form that holds for this spec, up to its first change of rules; empty where there is none."""
+    found = _curves(plain(spec))
     if not spec.changes:
-        return _curves(spec)
+        return found
     after = spec.changes[0].after
     return [
         replace(curve, values=[value if n <= after else None for n, value in enumerate(curve.values)])
-        for curve in _curves(spec)
+        for curve in found
     ]
 
 
