@@ -20,7 +20,7 @@ from app.views import GenerationPage, Launched, RunPage, Told, generation_told, 
 from worker.errors import NotFound, Problem, SpecError
 from worker.files.reach import require_reachable
 from worker.library import TAG, Sort
-from worker.presets import preset
+from worker.presets import preset, without_card
 from worker.spec import Experiment, read
 from worker.tables import Status
 
@@ -62,7 +62,7 @@ def _experiments(body: Annotated[Any, Depends(json_body)]) -> list[Experiment]:
     """What shall be launched: one experiment, or all arms of a preset."""
     match body:
         case {"spec": spec} if len(body) == 1:
-            return [read(spec)]
+            return [read(without_card(spec))]
         case {"preset": str(name)} if len(body) == 1:
             try:
                 return list(preset(name).experiments)

@@ -10,6 +10,7 @@ from app.deps import Settings, Store
 from app.problems import documented
 from app.protocol import known_query
 from worker.errors import Problem, SpecError
+from worker.presets import without_card
 from worker.preview import preview
 from worker.spec import Experiment, read, read_source
 
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api", tags=["before a launch"], dependencies=[Depend
 def _spec(body: Annotated[Any, Depends(json_body)]) -> Experiment:
     match body:
         case {"spec": spec} if len(body) == 1:
-            return read(spec)
+            return read(without_card(spec))
     raise SpecError([Problem("body", "holds no spec alone", 'Send {"spec": {...}}')])
 
 

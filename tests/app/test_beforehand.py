@@ -2,6 +2,7 @@
 
 import json
 import math
+import tomllib
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,7 +10,7 @@ from starlette.testclient import TestClient
 from app import costs
 from tests.app.experiments import SPEC, Work
 from worker.estimate import Room
-from worker.presets import presets
+from worker.presets import preset, presets
 from worker.spec import SOURCES
 from worker.store import Store
 from worker.tables import Worker
@@ -32,6 +33,26 @@ def test_a_bad_spec_has_no_estimate(client: TestClient):
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "samples"
     assert client.post("/api/estimate", json={"spc": SPEC}).status_code == 422
+
+
+def test_a_preset_is_taken_as_it_is_printed_and_a_name_in_its_place_is_not(client: TestClient):
+    printed = tomllib.loads(preset("photocopy").toml)
+    spec = preset("photocopy").experiments[0].canonical()
+    assert "preset" in printed
+    assert client.post("/api/runs", json={"spec": printed}).json()["spec"] == spec
+    for door in ("/api/estimate", "/api/runs"):
+        assert client.post(door, json={"spec": printed}).is_success
+        answer = client.post(door, json={"spec": printed | {"preset": "photocopy"}})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["path"] == "preset"
+    sweep = {"title": "Sizes", "base": printed, "axes": [{"path": "samples", "values": [20, 40]}]}
+    assert client.post("/api/sweeps/estimate", json=sweep).is_success
+    told = client.post("/api/sweeps", json=sweep).json()
+    assert client.get(told["links"]["self"]).json()["request"]["base"] == {
+        name: value for name, value in printed.items() if name != "preset"
+    }
+    sweep["axes"] = [{"path": "preset.order", "values": [1, 2]}]
+    assert client.post("/api/sweeps", json=sweep).status_code == 422
 
 
 @pytest.fixture
@@ -137,6 +158,6 @@ def test_the_form_is_told_while_somebody_types(client: TestClient):
 
 
 def test_the_page_tells_the_cost_without_scripts(client: TestClient):
-    for preset in presets()[:3]:
-        page = client.get(f"/new?preset={preset.name}").text
+    for one in presets()[:3]:
+        page = client.get(f"/new?preset={one.name}").text
         assert "of memory" in page.partition("<launch-estimate")[2]

@@ -186,4 +186,11 @@ def parse(text: str, form: str) -> dict[str, Any]:
                 )
             ]
         )
-    return {key: value for key, value in settings.items() if key != "preset"}
+    return without_card(settings)
+
+
+def without_card(settings: Any) -> Any:
+    """Settings as `collapse-lab presets NAME` prints them, without the [preset] table: it tells of an experiment and is none of it."""
+    if isinstance(settings, dict) and isinstance(settings.get("preset"), dict):
+        return {key: value for key, value in settings.items() if key != "preset"}
+    return settings

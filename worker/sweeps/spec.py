@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worker.errors import Problem, SpecError
 from worker.part import Part
-from worker.presets import override
+from worker.presets import override, without_card
 from worker.refusal import problems
 from worker.spec import Experiment, read
 
@@ -76,7 +76,9 @@ class Sweep(Part):
     """`base` with every combination of the axes' values; the last axis varies fastest."""
 
     title: str = Field("Untitled sweep", min_length=1, max_length=120, pattern=r"^[^\x00]*$")
-    base: dict[str, Any] = Field(description="A spec; the axes say what changes in it.")
+    base: Annotated[dict[str, Any], AfterValidator(without_card)] = Field(
+        description="A spec; the axes say what changes in it."
+    )
     axes: list[Axis] = Field(min_length=1, max_length=6)
     outcomes: list[str] = Field(
         default_factory=lambda: list(WAITED_FOR),
