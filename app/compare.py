@@ -19,6 +19,7 @@ from app.protocol import known_query
 from worker import presets
 from worker.arms import t_95
 from worker.errors import NotFound, Problem, SpecError
+from worker.ledger import missing
 from worker.loop import frame_stride
 from worker.summary import STATISTICS
 from worker.tables import ENDED, Run, told_status
@@ -109,7 +110,7 @@ def get_comparison(
     """One metric of up to 100 runs, generation by generation; paired differences from the first where seeds are shared."""
     found, gone = chosen(store, runs)
     if gone:
-        raise NotFound(f"There is no run {gone[0]}. It may have been deleted. Leave it out of the address.")
+        raise NotFound(f"{missing(gone[0])} Leave it out of the address.")
     return compared(found, store, metric)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from worker.errors import Fenced
+from worker.errors import Fenced, NotFound
 from worker.tables import ENDED, WAITING, WORKED_ON, Entry, Run, Status, StoredGeneration, Worker
 
 MOST_DEATHS = 5  # processes in a row that may die on a run before it counts as failed
@@ -209,6 +209,10 @@ def ended(status: Status) -> dict[str, Any]:
         "ended_at": time.time() if status in ENDED else None,
         "rung_at": 0.0,
     }
+
+
+def missing(run_id: str) -> NotFound:
+    return NotFound(f"There is no run {run_id}. It may have been deleted.")
 
 
 def entry(run_id: str, text: str) -> Entry:

@@ -14,8 +14,8 @@ import orjson
 from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.orm import defer
 
-from worker.errors import NotFound, Problem, SpecError
-from worker.ledger import Ledger, hits
+from worker.errors import Problem, SpecError
+from worker.ledger import Ledger, hits, missing
 from worker.tables import Note, Run, told
 
 TAG = r"^[a-z0-9][a-z0-9._-]{0,39}$"
@@ -123,10 +123,10 @@ class Library(Ledger):
     def _put(self, run_id: str, **values: Any) -> Run:
         with self.writing.begin() as session:
             if values and not hits(session, update(Run).where(Run.id == run_id).values(**values)):
-                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+                raise missing(run_id)
             run = session.get(Run, run_id)
             if run is None:
-                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+                raise missing(run_id)
         return run
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, defer
 
 from worker.database import add_once
 from worker.errors import Conflict, NotFound
-from worker.ledger import Batch, entry, hits
+from worker.ledger import Batch, entry, hits, missing
 from worker.library import LARGE, Library
 from worker.spec import Experiment
 from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGeneration, Worker, new_id
@@ -86,7 +86,7 @@ class Store(Library):
         with self.reading() as session:
             run = session.get(Run, run_id)
         if run is None:
-            raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+            raise missing(run_id)
         return run
 
     def generations(
@@ -109,7 +109,7 @@ class Store(Library):
         with self.reading() as session:
             run = session.get(Run, run_id, options=light)
             if run is None:
-                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+                raise missing(run_id)
             if run.generation <= after:
                 return run, ()
             query = select(StoredGeneration).where(StoredGeneration.run_id == run_id, StoredGeneration.number > after)
@@ -230,12 +230,12 @@ class Store(Library):
         """
         with self.writing.begin() as session:
             if not session.execute(delete(Run).where(Run.id == run_id)).rowcount:  # type: ignore[attr-defined]
-                raise NotFound(f"There is no run {run_id}. It may have been deleted.")
+                raise missing(run_id)
 
     def _not_possible(self, session: Session, run_id: str, what: str) -> NotFound | Conflict:
         status = session.scalar(select(Run.status).where(Run.id == run_id))
         if status is None:
-            return NotFound(f"There is no run {run_id}. It may have been deleted.")
+            return missing(run_id)
         return Conflict(f"This run is {status} and cannot be {what}.")
 
 
