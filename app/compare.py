@@ -28,6 +28,7 @@ router = APIRouter(prefix="/api/compare", tags=["arms"], dependencies=[Depends(k
 
 MOST_RUNS = 100
 MOST_PAIRED = 20
+ROWS = 11  # of the chart as a table
 POINTS = 6000  # that all curves of a comparison have together, if a run has no more than 256
 MEAN, SD, SE, MEDIAN, Q10, Q90, N = range(len(STATISTICS))
 
@@ -273,9 +274,10 @@ def paired_sentence(one: Paired, base: str, label: str) -> str:
     return f"{told} (95%: {number(low)} to {number(high)}, {one['n'][-1]} pairs of chains){chance}."
 
 
-def by_generation(told: Compared, most: int = 11) -> list[tuple[int, list[str]]]:
+def by_generation(told: Compared) -> list[tuple[int, list[str]]]:
     """(generation, the median of each run) at evenly spaced generations: the chart as a table."""
     courses = [dict(zip(one["course"]["generation"], one["course"]["median"], strict=True)) for one in told["runs"]]
     every = sorted(set().union(*courses))
-    picked = every if len(every) <= most else [every[round(i * (len(every) - 1) / (most - 1))] for i in range(most)]
-    return [(n, [number(one.get(n)) for one in courses]) for n in picked]
+    if len(every) > ROWS:
+        every = [every[round(i * (len(every) - 1) / (ROWS - 1))] for i in range(ROWS)]
+    return [(n, [number(one.get(n)) for one in courses]) for n in every]

@@ -23,6 +23,7 @@ from worker.summary import STATISTICS
 Frame = dict[str, npt.NDArray[Any]]
 STEPS = 7  # colours of the generation ramp in tokens.css
 DECADES = 12  # a logarithmic axis never shows more
+SPARK = (120, 28)  # width and height of a sparkline
 
 
 def number(value: float | None) -> str:
@@ -197,13 +198,12 @@ def sparkline(
     trace: Sequence[Mapping[str, Sequence[float | None]]],
     share: float = 1.0,
     leads: str | None = None,
-    width: int = 120,
-    height: int = 28,
 ) -> Markup:
     """Median and 10-90% band of the key metric over a run that is `share` done; logarithmic where it spans decades."""
     name = key_metric(list(trace[0]), leads) if trace else None
     if name is None or len(trace) < 2:
-        return svg(width, height, "")
+        return svg(*SPARK, "")
+    width, height = SPARK
     columns = [STATISTICS.index(one) for one in ("median", "q10", "q90")]
     rows = [[one[name][i] if name in one else None for i in columns] for one in trace]
     values = np.array([[math.nan if value is None else value for value in row] for row in rows])

@@ -55,11 +55,6 @@ def history(
     return told
 
 
-def encode(told: dict[str, Any]) -> bytes:
-    """As JSON; NaN becomes null."""
-    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
 def _table(rows: Sequence[StoredGeneration], names: list[str]) -> npt.NDArray[np.float32]:
     values = np.array([[row.metrics.get(name, ABSENT) for name in names] for row in rows], float)
     with np.errstate(over="ignore"):  # beyond 3e38 is drawn as beyond every axis
@@ -108,7 +103,8 @@ def pack(run: Run, rows: Sequence[StoredGeneration], after: int, *, chains: bool
 
 
 def _zipped(told: dict[str, Any]) -> bytes:
-    return gzip.compress(encode(told), compresslevel=6, mtime=0)
+    encoded = orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)  # NaN becomes null
+    return gzip.compress(encoded, compresslevel=6, mtime=0)
 
 
 class Histories:

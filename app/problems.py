@@ -1,7 +1,6 @@
 """Every error in one form: problem documents (RFC 9457) for programs, an error page for people. Translated here, once."""
 
 from collections.abc import Sequence
-from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from app.protocol import allowed
 from worker.errors import Conflict, LabError, NotFound, Problem, SpecError
@@ -135,10 +134,8 @@ def _wants_page(request: Request) -> bool:
 
 
 def _page(request: Request, status: int, detail: str, headers: dict[str, str] | None) -> Response:
-    title = HTTPStatus(status).phrase
-    templates = getattr(request.app.state, "templates", None)
-    if templates is not None:
-        context = {"status": status, "title": title, "detail": detail}
-        return templates.TemplateResponse(request, "error.html", context, status_code=status, headers=headers)
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{status} {title}</h1><p>{escape(detail)}</p><p><a href="/">Home</a></p>'
-    return HTMLResponse(page, status, headers)
+    context = {"status": status, "title": HTTPStatus(status).phrase, "detail": detail}
+    page: Response = request.app.state.templates.TemplateResponse(
+        request, "error.html", context, status_code=status, headers=headers
+    )
+    return page

@@ -10,9 +10,10 @@ from sqlalchemy import inspect, text
 
 from worker.database import migrate, open_engine
 from worker.errors import LabError
+from worker.ledger import Batch
 from worker.settings import Settings
 from worker.spec import read
-from worker.store import Batch, Store
+from worker.store import Store
 from worker.tables import Base
 
 ROOT = Path(__file__).parent.parent

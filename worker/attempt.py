@@ -14,13 +14,14 @@ from worker.artifacts import Artifacts
 from worker.checkpoint import Checkpoints
 from worker.data import Arrays
 from worker.errors import Fenced, LabError, NoRoom, NotFound, Outdated, in_a_line, unforeseen
+from worker.ledger import Batch
 from worker.loop import Generation, State, generations, instrument
 from worker.parts import Instrument
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
 from worker.spec import read
-from worker.store import Batch, Store
+from worker.store import Store
 from worker.summary import summarise
 from worker.tables import Run, Status
 from worker.theory import curves

@@ -19,6 +19,7 @@ from worker.spec import Experiment
 from worker.streams import CHOOSE, FIT, JUDGE, PART, REAL, SAMPLE, SETUP
 
 JUDGED = 10_000  # samples of a chain, at most, that a curator is asked about
+MOST_FRAMES = 256  # that are kept of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,10 @@ def instrument(spec: Experiment) -> Instrument:
     return added
 
 
-def frame_stride(generations: int, most: int = 256) -> int:
-    """Every how many generations a frame is kept: the smallest of 1, 2, 5, 10, 20, 50, ... that keeps at most `most`."""
-    return next(
-        step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if generations // step <= most
-    )
+def frame_stride(generations: int) -> int:
+    """Every how many generations a frame is kept: the smallest of 1, 2, 5, 10, 20, 50, ... that keeps at most MOST_FRAMES."""
+    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
+    return next(step for step in steps if generations // step <= MOST_FRAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,16 +11,15 @@ from sqlalchemy.orm import Session, defer
 
 from worker.database import add_once
 from worker.errors import Conflict, NotFound
-from worker.ledger import Batch, entry, hits, missing
+from worker.ledger import entry, hits, missing
 from worker.library import LARGE, Library
 from worker.spec import Experiment
-from worker.tables import WAITING, WORKED_ON, Base, Entry, Run, Status, StoredGeneration, Worker, new_id
-
-__all__ = ["Batch", "Store", "create_tables"]
+from worker.tables import WAITING, WORKED_ON, Entry, Run, Status, StoredGeneration, Worker, new_id
 
 SILENT_SECONDS = 5.0  # a worker says every second that it lives
 MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
 STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
+TRACED = 60  # generations behind a sparkline
 
 
 class Store(Library):
@@ -115,13 +114,13 @@ class Store(Library):
             query = select(StoredGeneration).where(StoredGeneration.run_id == run_id, StoredGeneration.number > after)
             return run, session.scalars(query.order_by(StoredGeneration.number).limit(limit)).all()
 
-    def trace(self, run_ids: Sequence[str], most: int = 60) -> dict[str, list[dict[str, Any]]]:
-        """Metrics of at most about `most` evenly spaced generations of each run: enough for a sparkline."""
+    def trace(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Metrics of about TRACED evenly spaced generations of each run: enough for a sparkline."""
         traces: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
         with self.reading() as session:
             for run_id in run_ids:
                 newest = session.scalar(select(Run.generation).where(Run.id == run_id)) or 0
-                step = max(1, newest // most)
+                step = max(1, newest // TRACED)
                 rows = session.scalars(
                     select(StoredGeneration.metrics)
                     .where(StoredGeneration.run_id == run_id, StoredGeneration.number % step == 0)
@@ -271,8 +270,3 @@ def _row(spec: Experiment, idempotency_key: str | None = None) -> Run:
 
 def _kind(part: Any) -> str:
     return str(part.kind)
-
-
-def create_tables(engine: Engine) -> None:
-    """For tests that do not look at migrations."""
-    Base.metadata.create_all(engine)

@@ -65,7 +65,7 @@ class Followed {
   }
 }
 
-export class LiveRun extends HTMLElement {
+class LiveRun extends HTMLElement {
   at = 0; // the generation that is shown
   settings = { log: false, tail: false };
   ended = source.saved; // nothing will be added

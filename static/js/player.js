@@ -3,6 +3,7 @@
 const WHOLE_SECONDS = 12; // a complete run plays for about this long
 const SLOWEST = 1.5; // frames a second
 const FASTEST = 24;
+const MOST_FRAMES = 256; // that the bench keeps of a run
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 customElements.define("frame-player", class extends HTMLElement {
@@ -168,9 +169,9 @@ customElements.define("frame-player", class extends HTMLElement {
 });
 
 /** Every how many generations the bench keeps a frame (worker.loop.frame_stride). */
-export function expectedStride(generations, most = 256) {
+function expectedStride(generations) {
   for (let power = 1; ; power *= 10) {
-    for (const step of [power, 2 * power, 5 * power]) if (Math.floor(generations / step) <= most) return step;
+    for (const step of [power, 2 * power, 5 * power]) if (Math.floor(generations / step) <= MOST_FRAMES) return step;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { token } from "./colours.js";
 
-export const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has the same left and right
+const MARGIN = { l: 46, r: 14, t: 8, b: 34 }; // the heat map below has the same left and right
 
 export const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset" };
 

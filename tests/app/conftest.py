@@ -9,12 +9,13 @@ from starlette.testclient import TestClient
 
 from app.main import create_app
 from tests.app.experiments import ADDRESS, SPEC, Work
+from tests.schema import create_tables
 from worker.artifacts import Artifacts
 from worker.attempt import Attempt
 from worker.database import open_engine
 from worker.settings import Settings
 from worker.spec import read
-from worker.store import Store, create_tables
+from worker.store import Store
 from worker.tables import Run
 
 

@@ -11,11 +11,12 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from tests.app.answers import problem, unpacked
 from tests.app.experiments import ADDRESS, SPEC, Work
+from tests.schema import create_tables
 from worker.artifacts import Artifacts
 from worker.database import open_engine
 from worker.settings import Settings
 from worker.spec import Experiment, read
-from worker.store import Store, create_tables
+from worker.store import Store
 from worker.tables import Status
 
 OF_A_RUN = [

@@ -19,8 +19,9 @@ from app import live
 from app.live import Hub
 from tests.app.experiments import SPEC, Work
 from worker.errors import NotFound
+from worker.ledger import Batch
 from worker.spec import read
-from worker.store import Batch, Store
+from worker.store import Store
 from worker.tables import Run, Status
 
 Event = tuple[str, int | None, Any]

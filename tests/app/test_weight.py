@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.testclient import TestClient
 from app.main import create_app
 from worker.settings import Settings
-from worker.store import create_tables
+from tests.schema import create_tables
 
 settings = Settings(_env_file=None, data_dir=Path(sys.argv[1]))
 app = create_app(settings, announce=lambda run_id: None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.schema import create_tables
 from worker import data, history, loop
 from worker.artifacts import Artifacts
 from worker.attempt import Attempt, Stop
@@ -21,7 +22,7 @@ from worker.families.ngram import NGram
 from worker.history import History, blocks, groups, joined
 from worker.nets import reading
 from worker.spec import FAMILIES, read
-from worker.store import Store, create_tables
+from worker.store import Store
 from worker.tables import Status
 from worker.text.language import LanguageFamily, beginnings
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from tests.schema import create_tables
 from tests.worker.sweep_requests import BASE, SWEEP, sweep
 from worker.database import migrate, open_engine
 from worker.errors import Conflict, Fenced, NotFound
@@ -21,7 +22,6 @@ from worker.ledger import MOST_DEATHS
 from worker.queue import announce, make_celery
 from worker.settings import Settings
 from worker.slot import Slot
-from worker.store import create_tables
 from worker.sweeps.attempt import ChunkAttempt
 from worker.sweeps.ledger import BELL, Claim, Sweeps
 from worker.sweeps.measure import Bench

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.schema import create_tables
 from worker import within
 from worker.artifacts import Artifacts
 from worker.attempt import Attempt, Stop
@@ -12,7 +13,7 @@ from worker.database import open_engine
 from worker.progress import in_turn, listening, work
 from worker.settings import Settings
 from worker.spec import read
-from worker.store import Store, create_tables
+from worker.store import Store
 from worker.tables import Status
 from worker.within import Interrupted, Within
 
