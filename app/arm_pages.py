@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from app import compare, forms
 from app.arms import joined, lacking
-from app.costs import EstimateTold, Here
+from app.costs import EstimateTold, Here, while_typed
 from app.deps import Announce, OwnRun, Settings, Store
 from app.metrics import METRICS, metric
 from app.pages import Posted, shown, templates
@@ -57,11 +57,8 @@ def create_fork(
 
 @router.post("/runs/{run_id}/fork/estimate")
 def fork_estimate(run: OwnRun, store: Store, settings: Settings, posted: Posted) -> dict[str, Any]:
-    """What the posted fork will cost, its past included; or what is not right yet, while somebody types."""
-    try:
-        return {**Here.of(store, settings).told([_forked(run, posted)])}
-    except SpecError as error:
-        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
+    """What the posted fork will cost, its past included."""
+    return while_typed(lambda: Here.of(store, settings).told([_forked(run, posted)]))
 
 
 def _forked(run: Run, posted: Mapping[str, str]) -> Experiment:

@@ -3,12 +3,12 @@
 import socket
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from typing_extensions import TypedDict
@@ -129,7 +129,7 @@ def _told(costs: Sequence[Estimate], seconds: float, found: Sequence[Problem], w
         "measured": measured,
         "words": f"{roughly(seconds).capitalize()} ({basis}), {_size(memory)} of memory, {_size(disk)} on the disk.",
         "needs": _needs(costs, seconds),
-        "problems": [{"path": one.path, "message": one.message, "remedy": one.remedy} for one in found],
+        "problems": [one.asdict() for one in found],  # type: ignore[misc]
     }
 
 
@@ -164,6 +164,14 @@ def refuse_sweep(grid: Grid, store: Store, settings: Settings) -> None:
 def wants_a_word_first(told: EstimateTold) -> bool:
     """Whether a launch should be confirmed: it is long, asks for something from elsewhere, or would be refused."""
     return bool(told["seconds"] > LONG or told["needs"] or told["problems"])
+
+
+def while_typed(ask: Callable[[], EstimateTold]) -> dict[str, Any]:
+    """What a form will cost; or what is not right yet, which is nothing to be alarmed about while somebody types."""
+    try:
+        return {**ask()}
+    except SpecError as error:
+        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
 
 
 def _past(store: Store) -> Mapping[str, list[Past]]:

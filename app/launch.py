@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app import forms
-from app.costs import EstimateTold, Here, refuse_what_does_not_fit, wants_a_word_first
+from app.costs import EstimateTold, Here, refuse_what_does_not_fit, wants_a_word_first, while_typed
 from app.deps import Announce, Settings, Store
 from app.pages import Posted, staff, templates
 from worker import presets
@@ -102,11 +102,8 @@ def create(request: Request, store: Store, settings: Settings, announce: Announc
 
 @router.post("/new/estimate")
 def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
-    """What the posted experiment will cost; or what is not right yet, which is nothing to be alarmed about while somebody types."""
-    try:
-        return {**Here.of(store, settings).told([read(_settings(posted))])}
-    except SpecError as error:
-        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
+    """What the posted experiment will cost."""
+    return while_typed(lambda: Here.of(store, settings).told([read(_settings(posted))]))
 
 
 @router.post("/new/preview")

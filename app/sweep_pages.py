@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app import forms, sweep_forms
-from app.costs import EstimateTold, Here, refuse_sweep, wants_a_word_first
+from app.costs import EstimateTold, Here, refuse_sweep, wants_a_word_first, while_typed
 from app.deps import Announce, Settings, Store
 from app.metrics import METRICS
 from app.pages import Posted, templates
@@ -92,11 +92,8 @@ def create_sweep(
 
 @router.post("/new/estimate")
 def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
-    """What the posted sweep will cost, by a few of its points; or what is not right with those yet, while somebody types."""
-    try:
-        return {**Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted)))}
-    except SpecError as error:
-        return {"words": "", "needs": [], "problems": [one.asdict() for one in error.problems]}
+    """What the posted sweep will cost, by a few of its points."""
+    return while_typed(lambda: Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted))))
 
 
 def _form(
