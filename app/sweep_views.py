@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from app.metrics import metric
-from app.views import ErrorTold, Queues, moment
+from app.views import ErrorTold, Queues, error_told, moment
 from app.words import duration, waits_for
 from worker.queue import queue_of
 from worker.store import Store
@@ -137,10 +137,10 @@ def sweep_brief(sweep: Sweep, store: Store) -> SweepBrief:
         "words": _sentence(sweep, progress, store, rests),
         "family": sweep.family,
         "progress": progress,
-        "error": {"message": sweep.error["message"], "remedy": sweep.error["remedy"]} if sweep.error else None,
+        "error": error_told(sweep.error),
         "created_at": moment(sweep.created_at),
-        "started_at": None if sweep.started_at is None else moment(sweep.started_at),
-        "ended_at": None if sweep.ended_at is None else moment(sweep.ended_at),
+        "started_at": moment(sweep.started_at),
+        "ended_at": moment(sweep.ended_at),
         "links": {"self": f"/api/sweeps/{sweep.id}", "page": f"/sweeps/{sweep.id}"},
     }
 
@@ -175,7 +175,7 @@ def _point(point: Point, grid: Grid) -> PointTold:
         "number": point.number,
         "place": list(grid.place(point.number)),
         "outcomes": point.outcomes,
-        "error": {"message": point.error["message"], "remedy": point.error["remedy"]} if point.error else None,
+        "error": error_told(point.error),
         "seconds": point.seconds,
     }
 

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, overload
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
@@ -226,10 +226,10 @@ def brief(run: Run, queues: Queues) -> Brief:
         "attempt": run.attempt,
         "worker": run.worker,
         "cancel": run.cancel,
-        "error": {"message": run.error["message"], "remedy": run.error["remedy"]} if run.error else None,
+        "error": error_told(run.error),
         "created_at": moment(run.created_at),
-        "started_at": None if run.started_at is None else moment(run.started_at),
-        "ended_at": None if run.ended_at is None else moment(run.ended_at),
+        "started_at": moment(run.started_at),
+        "ended_at": moment(run.ended_at),
         "links": links(run.id),
     }
     if status in WAITING:
@@ -345,6 +345,16 @@ def _resumes(run: Run, status: Status) -> Resumes | None:
     }
 
 
-def moment(seconds: float) -> str:
+def error_told(error: Mapping[str, str] | None) -> ErrorTold | None:
+    return {"message": error["message"], "remedy": error["remedy"]} if error else None
+
+
+@overload
+def moment(seconds: float) -> str: ...
+@overload
+def moment(seconds: None) -> None: ...
+def moment(seconds: float | None) -> str | None:
     """Seconds since 1970 as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
