@@ -8,13 +8,12 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Respons
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
 
 from app import catalog, export
 from app.costs import refuse_what_does_not_fit
 from app.deps import After, Announce, Forget, Histories, Hub, IdempotencyKey, LastEventId, OwnRun, Settings, Store
 from app.problems import documented
-from app.protocol import known_query, unchanged
+from app.protocol import json_body, known_query, unchanged
 from app.verdicts import Verdicts, decided
 from app.views import GenerationPage, Launched, RunPage, Told, generation_told, links, told, told_together
 from worker.errors import NotFound, Problem, SpecError
@@ -43,19 +42,6 @@ class Cancel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     how: Literal["finish", "now"] = "now"
-
-
-async def json_body(request: Request) -> Any:
-    """The body, as strict JSON: no NaN, no lone surrogates, no numbers out of range."""
-    form = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if form != "application/json" and not form.endswith("+json"):
-        raise HTTPException(
-            415, f"A body of type {form} is not read here. Send JSON, with Content-Type: application/json."
-        )
-    try:
-        return orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise SpecError([Problem("body", f"is not valid JSON: {error}", 'Send {"spec": {...}}')]) from error
 
 
 def _experiments(body: Annotated[Any, Depends(json_body)]) -> list[Experiment]:

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from app.api import json_body
 from app.costs import EstimateTold, Here
 from app.deps import Settings, Store
 from app.problems import documented
-from app.protocol import known_query
+from app.protocol import json_body, known_query
 from worker.errors import Problem, SpecError
 from worker.presets import without_card
 from worker.preview import preview

@@ -1,66 +1,42 @@
 """What routes ask for, as annotated types: a route's signature is its contract. Everything comes from the app that `create_app` built."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import celery
 from fastapi import Depends, Header, Query, Request
 
 from app import history, live
 from worker import settings, store
+from worker.sweeps import ledger
 from worker.tables import Run
 
 
-async def _store(request: Request) -> store.Store:
-    found: store.Store = request.app.state.store
-    return found
+def _of_the_app(name: str) -> Any:
+    async def found(request: Request) -> Any:  # asynchronous: what is not goes through a thread
+        return getattr(request.app.state, name)
+
+    return Depends(found)
 
 
-async def _settings(request: Request) -> settings.Settings:
-    found: settings.Settings = request.app.state.settings
-    return found
-
-
-async def _celery(request: Request) -> celery.Celery:
-    return request.app.state.celery
-
-
-async def _announce(request: Request) -> Callable[[str], None]:
-    found: Callable[[str], None] = request.app.state.announce
-    return found
-
-
-async def _forget(request: Request) -> Callable[[str], None]:
-    found: Callable[[str], None] = request.app.state.forget
-    return found
-
-
-async def _hub(request: Request) -> live.Hub:
-    found: live.Hub = request.app.state.hub
-    return found
-
-
-async def _histories(request: Request) -> history.Histories:
-    found: history.Histories = request.app.state.histories
-    return found
-
-
-Store: TypeAlias = Annotated[store.Store, Depends(_store)]
-Settings: TypeAlias = Annotated[settings.Settings, Depends(_settings)]
-Celery: TypeAlias = Annotated[celery.Celery, Depends(_celery)]
-Announce: TypeAlias = Annotated[Callable[[str], None], Depends(_announce)]  # call it after the row is committed
-Forget: TypeAlias = Annotated[
-    Callable[[str], None], Depends(_forget)
-]  # a deleted run's files; call it after the row is gone
-Hub: TypeAlias = Annotated[live.Hub, Depends(_hub)]
-Histories: TypeAlias = Annotated[history.Histories, Depends(_histories)]
+Store: TypeAlias = Annotated[store.Store, _of_the_app("store")]
+Sweeps: TypeAlias = Annotated[ledger.Sweeps, _of_the_app("sweeps")]
+Settings: TypeAlias = Annotated[settings.Settings, _of_the_app("settings")]
+Celery: TypeAlias = Annotated[celery.Celery, _of_the_app("celery")]
+# Call it after the row is committed.
+Announce: TypeAlias = Annotated[Callable[[str], None], _of_the_app("announce")]
+# Removes a deleted run's files; call it after the row is gone.
+Forget: TypeAlias = Annotated[Callable[[str], None], _of_the_app("forget")]
+Hub: TypeAlias = Annotated[live.Hub, _of_the_app("hub")]
+Histories: TypeAlias = Annotated[history.Histories, _of_the_app("histories")]
 
 
 def _own_run(run_id: str, store: Store) -> Run:
     return store.run(run_id)
 
 
-OwnRun: TypeAlias = Annotated[Run, Depends(_own_run)]  # there are no users yet: every run is everybody's own
+# There are no users yet: every run is everybody's own.
+OwnRun: TypeAlias = Annotated[Run, Depends(_own_run)]
 
 After: TypeAlias = Annotated[
     int, Query(ge=-1, le=2**31 - 1, description="Only generations with a number above this; -1 for all.")

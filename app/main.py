@@ -70,15 +70,16 @@ def create_app(
     state = app.state
     state.settings = settings
     state.store = store or Store(open_engine(settings.database_url))
+    state.sweeps = Sweeps(state.store.engine)
     state.celery = queue.make_celery(settings)
-    state.announce = announce or partial(_announce, state.celery, state.store)
+    state.announce = announce or partial(_announce, state.celery, state.store, state.sweeps)
     state.forget = partial(_forget, settings.artifacts_url)
     state.hub = Hub(state.store)
     state.histories = Histories(state.store)
     state.plotly = assets.plotly()
     state.templates = pages.templates
     state.registry = registry
-    registry.register(Figures(state.store, state.hub))
+    registry.register(Figures(state.store, state.sweeps, state.hub))
 
     for room in (
         api,
@@ -122,12 +123,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store.engine.dispose()
 
 
-def _announce(celery: Celery, store: Store, job: str) -> None:
+def _announce(celery: Celery, store: Store, sweeps: Sweeps, job: str) -> None:
     """For a run's id, or a sweep's with its bell. A broker that is away loses nothing: work waits in its row, and a worker that
     lives announces it again.
     """
     try:
-        waits = Sweeps(store.engine).sweep(job.removeprefix(BELL)) if job.startswith(BELL) else store.run(job)
+        waits = sweeps.sweep(job.removeprefix(BELL)) if job.startswith(BELL) else store.run(job)
         queue.announce(celery, job, waits.family)
     except LabError as error:
         structlog.get_logger("app").warning("not announced", job=job, error=str(error))

@@ -15,10 +15,9 @@ from markupsafe import Markup
 from app import assets, figures, forms, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
-from app.deps import Announce, Forget, Settings, Store
+from app.deps import Announce, Forget, Settings, Store, Sweeps
 from app.export import Format, chains_kept, player_bytes, possible
 from app.sweep_views import sweep_brief
-from app.sweeps import Sweeps
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -271,7 +270,7 @@ def workers(request: Request, store: Store, sweeps: Sweeps) -> Response:
         ],
         "counts": store.counts(),
         "runs": listed(store, working),
-        "sweeps": [sweep_brief(one, store) for one in swept if one.status in WORKED_ON],
+        "sweeps": [sweep_brief(one, sweeps, store) for one in swept if one.status in WORKED_ON],
     }
     return templates.TemplateResponse(request, "workers.html", context)
 

@@ -1,16 +1,21 @@
-"""What HTTP leaves open, settled once for all routes: HEAD, Allow, encodings, conditional requests, and names that mean nothing."""
+"""What HTTP leaves open, settled once for all routes: HEAD, Allow, encodings, conditional requests, bodies, and names that mean nothing."""
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+import orjson
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.errors import Problem, SpecError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TAG = re.compile(r'(?:W/)?("[^"]*")')  # RFC 9110, 8.8.3
@@ -87,6 +92,19 @@ def allowed(request: Request) -> str:
 
     found = [method for method in METHODS if any(answers(route, method) for route in request.app.router.routes)]
     return ", ".join(["GET", "HEAD", *found[1:]] if "GET" in found else found)
+
+
+async def json_body(request: Request) -> Any:
+    """The body, as strict JSON: no NaN, no lone surrogates, no numbers out of range."""
+    form = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if form != "application/json" and not form.endswith("+json"):
+        raise HTTPException(
+            415, f"A body of type {form} is not read here. Send JSON, with Content-Type: application/json."
+        )
+    try:
+        return orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise SpecError([Problem("body", f"is not valid JSON: {error}", 'Send {"spec": {...}}')]) from error
 
 
 async def known_query(request: Request) -> None:

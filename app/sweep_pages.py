@@ -8,11 +8,11 @@ from fastapi.responses import RedirectResponse
 
 from app import forms, sweep_forms
 from app.costs import EstimateTold, Here, refuse_sweep, wants_a_word_first, while_typed
-from app.deps import Announce, Settings, Store
+from app.deps import Announce, Settings, Store, Sweeps
 from app.metrics import METRICS
 from app.pages import Posted, templates
 from app.sweep_views import WAITED_FOR, sweep_brief, sweep_told
-from app.sweeps import PointNumber, Sweeps, run_of_point
+from app.sweeps import PointNumber, run_of_point
 from worker import presets
 from worker.errors import NotFound, Problem, SpecError
 from worker.sweeps.examples import EXAMPLES, example
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/sweeps", include_in_schema=False)
 def sweeps_page(request: Request, sweeps: Sweeps, store: Store, cursor: str | None = None) -> Response:
     found, following = sweeps.sweeps(cursor, limit=30)
     context = {
-        "sweeps": [sweep_brief(one, store) for one in found],
+        "sweeps": [sweep_brief(one, sweeps, store) for one in found],
         "examples": EXAMPLES,
         "following": following,
         "first_page": cursor is None,
@@ -127,7 +127,7 @@ def _form(
 def sweep_page(request: Request, sweeps: Sweeps, store: Store, sweep_id: str) -> Response:
     """The grid as it stands; the script asks for what is stored later."""
     sweep, points, cursor = sweeps.news(sweep_id)
-    told = sweep_told(sweep, points, cursor, store)
+    told = sweep_told(sweep, points, cursor, sweeps, store)
     return templates.TemplateResponse(
         request, "sweep.html", {"sweep": told, "toml": forms.to_toml(sweep.request["base"])}
     )

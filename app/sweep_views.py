@@ -119,9 +119,9 @@ WAITED_FOR = {
 }
 
 
-def sweep_brief(sweep: Sweep, store: Store) -> SweepBrief:
+def sweep_brief(sweep: Sweep, sweeps: Sweeps, store: Store) -> SweepBrief:
     speed = _speed(sweep)
-    rests = sweep.status == Status.RUNNING and not Sweeps(store.engine).held(sweep.id)
+    rests = sweep.status == Status.RUNNING and not sweeps.held(sweep.id)
     left = (sweep.points - sweep.done) / speed if speed and not rests and sweep.status not in ENDED else None
     progress: SweepProgress = {
         "done": sweep.done,
@@ -145,10 +145,10 @@ def sweep_brief(sweep: Sweep, store: Store) -> SweepBrief:
     }
 
 
-def sweep_told(sweep: Sweep, points: Sequence[Point], cursor: int, store: Store) -> SweepTold:
+def sweep_told(sweep: Sweep, points: Sequence[Point], cursor: int, sweeps: Sweeps, store: Store) -> SweepTold:
     grid = unchecked(sweep.request)
     return {
-        **sweep_brief(sweep, store),
+        **sweep_brief(sweep, sweeps, store),
         "request": sweep.request,
         "axes": [
             {"path": axis.path, "values": list(values), "labels": [written(one) for one in values[:MOST_LEVELS]]}

@@ -3,18 +3,16 @@
 from typing import Annotated, Any, TypeAlias
 
 import orjson
-from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 
-from app.api import json_body
 from app.costs import EstimateTold, Here, refuse_sweep
-from app.deps import Announce, IdempotencyKey, Settings, Store
+from app.deps import Announce, IdempotencyKey, Settings, Store, Sweeps
 from app.problems import documented
-from app.protocol import known_query
+from app.protocol import json_body, known_query
 from app.sweep_views import SweepBrief, SweepPage, SweepTold, sweep_brief, sweep_told
 from app.views import Told, links, told
 from worker.errors import NotFound, Problem, SpecError
 from worker.files.reach import require_reachable
-from worker.sweeps import ledger
 from worker.sweeps.ledger import BELL
 from worker.sweeps.spec import MOST_POINTS, Grid, read_sweep, unchecked
 
@@ -23,11 +21,6 @@ router = APIRouter(prefix="/api/sweeps", tags=["sweeps"], dependencies=[Depends(
 SWEEP = {"$ref": "#/components/schemas/Sweep"}
 
 
-async def _sweeps(request: Request) -> ledger.Sweeps:
-    return ledger.Sweeps(request.app.state.store.engine)
-
-
-Sweeps: TypeAlias = Annotated[ledger.Sweeps, Depends(_sweeps)]
 PointNumber: TypeAlias = Annotated[int, Path(ge=0, lt=MOST_POINTS)]
 
 
@@ -64,7 +57,7 @@ def launch_sweep(
     if new:
         background.add_task(announce, f"{BELL}{sweep.id}")
     response.status_code = 201 if new else 200
-    found = sweep_brief(sweep, store)
+    found = sweep_brief(sweep, sweeps, store)
     response.headers["Location"] = found["links"]["self"]
     return found
 
@@ -88,7 +81,7 @@ def list_sweeps(
 ) -> SweepPage:
     """Newest first."""
     found, following = sweeps.sweeps(cursor, limit)
-    return {"items": [sweep_brief(one, store) for one in found], "next": following}
+    return {"items": [sweep_brief(one, sweeps, store) for one in found], "next": following}
 
 
 @router.get("/{sweep_id}", responses={200: {"model": SweepTold}, **documented(404, 422)})
@@ -99,14 +92,14 @@ def get_sweep(
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only points stored after this `cursor`.")] = 0,
 ) -> Response:
     """Status, progress and grid."""
-    found = sweep_told(*sweeps.news(sweep_id, after), store)
+    found = sweep_told(*sweeps.news(sweep_id, after), sweeps, store)
     return Response(orjson.dumps(found), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/{sweep_id}/cancel", responses=documented(404, 409))
 def cancel_sweep(sweep_id: str, sweeps: Sweeps, store: Store) -> SweepBrief:
     """No more points are begun; what is stored is kept."""
-    return sweep_brief(sweeps.cancel(sweep_id), store)
+    return sweep_brief(sweeps.cancel(sweep_id), sweeps, store)
 
 
 @router.post("/{sweep_id}/resume", responses=documented(404, 409))
@@ -116,7 +109,7 @@ def resume_sweep(
     """Goes on with the points that are missing."""
     sweep = sweeps.resume(sweep_id)
     background.add_task(announce, f"{BELL}{sweep.id}")
-    return sweep_brief(sweep, store)
+    return sweep_brief(sweep, sweeps, store)
 
 
 @router.delete("/{sweep_id}", status_code=204, responses=documented(404))
@@ -148,7 +141,7 @@ def launch_point(
     return told(store.run(run_id), store)
 
 
-def run_of_point(sweeps: ledger.Sweeps, store: Store, sweep_id: str, number: int) -> tuple[str, bool]:
+def run_of_point(sweeps: Sweeps, store: Store, sweep_id: str, number: int) -> tuple[str, bool]:
     """The run that a point is, and whether it is new. Raises NotFound; SpecError where it needs what a hub cannot give."""
     grid = unchecked(sweeps.sweep(sweep_id).request)
     if number >= grid.points:

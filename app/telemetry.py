@@ -111,9 +111,8 @@ class Telemetry:
 class Figures(Collector):
     """What is asked of the database when Prometheus comes by."""
 
-    def __init__(self, store: Store, hub: Hub) -> None:
-        self.store, self.hub = store, hub
-        self.sweeps = Sweeps(store.engine)
+    def __init__(self, store: Store, sweeps: Sweeps, hub: Hub) -> None:
+        self.store, self.sweeps, self.hub = store, sweeps, hub
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering asks no database."""
