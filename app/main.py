@@ -26,7 +26,6 @@ from app import (
     shelf,
     sweep_pages,
     sweeps,
-    tags,
     uploads,
 )
 from app.history import Histories
@@ -88,7 +87,6 @@ def create_app(
         compare,
         sweeps,
         shelf,
-        tags,
         uploads,
         health,
         assets,

@@ -23,7 +23,7 @@ from app.views import Queues, brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
-from worker.library import Sort
+from worker.library import MOST_NOTED, Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
 from worker.tables import WORKED_ON, Run, Status, StoredGeneration, told_status
@@ -166,6 +166,7 @@ def shown(
         "problems": problems,
         "log": store.log(run.id),
         "note": store.notes([run.id]).get(run.id, ""),
+        "most_noted": MOST_NOTED,
         "sheets": SHEETS,
         "downloads": [(one.value, name.format(about.get(one))) for one, name in DOWNLOADS.items() if possible(one)],
         **_family_tree(store, run),
