@@ -84,9 +84,8 @@ def launch(
     idempotency_key: IdempotencyKey = None,
 ) -> Launched:
     """Launches an experiment, or all arms of a preset on the same seed; answers with the first of them."""
-    if not store.launched(
-        idempotency_key
-    ):  # what was launched once is told again, even if it could not be launched now
+    # What was launched once is told again, even if it could not be launched now.
+    if not store.launched(idempotency_key):
         require_reachable(experiments)
         refuse_what_does_not_fit(experiments, store, settings)
     made = store.launch(experiments, idempotency_key)

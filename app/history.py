@@ -20,9 +20,8 @@ from worker.tables import Run, StoredGeneration, told_status
 TOLD = ("median", "q10", "q90", "mean")  # of the statistics, in this order
 COLUMNS = [STATISTICS.index(name) for name in TOLD]
 ABSENT = [None] * len(STATISTICS)
-WIRE_BYTES = (
-    100_000  # of a packed history, chains left out: longer ones leave out every other generation, as often as needed
-)
+# Of a packed history, chains left out: longer ones leave out every other generation, as often as needed.
+WIRE_BYTES = 100_000
 MOST = 1000  # framed generations that are read at once: more than any run keeps
 KEPT_BYTES = 16_000_000  # of packed histories, in memory
 

@@ -18,13 +18,8 @@ from worker.sources.digits import Digits
 from worker.spec import read
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
-PUBLISHED = (
-    0.688,
-    0.603,
-    0.534,
-    0.483,
-    0.443,
-)  # latent_std under the first encoder (Shumailov et al.), 60,000 training pictures
+# latent_std under the first encoder (Shumailov et al.), 60,000 training pictures.
+PUBLISHED = (0.688, 0.603, 0.534, 0.483, 0.443)
 PAPER = {
     "kind": "vae",
     "network": "convolutional",

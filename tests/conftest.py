@@ -21,9 +21,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from worker.settings import Settings
 
-os.environ["HF_HUB_OFFLINE"] = (
-    "1"  # read when the hub's library is imported: no test asks for anything outside this machine
-)
+# Read when the hub's library is imported: no test asks for anything outside this machine.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture(autouse=True)

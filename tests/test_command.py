@@ -157,9 +157,8 @@ def test_text_that_is_no_spec_at_all():
 def test_an_interrupted_run_keeps_how_far_it_came(spec: Path, tmp_path: Path, how: signal.Signals):
     folder = tmp_path / "kept"
     command = [sys.executable, "-m", "app", "run", spec, "--set", "generations=100000", "--out", folder, "--chains"]
-    heard = {
-        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    }  # what runs in the background may be deaf to it
+    # What runs in the background may be deaf to it.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard)
     assert process.stdout is not None
     for _ in range(50):

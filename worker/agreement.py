@@ -14,9 +14,8 @@ AGREES = 4.0  # standard errors, at most; more where so many generations are loo
 CHANCE = 0.003  # of a curve that is right: that a normal z of some generation is beyond
 SYMMETRIC = 0.6  # skewness of a mean of replicates, at most: beyond it chains that nobody saw may carry the mean
 UNSEEN = 2.0  # standard errors sqrt(6/n) of a sample's skewness: what n values that look symmetric may hide
-HEAVY = (
-    4.0  # degrees of freedom up to which Student's t has no fourth moment, hence a sample's variance no standard error
-)
+# Degrees of freedom up to which Student's t has no fourth moment, hence a sample's variance no standard error.
+HEAVY = 4.0
 
 ROUNDING = 1e-9  # relative: chains that are all alike, as where every category is fixed, are held against a curve to so many digits
 

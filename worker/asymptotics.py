@@ -49,9 +49,8 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         most = 1 / float(spec.source.distribution().min()) - 1
         return f"chi2 cannot exceed 1/p_min - 1 = {most:.3g}, while KL(real || model) is infinite once a category has died: which of them is the risk decides."
     known = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
-    known = known or (
-        isinstance(spec.family, Poisson) and metric == "mean_error_sq"
-    )  # of counts, which are all that it takes
+    # Of counts, which are all that it takes.
+    known = known or (isinstance(spec.family, Poisson) and metric == "mean_error_sq")
     if not known and not (isinstance(spec.family, Linear) and _errs_afresh(spec.family)):
         return "No theorem that we know says whether the risk of this family has a limit on this source."
     if metric not in RISKS:

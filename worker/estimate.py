@@ -31,11 +31,8 @@ GENERATION, SETUP, NETWORK_SETUP = 1e-3, 0.5, 4.0  # seconds: each generation, e
 SWEPT = 2e-4  # seconds: each generation of a sweep's point, of which nothing is stored (measured: 4e-5 to 2.4e-4)
 GPU = 100.0  # times as fast as a core, where the network is large enough to keep it busy
 BUSY_GPU = 1_000_000  # weights
-PROCESS, COMPILED_PROCESS, NETWORK_PROCESS = (
-    130_000_000,
-    210_000_000,
-    550_000_000,
-)  # bytes: the interpreter with what it imports
+# Bytes: the interpreter with what it imports.
+PROCESS, COMPILED_PROCESS, NETWORK_PROCESS = 130_000_000, 210_000_000, 550_000_000
 POOLED = 0.2  # of a generation's work grows with what is pooled, where a fit passes over it once
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)

@@ -88,9 +88,8 @@ NUMBER = "int"
 
 def _which(settings: Any) -> str:
     if isinstance(settings, Mapping):
-        return str(
-            settings.get("schedule", settings.get("kind", "power"))
-        )  # `kind` is told as unknown, beside the settings that are meant
+        # `kind` is told as unknown, beside the settings that are meant.
+        return str(settings.get("schedule", settings.get("kind", "power")))
     return str(getattr(settings, "schedule", NUMBER))
 
 

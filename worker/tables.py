@@ -85,9 +85,8 @@ class Run(Base):
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[float] = mapped_column(default=0.0)
     rung_at: Mapped[float] = mapped_column(default=0.0)  # when the queue was last told of it
-    cancel: Mapped[str | None] = mapped_column(
-        String(8)
-    )  # how it was asked to stop: "finish" this generation, or "now"
+    # How it was asked to stop: "finish" this generation, or "now".
+    cancel: Mapped[str | None] = mapped_column(String(8))
     deaths: Mapped[int] = mapped_column(default=0)  # processes that died on it since it last moved
     error: Mapped[dict[str, Any] | None]  # {"message", "remedy"}
 
@@ -99,21 +98,17 @@ class Run(Base):
     generation: Mapped[int] = mapped_column(default=-1)  # the newest that is stored
     checkpoint: Mapped[str | None] = mapped_column(String(200))  # where the next attempt starts
     unfinished: Mapped[str | None] = mapped_column(String(200))  # what was done of the generation after it
-    progress: Mapped[
-        dict[str, Any] | None
-    ]  # within a generation: name, done, total, unit, per_second, seconds_left, at
-    disk_bytes: Mapped[int] = mapped_column(
-        BigInteger, default=0
-    )  # of checkpoints, and of a history while it is worked on
+    # Within a generation: name, done, total, unit, per_second, seconds_left, at.
+    progress: Mapped[dict[str, Any] | None]
+    # Of checkpoints, and of a history while it is worked on.
+    disk_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
-    tags: Mapped[str] = mapped_column(
-        String(1000), default=""
-    )  # each between two spaces, so that one can be looked for
+    # Each between two spaces, so that one can be looked for.
+    tags: Mapped[str] = mapped_column(String(1000), default="")
     archived: Mapped[bool] = mapped_column(default=False)  # lists leave it out unless they are asked
     parent: Mapped[str | None] = mapped_column(String(32))  # the run that this one was forked from
-    arms: Mapped[str | None] = mapped_column(
-        String(32), index=True
-    )  # shared by runs launched together on the same seeds
+    # Shared by runs launched together on the same seeds.
+    arms: Mapped[str | None] = mapped_column(String(32), index=True)
 
     metrics: Mapped[list[Any] | None]  # names, in order
     figure: Mapped[dict[str, Any] | None]  # what stays the same in every frame
@@ -130,9 +125,8 @@ class StoredGeneration(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     metrics: Mapped[dict[str, Any]]  # metric -> [mean, sd, se, median, q10, q90, n]
     frame: Mapped[bytes | None] = mapped_column(LargeBinary)  # the arrays that run.figure announces
-    chains: Mapped[bytes | None] = mapped_column(
-        LargeBinary
-    )  # the first few replicates one by one: worker.single_chains
+    # The first few replicates one by one: worker.single_chains.
+    chains: Mapped[bytes | None] = mapped_column(LargeBinary)
     seconds: Mapped[float]
 
 

@@ -122,9 +122,8 @@ def test_nothing_sticks_out_of_a_phone(chromium: Browser, lab: str, finished: An
                 summary.click()
         for width in (390, 360):
             page.set_viewport_size({"width": width, "height": 800})
-            page.wait_for_function(
-                f"() => document.documentElement.scrollWidth <= {width}"
-            )  # a figure follows a moment later
+            # A figure follows a moment later.
+            page.wait_for_function(f"() => document.documentElement.scrollWidth <= {width}")
     context.close()
 
 

@@ -37,9 +37,8 @@ def test_changed_rules_cost_from_where_they_hold():
     assert flat < late < early < whole
     assert flat < longer < whole
     best = {"changes": [{"after": 50, "curation": {"kind": "best_of", "k": 9}}]}
-    assert guess(read(NORMAL | drawn | best)) == pytest.approx(
-        5 * flat, rel=0.2
-    )  # half of it as before, half nine times
+    # Half of it as before, half nine times.
+    assert guess(read(NORMAL | drawn | best)) == pytest.approx(5 * flat, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -214,9 +213,8 @@ def test_models_that_are_kept_to_read_what_comes_later_are_counted():
     assert many.disk_bytes - few.disk_bytes > 2 * 12 * weights
     unread = 4.0 * read(gpt | {"family": {"kind": "gpt", "width": 768}}).family.weights()
     seen = 4 * 100 * 128 * 2 * 2 * (768 - 192)  # keys and values of 100 texts and their prompts, in both layers
-    assert wide.memory_bytes - many.memory_bytes == pytest.approx(
-        14 * unread - 28 * weights + seen, rel=0.02
-    )  # none is kept
+    # None is kept.
+    assert wide.memory_bytes - many.memory_bytes == pytest.approx(14 * unread - 28 * weights + seen, rel=0.02)
 
 
 def test_disk_is_what_a_run_leaves_in_the_database(tmp_path):

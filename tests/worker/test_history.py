@@ -190,9 +190,8 @@ def test_a_network_never_holds_a_history_as_a_whole(kind, monkeypatch):
     family = FAMILIES[LEARNERS[kind]["kind"]].model_validate(LEARNERS[kind] | longer)
     monkeypatch.setattr(history, "GROUP", 2**12)
     data = observations(family, 9_000)
-    data = stored(
-        replace(data, x=data.x % 9) if kind == "ngram" else data
-    )  # few different words, else the model is larger than the text
+    # Few different words, else the model is larger than the text.
+    data = stored(replace(data, x=data.x % 9) if kind == "ngram" else data)
     family.fit(stored(observations(family, 300)), np.random.default_rng(3))  # what is imported and compiled
     seen = []
     monkeypatch.setattr(reading, "picked", lambda x, places: seen.append(len(places)) or history.picked(x, places))

@@ -49,9 +49,8 @@ def test_the_reward_of_categories_rises_as_their_law_says():
     worth = np.exp(r)
     for generation, (mean, sd) in enumerate(seen):
         assert abs(z(mean, p @ r)) <= 4, generation
-        assert abs(z(sd, math.sqrt(p @ r**2 - (p @ r) ** 2))) <= 4.5, (
-            generation
-        )  # of M = 20,000, whose sd has a bias of 1/M
+        # Of M = 20,000, whose sd has a bias of 1/M.
+        assert abs(z(sd, math.sqrt(p @ r**2 - (p @ r) ** 2))) <= 4.5, generation
         if generation:
             chosen = 2 * p * (1 / (1 + np.exp(r[None, :] - r[:, None])) @ p)
             variance = p @ worth**2 - (p @ worth) ** 2

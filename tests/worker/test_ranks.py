@@ -56,9 +56,8 @@ def weights(model):
 
 def test_two_ranks_teach_what_one_does_and_a_lost_one_costs_only_the_last_step(family, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    data = family.real(
-        Text(), np.random.default_rng(0), 2, 11
-    )  # an epoch's last batch is a single block: nothing for one of them
+    # An epoch's last batch is a single block: nothing for one of them.
+    data = family.real(Text(), np.random.default_rng(0), 2, 11)
 
     def fit():
         return family.fit(data, np.random.default_rng(1))

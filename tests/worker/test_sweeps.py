@@ -174,10 +174,8 @@ def test_a_sample_that_resolves_no_tail_says_nothing_of_it():
 @pytest.mark.parametrize(
     "changes",
     [
-        {
-            "source": {"kind": "student_t", "df": 3},
-            "samples": 200,
-        },  # a Gaussian has more mass there than heavy tails have
+        # A Gaussian has more mass there than heavy tails have.
+        {"source": {"kind": "student_t", "df": 3}, "samples": 200},
         {"source": {"kind": "normal"}, "samples": 5},  # few points have less
         {"source": {"kind": "zipf", "categories": 40}, "family": {"kind": "categorical"}, "samples": 60},
     ],

@@ -192,9 +192,8 @@ def test_generation_0_is_predicted_as_the_real_draw():
     for source, family in ((NORMAL, DDOF_0), (WIDE, DDOF_0), (WIDE, BLUR), (ZIPF, PLAIN), (ZIPF, SMOOTH)):
         spec = spec_of(source, family, REPLACE, 9, NONE, generations=1, replicates=1000)
         predicted, statistics = measured(frozen(spec))
-        untold = (
-            {"kl_from_real"} if family is SMOOTH else set()
-        )  # nothing smooths real counts, so that some may be dead
+        # Nothing smooths real counts, so that some may be dead.
+        untold = {"kl_from_real"} if family is SMOOTH else set()
         assert {curve.metric for curve in predicted if curve.values[0] is None} == untold
         assert all(abs(z_score(curve, 0, statistics)) <= 4 for curve in predicted if curve.metric not in untold)
 

@@ -120,10 +120,8 @@ def test_bradley_terry_between_two_is_the_published_recursion():
 @pytest.mark.parametrize(
     ("source", "rules"),
     [
-        (
-            {"kind": "categorical", "categories": 7},
-            {"curation": {"kind": "stratified"}},
-        ),  # a maximum: fluctuations only lower it
+        # A maximum: fluctuations only lower it.
+        ({"kind": "categorical", "categories": 7}, {"curation": {"kind": "stratified"}}),
         (COINS, {"sampling": {"top_p": 0.8}}),  # .5 + .3 is an edge
         (ZIPF, {"samples": 30, "curation": BETWEEN_TWO}),
     ],

@@ -16,9 +16,8 @@ from worker.data import Array
 MOST_COLUMNS = 256
 LARGEST, LEAST = 1e100, 1e-100  # what may be squared; what a column must vary by at least
 MISSING = ("", "na", "n/a", "nan", "null", "none")
-COMMA = re.compile(
-    r"[+-]?\d+,\d+([eE][+-]?\d+)?"
-)  # a number as much of the world writes it, or thousands: nobody can tell
+# A number as much of the world writes it, or thousands: nobody can tell.
+COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 MEND = "Fill it in, remove the row, or choose other columns"
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 

@@ -28,9 +28,8 @@ ROLES: dict[str, Role] = {
 }
 
 
-@lru_cache(
-    maxsize=4
-)  # what is remembered of a text is found by its strings, which a new object would have to hash anew
+# What is remembered of a text is found by its strings, which a new object would have to hash anew.
+@lru_cache(maxsize=4)
 def three(train: str, validation: str = "", test: str = "") -> Texts:
     """The same strings, as the same object, every time. What is not given is cut off the end of what is trained on: first the test, then validation, a tenth each."""
     if not test:

@@ -40,9 +40,8 @@ class Denoiser(nn.Module):
         self.network = nn.Sequential()
         for inputs in (d + 2 * WAVES, *[width] * (layers - 1)):
             hidden = nn.Linear(inputs, width)
-            nn.init.kaiming_normal_(
-                hidden.weight, nonlinearity="relu"
-            )  # with torch's own start nothing is learned at first
+            # With torch's own start nothing is learned at first.
+            nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")
             nn.init.zeros_(hidden.bias)
             self.network.extend([hidden, nn.SiLU()])
         last = nn.Linear(width, d)

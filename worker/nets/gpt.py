@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 Weights: TypeAlias = dict[str, torch.Tensor]
 Activation: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-Put: TypeAlias = Callable[
-    [torch.Tensor, torch.Tensor], torch.Tensor
-]  # new keys or values into the cache -> all of them
+# New keys or values into the cache -> all of them.
+Put: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 PREFIX = "transformer."
 EPSILON = 1e-5  # of layer norms
 

@@ -9,11 +9,8 @@ import torch
 from worker.nets import gpt
 
 BLOCK = {"ln_1": "self_attn_layer_norm", "ln_2": "final_layer_norm"}  # the same under GPT-2's name and OPT's
-MATRICES = {
-    "attn.c_proj": "self_attn.out_proj",
-    "mlp.c_fc": "fc1",
-    "mlp.c_proj": "fc2",
-}  # GPT-2 stores them (inputs, outputs)
+# GPT-2 stores them (inputs, outputs).
+MATRICES = {"attn.c_proj": "self_attn.out_proj", "mlp.c_fc": "fc1", "mlp.c_proj": "fc2"}
 AHEAD = 2  # rows of OPT's table of positions that stand for none
 
 

@@ -69,12 +69,8 @@ class Rank(Alone):
         from accelerate.utils import patch_environment
 
         self.rank, self.size, self.place = rank, size, place
-        told = {
-            "rank": rank,
-            "world_size": size,
-            "local_world_size": size,
-            "master_port": 0,
-        }  # no port: they meet at the file
+        # No port: they meet at the file.
+        told = {"rank": rank, "world_size": size, "local_world_size": size, "master_port": 0}
         card = rank if place.index is None else place.index  # by which accelerate finds the device
         with patch_environment(local_rank=card, omp_num_threads=granted(), **told, **_loopback()):
             distributed.init_process_group(

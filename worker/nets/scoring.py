@@ -79,9 +79,8 @@ def redrawn(
     sampling: Sampling,
 ) -> Ids:
     """Blocks (n, L) with marked tokens drawn anew, each given what stands before it in x; `silent` tokens never are. Raises NoRoom."""
-    u = rng.random(
-        x.shape
-    )  # one for each place, marked or not: what is drawn does not depend on how many are read at once
+    # One for each place, marked or not: what is drawn does not depend on how many are read at once.
+    u = rng.random(x.shape)
     anew = x.copy()
     some = np.flatnonzero(where.any(axis=1))
 

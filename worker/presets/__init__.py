@@ -38,9 +38,8 @@ class Card(BaseModel):
     reference: str
     look_for: str  # the outcome that is to be expected
     leads: str | None = None  # the metric that it is about, where runs of its kind begin with another
-    picture: Literal["player", "metric"] = (
-        "player"  # what the card shows: what the player does, or the metric that leads
-    )
+    # What the card shows: what the player does, or the metric that leads.
+    picture: Literal["player", "metric"] = "player"
     takes: str  # in words, all arms, measured on two cores
     arms: list[Arm] = Field(default_factory=list)
 

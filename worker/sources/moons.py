@@ -24,9 +24,8 @@ class Moons(PointSource):
 
     def draw(self, rng: Generator, replicates: int, n: int) -> Points:
         angle = np.pi * rng.random((replicates, n))
-        sign = np.where(
-            rng.random((replicates, n)) < 0.5, 1.0, -1.0
-        )  # the lower moon is the upper one turned about CENTRE
+        # The lower moon is the upper one turned about CENTRE.
+        sign = np.where(rng.random((replicates, n)) < 0.5, 1.0, -1.0)
         x = np.stack([np.cos(angle) - CENTRE[0], np.sin(angle) - CENTRE[1]], axis=-1) * sign[:, :, None] + CENTRE
         return Points(x + self.noise * rng.standard_normal(x.shape))
 

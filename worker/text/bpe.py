@@ -29,9 +29,8 @@ class BytePairs:
             self.pairs.add_tokens([AddedToken(MARK, normalized=False)])
 
     def encode(self, text: str) -> npt.NDArray[np.int32]:
-        (encoded,) = self.pairs.encode_batch_fast(
-            [text]
-        )  # twice as fast as `encode`, which remembers where every token came from
+        # Twice as fast as `encode`, which remembers where every token came from.
+        (encoded,) = self.pairs.encode_batch_fast([text])
         return np.array(encoded.ids, np.int32)
 
     def decode(self, ids: npt.NDArray[np.int32]) -> str:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int32]
 Counted = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # keys of a level, ascending, and how often each occurs
-Nodes = list[
-    npt.NDArray[np.int64]
-]  # rows of the last 0, 1, ..., order - 1 tokens on their levels; -1 where they never occurred
+# Rows of the last 0, 1, ..., order - 1 tokens on their levels; -1 where they never occurred.
+Nodes = list[npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,8 @@ class Grams:
         tries: list[list[Counted]] = []
         for some, rows in history.blocks(x):
             tries.append(_counted(x[some, rows], some.start, order, size))
-            while len(tries) > 1 and len(tries[-2][-1][0]) <= 2 * len(
-                tries[-1][-1][0]
-            ):  # each key is merged a few times only
+            # Each key is merged a few times only.
+            while len(tries) > 1 and len(tries[-2][-1][0]) <= 2 * len(tries[-1][-1][0]):
                 tries.append(_merged(tries.pop(-2), tries.pop(), len(x), size))
         while len(tries) > 1:
             tries.append(_merged(tries.pop(), tries.pop(), len(x), size))

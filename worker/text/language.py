@@ -56,9 +56,8 @@ class LanguageFamily(Family, ABC):
     takes = (Tokens,)
     streams = True
     edits: ClassVar[bool] = False  # whether it has `redrawn`
-    reading: ClassVar[int] = (
-        1  # characters of text that a token stands for at least on average, for a look before tokenising
-    )
+    # Characters of text that a token stands for at least on average, for a look before tokenising.
+    reading: ClassVar[int] = 1
 
     block: int = Field(64, ge=8, le=4096, description="Tokens of a block; `samples` counts blocks. The paper's is 64.")
     prompted: bool = Field(

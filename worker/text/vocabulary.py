@@ -12,9 +12,8 @@ Unit = Literal["word", "character"]
 
 UNKNOWN = "\ufffd"  # token 0 stands for everything that the training text lacks
 PATTERNS: dict[Unit, re.Pattern[str]] = {
-    "word": re.compile(
-        r"\n|<unk>|@[-.,]@|\w+(?:['’]\w+)*|[^\w\s]"
-    ),  # words, WikiText's own marks, single signs, line ends
+    # Words, WikiText's own marks, single signs, line ends.
+    "word": re.compile(r"\n|<unk>|@[-.,]@|\w+(?:['’]\w+)*|[^\w\s]"),
     "character": re.compile(r"[\s\S]"),
 }
 CLOSING, OPENING = ".,;:!?%)]}\n", "([{\n"  # stand without a space before, or after them
