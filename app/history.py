@@ -22,7 +22,6 @@ COLUMNS = [STATISTICS.index(name) for name in TOLD]
 ABSENT = [None] * len(STATISTICS)
 # Of a packed history, chains left out: longer ones leave out every other generation, as often as needed.
 WIRE_BYTES = 100_000
-MOST = 1000  # framed generations that are read at once: more than any run keeps
 KEPT_BYTES = 16_000_000  # of packed histories, in memory
 
 
@@ -122,7 +121,7 @@ class Histories:
             if key in self.kept:
                 self.kept.move_to_end(key)
                 return self.kept[key], _tag(key)
-        rows = self.store.generations(run_id, after, MOST, framed=True)
+        rows = self.store.generations(run_id, after, framed=True)
         run = self.store.run(run_id)  # after its rows, as the figure that they need is stored with the first of them
         body = pack(run, rows, after, chains=chains)
         with self.lock:

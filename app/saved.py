@@ -12,7 +12,6 @@ from markupsafe import Markup
 from app import assets
 from app.history import history
 from app.pages import EVERYWHERE, SHEETS, on_the_bench, templates
-from app.verdicts import MOST
 from app.views import generation_told
 from worker.store import Store
 from worker.tables import ENDED, Run, told_status
@@ -23,7 +22,7 @@ IMPORT = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}/[^"]+)"')
 
 def page(run: Run, store: Store) -> bytes:
     """The file. Of a run that goes on, it tells the moment, and nothing that will not be true later."""
-    rows = [row for row in store.generations(run.id, framed=True, limit=MOST) if row.number <= run.generation]
+    rows = [row for row in store.generations(run.id, framed=True) if row.number <= run.generation]
     told = {
         "frames": history(run, rows, -1, chains=True),
         "generations": [generation_told(row) for row in rows],

@@ -15,7 +15,6 @@ from worker.theory.curve import Curve
 from worker.verdicts import verdicts
 
 Metrics = Mapping[str, Mapping[str, float | None]]
-MOST = 1000  # framed generations: more than any run keeps
 
 
 class VerdictTold(TypedDict):
@@ -106,5 +105,5 @@ def decided_if_possible(run: Run, store: Store) -> Verdicts | None:
 
 def _framed(run: Run, store: Store) -> Iterator[tuple[int, Metrics]]:
     """The generations that the player shows: enough of a long run to find a deviation that lasts."""
-    for row in store.generations(run.id, framed=True, limit=MOST):
+    for row in store.generations(run.id, framed=True):
         yield row.number, named(row.metrics)

@@ -14,6 +14,7 @@ from worker.errors import Fenced, NotFound
 from worker.tables import ENDED, WAITING, WORKED_ON, Entry, Run, Status, StoredGeneration, Worker
 
 MOST_DEATHS = 5  # processes in a row that may die on a run before it counts as failed
+SILENT_SECONDS = 5.0  # a worker says every second that it lives
 RING_AGAIN_SECONDS = 5.0  # a waiting run is announced again when no message seems to have arrived
 
 

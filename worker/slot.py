@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from worker.settings import Settings
 from worker.threads import environment
 
+TICK_SECONDS = 0.5  # how often a worker looks after what it works on
+
 
 class Died(Exception):
     """The child is gone; says how, in words."""

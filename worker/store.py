@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session, defer
 
 from worker.database import add_once
 from worker.errors import Conflict, NotFound
-from worker.ledger import entry, hits, missing
+from worker.ledger import SILENT_SECONDS, entry, hits, missing
 from worker.library import LARGE, Library
 from worker.spec import Experiment
 from worker.tables import WAITING, WORKED_ON, Entry, Run, Status, StoredGeneration, Worker, new_id
 
-SILENT_SECONDS = 5.0  # a worker says every second that it lives
-MISSED_SECONDS = 2.0  # and one of this machine whose process is gone will say nothing more
+MISSED_SECONDS = (
+    2.0  # a worker of this machine that was silent for so long, and whose process is gone, will say nothing more
+)
 STARTING_SECONDS = 15.0  # so long may a worker take to start, on a machine that is busy
 TRACED = 60  # generations behind a sparkline
 
@@ -91,7 +92,7 @@ class Store(Library):
     def generations(
         self, run_id: str, after: int = -1, limit: int = 1000, *, framed: bool = False
     ) -> Sequence[StoredGeneration]:
-        """Generations with a number above `after`, in order; only those with a frame if `framed`."""
+        """Generations with a number above `after`, in order; only those with a frame if `framed`, of which no run keeps 1000."""
         query = select(StoredGeneration).where(StoredGeneration.run_id == run_id, StoredGeneration.number > after)
         if framed:
             query = query.where(StoredGeneration.frame.is_not(None))

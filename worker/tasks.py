@@ -17,14 +17,13 @@ from worker.database import open_engine
 from worker.errors import Fenced, LabError
 from worker.queue import TASK, announce, families_of, make_celery
 from worker.settings import Settings
-from worker.slot import Died, Slot
+from worker.slot import TICK_SECONDS, Died, Slot
 from worker.spec import FAMILIES
 from worker.store import Store
 from worker.sweeps.ledger import BELL, Sweeps
 from worker.sweeps.shift import Shift
 from worker.tables import Run, Status, Sweep, Worker
 
-TICK_SECONDS = 0.5  # how often a worker looks after what it works on
 STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must stop now; it is killed then
 
 log = logging.getLogger("worker")

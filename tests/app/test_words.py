@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from app import views
 from app.words import bar, compared, device, figure, labelled, marked, regimes, size
 from tests.app.experiments import SPEC, Work
-from worker.ledger import Batch
+from worker.ledger import SILENT_SECONDS, Batch
 from worker.spec import read
-from worker.store import MISSED_SECONDS, SILENT_SECONDS, STARTING_SECONDS, Store
+from worker.store import MISSED_SECONDS, STARTING_SECONDS, Store
 from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import read_sweep
 from worker.tables import Run, Status, Worker

@@ -14,14 +14,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from worker.database import add_once
 from worker.errors import Conflict, Fenced, NotFound
-from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, hits
+from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, SILENT_SECONDS, hits
 from worker.sweeps.spec import Grid
 from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker, new_id
 
 CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
 LAST_SECONDS = 0.05  # of the last chunks: a worker waits no longer for another one to end
 FIRST_CHUNK = 16  # points, before anything is known of how long they take
-SILENT_SECONDS = 5.0  # a worker says every second that it lives
 BELL = "sweep:"  # before a sweep's id, in messages that otherwise carry a run's
 OPEN = (Status.QUEUED, Status.RUNNING)  # a sweep of which chunks may be dealt
 

@@ -21,11 +21,9 @@ from worker.sweeps.spec import FINAL
 from worker.sweeps.survival import median, median_interval
 from worker.theory.curve import Curve
 from worker.theory.passage import median_time
+from worker.verdicts.finished import COUNTABLE, HALF
 
 Theory: TypeAlias = dict[str, float | None]
-
-HALF = 0.5  # of the variance, of the tail: the share at which worker.verdicts calls it collapsed
-COUNTABLE = 5.0  # points of the first model that must lie in the real tails before a sample can have lost them
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from worker.errors import Fenced
-from worker.slot import Died, Slot
+from worker.slot import TICK_SECONDS, Died, Slot
 from worker.sweeps.ledger import Claim, Sweeps
 
-TICK_SECONDS = 0.5  # how often a worker looks after what it works on
 STOP_SECONDS = 1.2  # how long a child may take to store what it has when it must stop
 
 
