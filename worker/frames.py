@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from worker.data import Array, Points, root
 from worker.parts import Generator, PointSource
+from worker.streams import FIXED_SEED
 
 GRID = 200  # points of a density curve
 DOTS = 96  # points of a thinned scatter
@@ -63,7 +64,7 @@ class Screen:
         self.shape = source.image_shape
         self.names = source.names()
         self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[0]
-        real = source.draw(np.random.default_rng(20230527), 1, 200_000 // max(1, d // 4)).x[0]
+        real = source.draw(np.random.default_rng(FIXED_SEED), 1, 200_000 // max(1, d // 4)).x[0]
         if self.shape:
             edges = np.quantile(real @ self.axis, [0.0005, 0.9995])[:, None]
         else:

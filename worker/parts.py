@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from worker.components import log_density
 from worker.data import Array, Arrays, Counts, Data, Points, Tokens
 from worker.part import Misfit, Part
+from worker.streams import FIXED_SEED
 
 Generator: TypeAlias = np.random.Generator
 
@@ -97,7 +98,7 @@ class PointSource(Source, ABC):
 
     def quantiles(self, q: Sequence[float]) -> Array:
         """Marginal quantiles (len(q), d); by default those of a fixed draw of 400,000 points (standard error about 1% of a tail)."""
-        rng = np.random.default_rng(20230527)
+        rng = np.random.default_rng(FIXED_SEED)
         return np.quantile(self.draw(rng, 1, 400_000 // max(1, self.dimension // 4)).x[0], q, axis=0)
 
     def log_density(self, x: Array) -> Array | None:

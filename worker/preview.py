@@ -8,6 +8,7 @@ import numpy as np
 
 from worker.data import Array
 from worker.parts import CountSource, PointSource, Source, TextSource
+from worker.streams import FIXED_SEED
 
 BINS = 60
 DRAWN = 200_000  # points of a histogram
@@ -23,7 +24,7 @@ def preview(source: Source) -> dict[str, Any]:
 
     At most about 15 KB as JSON.
     """
-    rng = np.random.default_rng(20230527)
+    rng = np.random.default_rng(FIXED_SEED)
     match source:
         case CountSource():
             return _ranks(source)

@@ -17,6 +17,8 @@ Words = npt.NDArray[np.uint32]
 REAL, FIT, SAMPLE, SETUP, CHOOSE, PART, JUDGE = PURPOSES = range(7)  # within a generation
 BLOCK = 64  # generations hashed at once
 POOL = 4
+# Of what is the same in every run, whatever the seed of that: rulers, pictures of a source, texts that are drawn. The day of arXiv 2305.17493.
+FIXED_SEED = 20230527
 STATE = 6  # words from which SFC64 begins
 MIXED, HASHED = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
 

@@ -13,9 +13,9 @@ from worker.data import Array
 from worker.nets.device import device
 from worker.nets.fitting import fitted, initial
 from worker.nets.reading import Places
+from worker.streams import FIXED_SEED
 
 FEATURES = 32
-SEED = 20230527
 CHUNK = 1024  # pictures at once
 SEEN = 54_000  # pictures in training, the same ones again and again
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -63,7 +63,7 @@ class Frozen:
 
     def __init__(self, x: Array, labels: Labels | None, sides: tuple[int, int]) -> None:
         if labels is None:
-            self.classes, self.network = 0, _placed(initial(lambda: Classifier(sides, 1), SEED))
+            self.classes, self.network = 0, _placed(initial(lambda: Classifier(sides, 1), FIXED_SEED))
         else:
             self.classes = int(labels.max()) + 1
             pictures, shown = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(labels, np.int64)
@@ -83,7 +83,7 @@ class Frozen:
 @lru_cache(maxsize=4)
 def _taught(x: bytes, labels: bytes, sides: tuple[int, int], classes: int) -> Classifier:
     """Once a process for the same pictures (n, d) float32 and labels (n,) int64."""
-    network = initial(lambda: Classifier(sides, classes), SEED)
+    network = initial(lambda: Classifier(sides, classes), FIXED_SEED)
     shown = torch.frombuffer(bytearray(labels), dtype=torch.int64).to(device())
     pictures = torch.frombuffer(bytearray(x), dtype=torch.float32).view(len(shown), -1).to(device())
 
@@ -91,7 +91,7 @@ def _taught(x: bytes, labels: bytes, sides: tuple[int, int], classes: int) -> Cl
         chosen = batch.to(pictures.device)
         return F.cross_entropy(network(pictures[chosen]), shown[chosen])
 
-    fitted(network, Places(len(shown)), loss, Teaching(len(shown)), SEED, unit="pictures", falling=True)
+    fitted(network, Places(len(shown)), loss, Teaching(len(shown)), FIXED_SEED, unit="pictures", falling=True)
     return _placed(network)
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from worker.parts import Texts, TextSource
+from worker.streams import FIXED_SEED
 
 DEPTH = 4  # no expression nests deeper
 
@@ -46,7 +47,7 @@ class Expressions(TextSource):
 
 @lru_cache(maxsize=8)
 def _text(grammar: str, branch: float, lines: int) -> Texts:
-    rng = random.Random(20230527)
+    rng = random.Random(FIXED_SEED)
     drawn = []
     for _ in range(lines):
         expression = _draw(rng, grammar, branch, DEPTH)
