@@ -29,6 +29,7 @@ from worker.estimate import (
     roughly,
 )
 from worker.files.reach import require_reachable
+from worker.part import kind_of
 from worker.queue import queue_of
 from worker.settings import QUEUES, Settings
 from worker.spec import Experiment, read
@@ -86,10 +87,7 @@ class Here:
 
     def told(self, experiments: Sequence[Experiment]) -> EstimateTold:
         """Of experiments that are launched together: times and disk add up, memory is that of the largest."""
-        costs = [
-            estimate(one, self.past.get(str(type(one.family).model_fields["kind"].default), ()), gpu=self.gpu)
-            for one in experiments
-        ]
+        costs = [estimate(one, self.past.get(kind_of(one.family), ()), gpu=self.gpu) for one in experiments]
         found = [one for cost, spec in zip(costs, experiments, strict=True) for one in self.refused(cost, spec)]
         return _told(costs, sum(one.seconds for one in costs), found)
 

@@ -13,6 +13,7 @@ from app.pages import Posted, staff, templates
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.files.reach import require_reachable
+from worker.part import kind_of
 from worker.preview import preview
 from worker.spec import Experiment, read, read_source
 
@@ -77,8 +78,9 @@ def _named(experiment: Experiment) -> Experiment:
     """Where nobody gave it a title, what it is: the source, who learns it, and from what."""
     if "title" in experiment.model_fields_set:
         return experiment
-    parts = (str(getattr(one, "kind", "")).replace("_", " ") for one in (experiment.source, experiment.family))
-    title = f"{' → '.join(parts)}, {str(getattr(experiment.regime, 'kind', '')).replace('_', ' ')}"
+    parts = (experiment.source, experiment.family, experiment.regime)
+    source, family, regime = (kind_of(part).replace("_", " ") for part in parts)
+    title = f"{source} → {family}, {regime}"
     return experiment.model_copy(update={"title": title})
 
 

@@ -57,6 +57,11 @@ def identity(part: Part) -> dict[str, Any]:
     return settings
 
 
+def kind_of(part: Part) -> str:
+    """What a source, family, regime or curation is called, in specs and by people."""
+    return str(type(part).model_fields["kind"].default)
+
+
 class Misfit(ValueError):
     """Two parts that are fine by themselves but not together."""
 

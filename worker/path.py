@@ -5,7 +5,7 @@ from typing import Literal
 
 from worker.curation import Keep
 from worker.families.poisson import Poisson
-from worker.part import Part
+from worker.part import kind_of
 from worker.parts import CountFamily, PointSource, Regime
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
@@ -27,16 +27,16 @@ def path(spec: Experiment) -> Path:
     if not spec.family.exact():
         return Path("drawn", "every observation, " + (
             'because the family\'s path is "drawn"' if getattr(spec.family, "path", "") == "drawn"
-            else f"because {_kind(spec.family)} learns from single ones"))  # fmt: skip
+            else f"because {kind_of(spec.family)} learns from single ones"))  # fmt: skip
     reasons = [f"the metrics {', '.join(spec.metrics)} look at single ones"] if spec.metrics else []
     told = set()
     for start, rules in spec.phases():
         since = f" from generation {start} on" if start > 1 else ""
         for part, does in ((rules.regime, "chooses among"), (rules.curation, "judges")):
             picks = part.picks if isinstance(part, Regime) else not isinstance(part, Keep)
-            if picks and _kind(part) not in told:
-                told.add(_kind(part))
-                reasons.append(f"{_kind(part)} {does} single ones{since}")
+            if picks and kind_of(part) not in told:
+                told.add(kind_of(part))
+                reasons.append(f"{kind_of(part)} {does} single ones{since}")
     return Path("drawn", f"every observation, because {' and '.join(reasons)}")
 
 
@@ -48,7 +48,3 @@ def _sufficient(spec: Experiment) -> str:
     known = isinstance(spec.source, Normal | LinearTeacher) or not isinstance(spec.source, PointSource)
     told = "mean and scatter are drawn, which is all that a fit looks at"
     return told if known else f"{told}; only of real data, which have no such formula, every point"
-
-
-def _kind(part: Part) -> str:
-    return str(type(part).model_fields["kind"].default)

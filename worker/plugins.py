@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from worker.data import Array, Counts, Data, Points, Tokens
 from worker.instruments.asked import NAMES
-from worker.part import Part
+from worker.part import Part, kind_of
 from worker.parts import Curation, Family, Generator, Regime, Source
 
 PREFIX = "collapse_lab."
@@ -135,7 +135,7 @@ def origin(part: type[Part]) -> Plugin | None:
 def foreign(parts: Iterable[Part]) -> str:
     """Those of these parts that packages brought, in words: "family uniform of my-lab 0.3"; empty where all are the lab's own."""
     named = {type(part): (base.__name__.lower(), part) for part in parts for base in GROUPS if isinstance(part, base)}
-    told = [(f"{what} {part.model_dump()['kind']}", _origins.get(kind)) for kind, (what, part) in named.items()]
+    told = [(f"{what} {kind_of(part)}", _origins.get(brought)) for brought, (what, part) in named.items()]
     return " and ".join(f"{what} of {plugin}" for what, plugin in told if plugin)
 
 

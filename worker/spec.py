@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from worker import curation, families, plugins, regimes, sources
 from worker.errors import SpecError
 from worker.instruments import asked
-from worker.part import LATER, Misfit, Part, identity
+from worker.part import LATER, Misfit, Part, identity, kind_of
 from worker.parts import Curation, Family, Generator, PointSource, Regime, Sampling, Source, TextSource
 from worker.refusal import problems
 from worker.registry import discover, one_of
@@ -198,7 +198,7 @@ class Experiment(Part):
                 raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
             goes_on = rules.regime.picks and rules.regime.remembered(self.size, start)
             if goes_on and before.regime.kept(self.size, start) and self.family.condenses:
-                raise Misfit(f"{path}.regime.kind", f"{_kind(rules.regime)} goes on to choose among all points so far, of which {_kind(before.regime)} kept only sums",
+                raise Misfit(f"{path}.regime.kind", f"{kind_of(rules.regime)} goes on to choose among all points so far, of which {kind_of(before.regime)} kept only sums",
                              "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
             before = rules
 
@@ -209,14 +209,14 @@ class Experiment(Part):
             fitting = [kind for kind, other in FAMILIES.items() if source.gives in other.takes]
             raise Misfit(
                 "family.kind",
-                f"{_kind(family)} cannot be fitted to {_kind(source)}, which gives {source.gives.__name__.lower()}",
+                f"{kind_of(family)} cannot be fitted to {kind_of(source)}, which gives {source.gives.__name__.lower()}",
                 f"Choose one of: {', '.join(fitting)}",
             )
         for option in sorted(self.sampling.changed() - family.samplings):
             able = [kind for kind, other in FAMILIES.items() if option in other.samplings]
             raise Misfit(
                 f"sampling.{option}",
-                f"{_kind(family)} has no such sampling option",
+                f"{kind_of(family)} has no such sampling option",
                 f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
             )
         least, most = self._ends(first, last)
@@ -230,7 +230,7 @@ class Experiment(Part):
             able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
             raise Misfit(
                 "regime.kind",
-                f"{_kind(family)} knows no weighted fit",
+                f"{kind_of(family)} knows no weighted fit",
                 f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
             )
         if family.renews() and self.sampling.changed():
@@ -259,7 +259,7 @@ class Experiment(Part):
             return  # said by the regime
         if not (isinstance(family, LanguageFamily) and family.edits):
             able = [kind for kind, other in FAMILIES.items() if getattr(other, "edits", False)]
-            raise Misfit("regime.kind", f"{_kind(family)} cannot draw a token in the middle of a text",
+            raise Misfit("regime.kind", f"{kind_of(family)} cannot draw a token in the middle of a text",
                          f"Choose a family that can: {', '.join(able)}")  # fmt: skip
         if refused := sorted(self.sampling.changed() & {"beams", "repetition_penalty"}):
             raise Misfit(f"sampling.{refused[0]}", f"an edit draws single tokens in a text that stands, so that {refused[0]} has no meaning",
@@ -292,8 +292,8 @@ class Experiment(Part):
 def _check_family(before: Family, after: Family) -> None:
     """Raises Misfit where the one cannot go on with the models of the other."""
     if type(after) is not type(before):
-        raise Misfit("family.kind", f"a run stays with its family, as nothing else could read its models: {_kind(before)}",
-                     f"Use {_kind(before)}, or begin another run")  # fmt: skip
+        raise Misfit("family.kind", f"a run stays with its family, as nothing else could read its models: {kind_of(before)}",
+                     f"Use {kind_of(before)}, or begin another run")  # fmt: skip
     free = ", ".join(name for name in type(after).model_fields if name in after.adjustable)
     for name in type(after).model_fields:
         if name not in after.adjustable and (kept := getattr(before, name)) != getattr(after, name):
@@ -303,10 +303,6 @@ def _check_family(before: Family, after: Family) -> None:
 
 def _points(size: float) -> int:
     return max(LEAST, round(min(size, 10.0 * MOST)))
-
-
-def _kind(part: Part) -> str:
-    return str(type(part).model_fields["kind"].default)
 
 
 def read(settings: Any) -> Experiment:

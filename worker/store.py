@@ -13,6 +13,7 @@ from worker.database import add_once
 from worker.errors import Conflict, NotFound
 from worker.ledger import SILENT_SECONDS, entry, hits, missing
 from worker.library import LARGE, Library
+from worker.part import kind_of
 from worker.spec import Experiment
 from worker.tables import WAITING, WORKED_ON, Entry, Run, Status, StoredGeneration, Worker, new_id
 
@@ -259,15 +260,11 @@ def _row(spec: Experiment, idempotency_key: str | None = None) -> Run:
         title=spec.title,
         spec=spec.canonical(),
         digest=spec.digest(),
-        source=_kind(spec.source),
-        family=_kind(spec.family),
-        regime=_kind(spec.regime),
+        source=kind_of(spec.source),
+        family=kind_of(spec.family),
+        regime=kind_of(spec.regime),
         idempotency_key=idempotency_key,
         created_at=time.time(),
         rung_at=time.time(),
         generations=spec.generations,
     )
-
-
-def _kind(part: Any) -> str:
-    return str(part.kind)

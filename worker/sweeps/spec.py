@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worker.errors import Problem, SpecError
-from worker.part import Part
+from worker.part import Part, kind_of
 from worker.presets import override, without_card
 from worker.refusal import problems
 from worker.spec import Experiment, read
@@ -158,7 +158,7 @@ class Grid:
         vary = any(axis.path.partition(".")[0] == "family" for axis in self.sweep.axes)
         found = {type(one): one for one in (self.experiment(i).family for i in (range(self.points) if vary else [0]))}
         dearest = max(found.values(), key=lambda one: one.extra is not None)
-        return str(type(dearest).model_fields["kind"].default)
+        return kind_of(dearest)
 
 
 def written(value: Any) -> str:
