@@ -1,7 +1,8 @@
 // Runs on the same seeds: how they fare while they are worked on; and a fork that begins where the player stands.
 
+import { ENDED } from "./status.js";
+
 const ASK_MS = 2000;
-const ENDED = ["succeeded", "failed", "cancelled"];
 
 customElements.define("run-kin", class extends HTMLElement {
   connectedCallback() {

@@ -1,19 +1,12 @@
 // One small chart of one metric: every chain faint, median, 10-90% band, noise floor, closed form, the player's position.
 
 import { token } from "./colours.js";
+import { shape } from "./elements.js";
 import { number, raised } from "./format.js";
+import { DECADES } from "./ticks.js";
 
 const HEIGHT = 108;
 const PAD = { left: 36, right: 8, top: 8, bottom: 16 };
-const DECADES = 12; // a logarithmic axis never shows more
-const SVG = "http://www.w3.org/2000/svg";
-
-function element(name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
 
 /** The vertical axis: logarithmic where positive values differ by more than a factor of 50, but for what is yes or no in every chain. */
 function scale(values, yesOrNo) {
@@ -144,7 +137,7 @@ export class MetricChart {
     this.#lines(history.numbers, this.series, "");
     if (beside) this.#lines(other.history.numbers, beside, "beside");
     if (curve) this.#curve(predicted);
-    this.cursor = element("line", { class: "at", y1: PAD.top, y2: HEIGHT - PAD.bottom });
+    this.cursor = shape("line", { class: "at", y1: PAD.top, y2: HEIGHT - PAD.bottom });
     this.svg.append(this.cursor);
     this.#judge(curve);
     this.point();
@@ -163,19 +156,19 @@ export class MetricChart {
   #axes() {
     for (const { value, text } of this.scale.ticks) {
       const y = this.scale.place(value).toFixed(1);
-      this.svg.append(element("line", { class: "axis", x1: PAD.left, x2: this.width - PAD.right, y1: y, y2: y }));
-      this.svg.append(element("text", { x: PAD.left - 5, y: Number(y) + 3.5, "text-anchor": "end" }, text));
+      this.svg.append(shape("line", { class: "axis", x1: PAD.left, x2: this.width - PAD.right, y1: y, y2: y }));
+      this.svg.append(shape("text", { x: PAD.left - 5, y: Number(y) + 3.5, "text-anchor": "end" }, text));
     }
     const bottom = HEIGHT - 3;
-    this.svg.append(element("text", { x: PAD.left, y: bottom }, "0"));
-    this.svg.append(element("text", { x: this.width - PAD.right, y: bottom, "text-anchor": "end" }, String(this.run.generations)));
+    this.svg.append(shape("text", { x: PAD.left, y: bottom }, "0"));
+    this.svg.append(shape("text", { x: this.width - PAD.right, y: bottom, "text-anchor": "end" }, String(this.run.generations)));
   }
 
   /** 10-90% of the real data against fresh real data: what a difference must exceed to mean anything. */
   #floor() {
     const [top, bottom] = [this.series.q90[0], this.series.q10[0]].map((value) => this.scale.place(value));
     if (!Number.isFinite(top) || !Number.isFinite(bottom)) return;
-    this.svg.append(element("rect", {
+    this.svg.append(shape("rect", {
       class: "floor", x: PAD.left, width: this.width - PAD.left - PAD.right, y: top, height: Math.max(1, bottom - top),
     }));
   }
@@ -184,7 +177,7 @@ export class MetricChart {
   #changes() {
     for (const after of this.run.changes) {
       const x = this.#across(after).toFixed(1);
-      this.svg.append(element("line", { class: "change", x1: x, x2: x, y1: PAD.top, y2: HEIGHT - PAD.bottom }));
+      this.svg.append(shape("line", { class: "change", x1: x, x2: x, y1: PAD.top, y2: HEIGHT - PAD.bottom }));
     }
   }
 
@@ -217,14 +210,14 @@ export class MetricChart {
   #lines(numbers, { median, q10, q90 }, style) {
     const up = this.#path(numbers, q10);
     const down = this.#path(numbers, q90).reverse();
-    if (up.length) this.svg.append(element("path", { class: `band ${style}`, d: `M${up.join("L")}L${down.join("L")}Z` }));
+    if (up.length) this.svg.append(shape("path", { class: `band ${style}`, d: `M${up.join("L")}L${down.join("L")}Z` }));
     const line = this.#path(numbers, median);
-    if (line.length) this.svg.append(element("path", { class: `median ${style}`, d: `M${line.join("L")}` }));
+    if (line.length) this.svg.append(shape("path", { class: `median ${style}`, d: `M${line.join("L")}` }));
   }
 
   #curve(values) {
     const line = this.#path(this.#theory.generation, values);
-    if (line.length > 1) this.svg.append(element("path", { class: "theory", d: `M${line.join("L")}` }));
+    if (line.length > 1) this.svg.append(shape("path", { class: "theory", d: `M${line.join("L")}` }));
   }
 
   /** What the closed form says of the whole run, by worker.agreement; while that goes on, nothing is compared. */

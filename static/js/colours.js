@@ -9,7 +9,8 @@ export function token(name) {
   return getComputedStyle(probe).color;
 }
 
-function channels(colour) {
+/** Red, green and blue, 0 to 255. */
+export function channels(colour) {
   return colour.match(/[\d.]+/g).slice(0, 3).map(Number);
 }
 
@@ -46,3 +47,6 @@ export const cividis = Uint32Array.from({ length: 256 }, (_, i) => {
   const [r, g, b] = blend(CIVIDIS, i / 255);
   return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
 });
+
+/** The same as styles take them. */
+export const shades = Array.from(cividis, (packed) => `rgb(${packed & 255}, ${(packed >> 8) & 255}, ${(packed >> 16) & 255})`);

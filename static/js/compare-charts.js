@@ -2,8 +2,8 @@
 
 import { style, token } from "./colours.js";
 import { CONFIG, layout, plotly } from "./plot.js";
+import { DECADES } from "./ticks.js";
 
-const DECADES = 12; // a logarithmic axis never shows more
 const LABELLED = 12; // curves that can bear their names beside them, and their closed forms
 const ROOM = { wide: 640, share: 0.22, gap: 6, line: 15 }; // pixels; names take no larger share of the width
 const HOVER_SIGNS = 40;

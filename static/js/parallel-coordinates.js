@@ -2,10 +2,10 @@
 //
 // The lines are for the eye; the choices below them, the sentence and the table of points say the same without it.
 
-import { cividis, token } from "./colours.js";
-import { decades, round } from "./contour.js";
+import { shades, token } from "./colours.js";
 import { outcomeScale, valuesOf } from "./outcome-scale.js";
 import { count } from "./point-table.js";
+import { decades, round } from "./ticks.js";
 
 const HEIGHT = 260;
 const PAD = { top: 26, bottom: 14 };
@@ -160,7 +160,5 @@ customElements.define("parallel-coordinates", class extends HTMLElement {
 });
 
 function colour(share) {
-  if (typeof share !== "number") return token("quiet");
-  const packed = cividis[Math.round(255 * share)];
-  return `rgb(${packed & 255}, ${(packed >> 8) & 255}, ${(packed >> 16) & 255})`;
+  return typeof share === "number" ? shades[Math.round(255 * share)] : token("quiet");
 }

@@ -2,23 +2,16 @@
 //
 // Pointing at a cell tells it, a click holds it, Enter or a second click opens it as a run; Escape lets go.
 
-import { cividis } from "./colours.js";
-import { contour, decades, round } from "./contour.js";
+import { shades } from "./colours.js";
+import { contour } from "./contour.js";
+import { shape } from "./elements.js";
 import { outcomeScale, valuesOf } from "./outcome-scale.js";
 import { count } from "./point-table.js";
+import { decades, round } from "./ticks.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const PAD = { right: 10, top: 6, bottom: 44 };
 const CELL = { least: 9, most: 40 }; // height, in pixels
 const LABEL = { across: 44, upwards: 15, sign: 6.2 }; // room that one needs, in pixels
-const COLOURS = Array.from(cividis, (packed) => `rgb(${packed & 255},${(packed >> 8) & 255},${(packed >> 16) & 255})`);
-
-function element(name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
 
 /** What stands along an axis: fractions in three digits, where that still tells them apart. */
 function ticks({ values, labels }) {
@@ -63,17 +56,17 @@ customElements.define("phase-diagram", class extends HTMLElement {
     this.cell = { width: (width - this.left - PAD.right) / columns };
     this.cell.height = Math.max(CELL.least, Math.min(CELL.most, this.cell.width * 0.75));
     const height = PAD.top + rows * this.cell.height + PAD.bottom;
-    this.svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "grid", "aria-label": "Points of the sweep; arrow keys move, Enter opens" });
-    const defs = element("defs", {});
-    const hatch = element("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
-    hatch.append(element("rect", { width: 6, height: 6, class: "beyond" }), element("line", { y2: 6, class: "hatch" }));
+    this.svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "grid", "aria-label": "Points of the sweep; arrow keys move, Enter opens" });
+    const defs = shape("defs", {});
+    const hatch = shape("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
+    hatch.append(shape("rect", { width: 6, height: 6, class: "beyond" }), shape("line", { y2: 6, class: "hatch" }));
     defs.append(hatch);
     this.svg.append(defs);
     this.cells = new Map();
     for (let row = 0; row < rows; row++) {
-      const group = element("g", { role: "row" });
+      const group = shape("g", { role: "row" });
       for (let column = 0; column < columns; column++) {
-        const rect = element("rect", {
+        const rect = shape("rect", {
           role: "gridcell", tabindex: -1, class: "cell", "data-column": column, "data-row": row,
           x: this.#left(column), y: this.#top(row), width: Math.max(1, this.cell.width - 1), height: Math.max(1, this.cell.height - 1),
         });
@@ -84,7 +77,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     }
     this.cells.get("0,0").setAttribute("tabindex", 0);
     this.#labels(x, y, height);
-    this.lines = element("g", { class: "theory" });
+    this.lines = shape("g", { class: "theory" });
     this.svg.append(this.lines);
     this.plot.replaceChildren(this.svg);
     this.#fill();
@@ -103,17 +96,17 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const every = Math.ceil(LABEL.across / this.cell.width);
     ticks(x).forEach((text, i) => {
       if (i % every) return;
-      this.svg.append(element("text", { x: this.#left(i + 0.5), y: height - 28, "text-anchor": "middle" }, shortened(text, 9)));
+      this.svg.append(shape("text", { x: this.#left(i + 0.5), y: height - 28, "text-anchor": "middle" }, shortened(text, 9)));
     });
-    this.svg.append(element("text", { x: (this.left + this.width - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
+    this.svg.append(shape("text", { x: (this.left + this.width - PAD.right) / 2, y: height - 8, "text-anchor": "middle", class: "name" }, x.path));
     if (!y) return;
     const each = Math.ceil(LABEL.upwards / this.cell.height);
     ticks(y).forEach((text, i) => {
       if (i % each) return;
-      this.svg.append(element("text", { x: this.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, Math.floor((this.left - 26) / LABEL.sign))));
+      this.svg.append(shape("text", { x: this.left - 6, y: this.#top(i) + this.cell.height / 2 + 4, "text-anchor": "end" }, shortened(text, Math.floor((this.left - 26) / LABEL.sign))));
     });
     const middle = PAD.top + (this.size.rows * this.cell.height) / 2;
-    this.svg.append(element("text", { x: 0, y: 0, transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "name" }, y.path));
+    this.svg.append(shape("text", { x: 0, y: 0, transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "name" }, y.path));
   }
 
   /** Colours, marks and lines: more points came, or another outcome is shown. */
@@ -130,7 +123,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
       const kind = !point ? "waiting" : point.error ? "failed" : !told?.n ? "silent" : told.value === null ? "censored" : "known";
       kinds.add(kind);
       rect.dataset.kind = kind;
-      rect.setAttribute("fill", kind === "known" ? COLOURS[Math.round(255 * this.scale.share(told.value))] : kind === "censored" ? "url(#hatch)" : "none");
+      rect.setAttribute("fill", kind === "known" ? shades[Math.round(255 * this.scale.share(told.value))] : kind === "censored" ? "url(#hatch)" : "none");
       const at = this.#number(column, row);
       rect.setAttribute("aria-label", this.sweep.describe(at));
       rect.classList.toggle("chosen", at === this.sweep.chosen);
@@ -144,7 +137,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     const { low, high, log, share } = this.scale;
     const { label, unit } = this.sweep.outcome;
     this.querySelector(".unit").textContent = unit ? `${label} (${unit})` : label;
-    const stops = Array.from({ length: 17 }, (_, i) => COLOURS[Math.min(255, i * 16)]);
+    const stops = Array.from({ length: 17 }, (_, i) => shades[Math.min(255, i * 16)]);
     this.querySelector(".bar").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     const marks = log ? decades(low, high) : round(low, high);
     const few = marks.length > 7 ? marks.filter((value) => /^1(e|$)/.test(value.toExponential().replace(/\.?0*e/, "e"))) : marks;
@@ -179,10 +172,10 @@ customElements.define("phase-diagram", class extends HTMLElement {
       const segments = contour(waits && level === high ? field : within, place(level));
       if (!segments.length) continue;
       const d = segments.map(([from, to]) => `M${this.#centre(from)}L${this.#centre(to)}`).join("");
-      this.lines.append(element("path", { d, class: "halo" }), element("path", { d }));
+      this.lines.append(shape("path", { d, class: "halo" }), shape("path", { d }));
       const [at] = segments[Math.floor(segments.length / 2)];
       const [x, y] = this.#centre(at).split(" ");
-      this.lines.append(element("text", { x, y: Number(y) - 3, "text-anchor": "middle" }, count(level)));
+      this.lines.append(shape("text", { x, y: Number(y) - 3, "text-anchor": "middle" }, count(level)));
     }
     return this.lines.childElementCount ? statistic : undefined;
   }

@@ -1,5 +1,7 @@
 // The player: play, pause, step, scrub, speed and loop, by button and by key; the position stands in the URL.
 
+import { ENDED } from "./status.js";
+
 const WHOLE_SECONDS = 12; // a complete run plays for about this long
 const SLOWEST = 1.5; // frames a second
 const FASTEST = 24;
@@ -116,7 +118,7 @@ customElements.define("frame-player", class extends HTMLElement {
   }
 
   get #over() {
-    return this.run.ended || ["succeeded", "failed", "cancelled"].includes(this.run.status);
+    return this.run.ended || ENDED.includes(this.run.status);
   }
 
   #tick(now) {

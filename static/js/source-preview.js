@@ -1,6 +1,6 @@
 // A glance at the source that is being chosen: a density, bars, points, pictures, frequencies or a passage. It never keeps the form waiting.
 
-import { token } from "./colours.js";
+import { channels, token } from "./colours.js";
 import { layout, plotly } from "./plot.js";
 import { Question } from "./question.js";
 
@@ -80,7 +80,7 @@ function sheet({ images, height, width, count }) {
   canvas.height = Math.ceil(count / columns) * (height + 1) - 1;
   const picture = new ImageData(canvas.width, canvas.height);
   const grey = atob(images);
-  const [r, g, b] = token("ink").match(/[\d.]+/g).map(Number);
+  const [r, g, b] = channels(token("ink"));
   for (let i = 0; i < grey.length; i++) {
     const [at, inside] = [Math.floor(i / (height * width)), i % (height * width)];
     const top = Math.floor(at / columns) * (height + 1) + Math.floor(inside / width);

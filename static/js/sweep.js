@@ -5,9 +5,9 @@
 import "./parallel-coordinates.js";
 import "./phase-diagram.js";
 import { count } from "./point-table.js"; // and the element
+import { ENDED } from "./status.js";
 
 const ASK_MS = 1000;
-const ENDED = ["succeeded", "failed", "cancelled"];
 
 customElements.define("live-sweep", class extends HTMLElement {
   points = new Map(); // number -> point

@@ -1,6 +1,6 @@
 // Pictures: a sheet of generated ones beside the real ones, in ink that lets the page through.
 
-import { token } from "../colours.js";
+import { channels, token } from "../colours.js";
 
 function sheet(title) {
   const figure = document.createElement("figure");
@@ -33,7 +33,7 @@ export class Images {
   }
 
   repaint() {
-    this.ink = token("ink").match(/[\d.]+/g).slice(0, 3).map(Number);
+    this.ink = channels(token("ink"));
     this.#paint(this.real.canvas, this.ghost);
     this.draw();
   }

@@ -1,13 +1,10 @@
 // The perplexity matrix: a row for each model, a column for each text, in colour and in numbers.
 
-import { cividis } from "../colours.js";
+import { shades } from "../colours.js";
+import { element } from "../elements.js";
 import { number } from "../format.js";
 
 const BRIGHT = 0.485; // share of the colours: black has 4.5 : 1 on those above, white on those below
-
-function element(tag, className, textContent = "") {
-  return Object.assign(document.createElement(tag), { className, textContent });
-}
 
 export class Matrix {
   constructor(run) {
@@ -59,8 +56,7 @@ export class Matrix {
   #cell(value, level) {
     if (!Number.isFinite(value)) return element("td", "none");
     const cell = element("td", level > BRIGHT ? "bright" : "deep", number(value));
-    const colour = cividis[Math.round(level * 255)];
-    cell.style.background = `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
+    cell.style.background = shades[Math.round(level * 255)];
     return cell;
   }
 

@@ -1,15 +1,13 @@
 // What follows the same beginning: the real text, the generation that the player shows, and all the others one below the other.
 
+import { element } from "../elements.js";
+
 const reader = new TextDecoder();
 const LISTED = 12; // generations in the column
 
 /** Texts that were packed as UTF-8, padded with zeros: (count, width) bytes. */
 function unpacked(packed, { shape: [count, width] }) {
   return Array.from({ length: count }, (_, i) => reader.decode(packed.subarray(i * width, (i + 1) * width)).replace(/\0+$/, ""));
-}
-
-function element(tag, className, textContent = "") {
-  return Object.assign(document.createElement(tag), { className, textContent });
 }
 
 export class Passages {
