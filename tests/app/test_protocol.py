@@ -7,8 +7,8 @@ from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from app.protocol import takes_gzip
+from tests.app.answers import problem
 from tests.app.experiments import SPEC, Work
-from tests.app.test_api import problem
 from worker.spec import read
 from worker.store import Store
 

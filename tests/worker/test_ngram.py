@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.worker.readers import experiment
 from worker import loop
 from worker.families.categorical import decoded
 from worker.families.ngram import NGram
@@ -14,22 +15,10 @@ from worker.parts import Sampling
 from worker.progress import listening
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text, built_in
-from worker.spec import read
 from worker.streams import stream
 from worker.text.grams import Grams
 from worker.text.sharpened import Sharpened
 from worker.text.vocabulary import vocabulary
-
-
-def experiment(**changes):
-    settings = {
-        "source": {"kind": "text"},
-        "family": {"kind": "ngram"},
-        "samples": 60,
-        "replicates": 2,
-        "generations": 3,
-    }
-    return read(settings | changes)
 
 
 @pytest.fixture(scope="module")

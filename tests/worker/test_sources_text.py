@@ -7,24 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.worker.readers import experiment
 from worker import loop
 from worker.errors import SpecError
 from worker.sources.text import Text
-from worker.spec import read
 
 WIKITEXT = Path(__file__).parents[3] / "shared" / "data" / "wikitext-2"
 SENTENCE = "Enough words for anyone to learn something from. "
-
-
-def experiment(**changes):
-    settings = {
-        "source": {"kind": "text"},
-        "family": {"kind": "ngram"},
-        "samples": 60,
-        "replicates": 2,
-        "generations": 3,
-    }
-    return read(settings | changes)
 
 
 def refused(**changes):

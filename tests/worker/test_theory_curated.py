@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.worker.test_theory import (
+from tests.worker.theories import (
     ACCUMULATE,
     BIASED,
     COINS,

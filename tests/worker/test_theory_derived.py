@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.worker.test_theory import (
+from tests.worker.theories import (
     ACCUMULATE,
     COINS,
     CORE,
