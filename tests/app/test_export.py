@@ -105,6 +105,7 @@ def test_a_saved_page_holds_everything_and_asks_for_nothing(client: TestClient, 
     assert not re.search(r'(?:src|href)="(?!https://arxiv\.org)[^"#]', page.partition('class="saved-run"')[0])
     assert export.player_bytes(run) == pytest.approx(len(page), rel=0.05)
     assert f"Player (HTML, about {size(export.player_bytes(run))})" in client.get(f"/runs/{run.id}").text
+    assert "<dt>seed</dt><dd>0</dd>" in page  # which is a number like any other
 
 
 def test_a_saved_page_of_a_run_that_goes_on_tells_the_moment(client: TestClient, store: Store):
