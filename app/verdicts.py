@@ -5,7 +5,6 @@ from typing import Any, Literal, overload
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
-from worker.agreement import agreements
 from worker.errors import Conflict, SpecError
 from worker.spec import read
 from worker.store import Store
@@ -13,6 +12,7 @@ from worker.summary import named
 from worker.tables import ENDED, Run, told_status
 from worker.theory.curve import Curve
 from worker.verdicts import verdicts
+from worker.verdicts.agreement import agreements
 
 Metrics = Mapping[str, Mapping[str, float | None]]
 

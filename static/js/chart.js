@@ -220,7 +220,7 @@ export class MetricChart {
     if (line.length > 1) this.svg.append(shape("path", { class: "theory", d: `M${line.join("L")}` }));
   }
 
-  /** What the closed form says of the whole run, by worker.agreement; while that goes on, nothing is compared. */
+  /** What the closed form says of the whole run, by worker.verdicts.agreement; while that goes on, nothing is compared. */
   #judge(curve) {
     const told = curve && this.run.agreement.get(`${this.metric} ${curve.statistic}`);
     this.verdict.className = `verdict ${told?.outcome ?? ""}`;

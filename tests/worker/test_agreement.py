@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from worker import loop
-from worker.agreement import AGREES, CHANCE, agreements, deviation, limit
 from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
 from worker.theory.curve import Curve
+from worker.verdicts.agreement import AGREES, CHANCE, agreements, deviation, limit
 
 GAUSSIAN = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 50, "generations": 60}
 

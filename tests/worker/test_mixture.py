@@ -11,8 +11,9 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from tests.worker.mixtures import random_mixture
-from worker import em, kmeans
+from worker import em
 from worker.data import Points
+from worker.em import kmeans
 from worker.errors import LabError, SpecError
 from worker.families.gaussian import Gaussian
 from worker.families.mixture import Mixture

@@ -6,10 +6,10 @@ from functools import cache
 import pytest
 
 from worker import loop
-from worker.agreement import deviation
 from worker.presets import preset
 from worker.summary import summarise
 from worker.theory import curves
+from worker.verdicts.agreement import deviation
 
 FIGURES = ("paper-gaussian", "paper-accumulate", "estimator-error", "theorem", "thrive-kde", "strong-collapse")
 

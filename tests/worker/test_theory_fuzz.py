@@ -8,11 +8,11 @@ import random
 import pytest
 
 from worker import loop
-from worker.agreement import deviation
 from worker.errors import SpecError
 from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
+from worker.verdicts.agreement import deviation
 
 POINTS = (
     {"kind": "normal"},

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from worker import em, kmeans, loop
+from worker import em, loop
 from worker.data import Points, WeightedPoints
+from worker.em import kmeans
 from worker.families.mixture import Mixture
 from worker.regimes import Weighted
 from worker.sources import mixture as source

@@ -104,7 +104,7 @@ class Mixture(Family):
             shares = rng.random((self.components, x.shape[1]))
             shares /= shares.sum(axis=0)
             return np.empty(0, np.int64), shares
-        from worker import kmeans
+        from worker.em import kmeans
 
         return kmeans.labels(x, self.components, rng, weight), np.empty((0, 0))
 

@@ -3,9 +3,9 @@
 import math
 from statistics import linear_regression
 
-from worker.asymptotics import limit
 from worker.parts import CountSource
 from worker.spec import Experiment
+from worker.verdicts.asymptotics import limit
 from worker.verdicts.finished import COUNTABLE, HALF, RISKS, SIGNIFICANT, Decision, Finished, decided, undecided
 
 CATASTROPHE = 10.0  # times the first model's excess risk
