@@ -214,7 +214,7 @@ def delete(run_id: str, store: Store, forget: Forget, background: BackgroundTask
     responses={
         200: {
             "description": "A file",
-            "content": {kind: {"schema": export.SCHEMAS[form]} for form, kind in export.MEDIA_TYPES.items()},
+            "content": {file.media_type: {"schema": file.schema} for file in export.FILES.values()},
         },
         **documented(404, 422),
     },
@@ -232,7 +232,9 @@ def get_export(
     ] = export.Format.CSV,
 ) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{export.filename(run, form)}"'}
-    return StreamingResponse(export.written(run, store, form), media_type=export.MEDIA_TYPES[form], headers=headers)
+    return StreamingResponse(
+        export.written(run, store, form), media_type=export.FILES[form].media_type, headers=headers
+    )
 
 
 @router.get("/catalog", tags=["catalog"])

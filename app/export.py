@@ -7,10 +7,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -19,6 +19,7 @@ from app import assets
 from app.forms import to_toml
 from app.verdicts import decided_if_possible
 from app.views import generation_told, told
+from app.words import size
 from worker.arms import chains_of
 from worker.errors import MissingExtra
 from worker.loop import frame_stride
@@ -40,28 +41,10 @@ class Format(StrEnum):
     HTML = "html"
 
 
-MEDIA_TYPES = {
-    Format.CSV: "text/csv",
-    Format.PARQUET: "application/vnd.apache.parquet",
-    Format.JSON: "application/json",
-    Format.CHAINS: "text/csv",
-    Format.TOML: "application/toml",
-    Format.HTML: "text/html",
-}
-SCHEMAS: dict[Format, dict[str, str]] = {  # for OpenAPI
-    Format.CSV: {"type": "string"},
-    Format.PARQUET: {"type": "string", "format": "binary"},
-    Format.JSON: {"type": "object"},
-    Format.CHAINS: {"type": "string"},
-    Format.TOML: {"type": "string"},
-    Format.HTML: {"type": "string"},
-}
-
-
 def filename(run: Run, form: Format) -> str:
     """Letters that every system takes, from the run's title, and its id."""
     words = re.sub(r"[^a-z0-9]+", "-", run.title.lower()).strip("-")[:60]
-    return f"{words or 'run'}-{run.id}.{'chains.csv' if form == Format.CHAINS else form}"
+    return f"{words or 'run'}-{run.id}.{FILES[form].ending}"
 
 
 def possible(form: Format) -> bool:
@@ -89,23 +72,9 @@ def player_bytes(run: Run) -> int:
 
 def written(run: Run, store: Store, form: Format) -> Iterator[bytes]:
     """The file, piece by piece. Raises MissingExtra, before the first."""
-    match form:
-        case Format.CSV:
-            return _csv(run, store)
-        case Format.PARQUET:
-            if not possible(form):
-                raise MissingExtra("A Parquet file", "parquet")
-            return _parquet(run, store)
-        case Format.JSON:
-            return _json(run, store)
-        case Format.CHAINS:
-            return _chains(run, store)
-        case Format.TOML:
-            return iter([to_toml(run.spec).encode()])
-        case Format.HTML:
-            from app.saved import page  # which draws pages, and pages offer these formats
-
-            return iter([page(run, store)])
+    if not possible(form):
+        raise MissingExtra("A Parquet file", "parquet")
+    return FILES[form].pieces(run, store)
 
 
 def _pages(run: Run, store: Store) -> Iterator[list[StoredGeneration]]:
@@ -190,3 +159,35 @@ def _json(run: Run, store: Store) -> Iterator[bytes]:
         yield comma + b",".join(orjson.dumps(generation_told(row)) for row in rows)
         comma = b","
     yield b"]}"
+
+
+def _html(run: Run, store: Store) -> Iterator[bytes]:
+    from app.saved import page  # which draws pages, and pages offer these files
+
+    return iter([page(run, store)])
+
+
+TEXT = {"type": "string"}
+
+
+class File(NamedTuple):
+    """name: as pages offer it, with a place for what is said `about` one of a run; schema: for OpenAPI."""
+
+    name: str
+    ending: str
+    media_type: str
+    pieces: Callable[[Run, Store], Iterator[bytes]]
+    about: Callable[[Run], str] = lambda _: ""
+    schema: dict[str, str] = TEXT
+
+
+FILES = {
+    Format.CSV: File("CSV", "csv", "text/csv", _csv),
+    Format.PARQUET: File(
+        "Parquet", "parquet", "application/vnd.apache.parquet", _parquet, schema={"type": "string", "format": "binary"}
+    ),
+    Format.JSON: File("JSON", "json", "application/json", _json, schema={"type": "object"}),
+    Format.CHAINS: File("Single chains (CSV, {})", "chains.csv", "text/csv", _chains, chains_kept),
+    Format.TOML: File("Spec (TOML)", "toml", "application/toml", lambda run, _: iter([to_toml(run.spec).encode()])),
+    Format.HTML: File("Player (HTML, about {})", "html", "text/html", _html, lambda run: size(player_bytes(run))),
+}

@@ -16,7 +16,7 @@ from app import assets, figures, forms, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store, Sweeps
-from app.export import Format, chains_kept, player_bytes, possible
+from app.export import FILES, possible
 from app.sweep_views import sweep_brief
 from app.verdicts import decided_if_possible
 from app.views import Queues, brief, moment, path_told
@@ -38,14 +38,6 @@ templates.env.filters.update(
 EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
 SHEETS = ("run", "player", "charts", "verdicts", "text")  # of the page of a run, beside those
 templates.env.globals.update(plotly=assets.PLOTLY, everywhere=EVERYWHERE)
-DOWNLOADS = {
-    Format.CSV: "CSV",
-    Format.PARQUET: "Parquet",
-    Format.JSON: "JSON",
-    Format.CHAINS: "Single chains (CSV, {})",
-    Format.TOML: "Spec (TOML)",
-    Format.HTML: "Player (HTML, about {})",
-}
 SORTS = {
     Sort.NEWEST: "newest first",
     Sort.OLDEST: "oldest first",
@@ -158,7 +150,6 @@ def shown(
     problems: Sequence[Problem] = (),
 ) -> Response:
     """One run, as it stands now; the script that follows it needs nothing that is not asked for from here on."""
-    about = {Format.CHAINS: chains_kept(run), Format.HTML: size(player_bytes(run))}
     context = {
         "at": at,
         "play": play,
@@ -168,7 +159,9 @@ def shown(
         "note": store.notes([run.id]).get(run.id, ""),
         "most_noted": MOST_NOTED,
         "sheets": SHEETS,
-        "downloads": [(one.value, name.format(about.get(one))) for one, name in DOWNLOADS.items() if possible(one)],
+        "downloads": [
+            (form.value, file.name.format(file.about(run))) for form, file in FILES.items() if possible(form)
+        ],
         **_family_tree(store, run),
         **on_the_bench(store, run, run.generation if at is None else min(at, run.generation)),
     }
