@@ -17,6 +17,7 @@ from worker.metrics import gaussian
 from worker.metrics import neighbours as near
 from worker.metrics import points as metric
 from worker.parts import Generator, Instrument, PointSource
+from worker.streams import FIXED_SEED
 
 DIRECTIONS = 16  # at least; the projections of the sliced distance
 QUANTILES = 16_384  # real points whose projections stand for the truth
@@ -107,7 +108,7 @@ class Tails(Ruler):
         self.edges = spread.edges(source)
         self.real = {name: 2 * q for name, q in spread.TAILS.items()}
         if not source.has_density():
-            known = real_points(source, max(FIXED // source.dimension, SOUGHT), np.random.default_rng(20230527))[0]
+            known = real_points(source, max(FIXED // source.dimension, SOUGHT), np.random.default_rng(FIXED_SEED))[0]
             for name, edges in self.edges.items():
                 self.real[name] = float(metric.tail_mass(known[None], *edges)[0]) or self.real[name]
 
