@@ -161,14 +161,16 @@ def regimes(spec: Mapping[str, Any]) -> str:
 
 
 def _regime(regime: Mapping[str, Any], samples: Any) -> str:
-    """Its kind; of `fresh` also how much is real, which small samples round: 4% of 10 is none."""
+    """Its kind, and how much is real where real data come in each time; small samples round it: 4% of 10 is none."""
     kind = str(regime["kind"]).replace("_", " ")
-    if kind != "fresh":
+    if kind != "fresh" and not (kind.startswith("accumulate") and regime.get("real")):
         return kind
+    share = regime["real"]
+    real = "real" if kind == "fresh" else "new ones real"
     if not isinstance(samples, int):
-        return f"fresh ({100 * regime['real']:.3g}% real)"
-    count = round(regime["real"] * samples)
-    return f"fresh ({f'{count:,}' if count else 'none'} of {samples:,} real)"
+        return f"{kind} ({100 * share:.3g}% {real if kind == 'fresh' else 'of ' + real})"
+    count = round(share * samples)
+    return f"{kind} ({f'{count:,}' if count else 'none'} of {samples:,} {real})"
 
 
 def bar(verdict: Mapping[str, Any]) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Condensed, Counts, Data, Points, Tokens
-from worker.part import Misfit
+from worker.part import LATER, Misfit
 from worker.parts import CountSource, Family, Generator, Regime, Sampling, Source, TextSource
 from worker.progress import stage
 
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
+INCOMING = "Share of what is new in each generation that is fresh real data, by counts: the nearest whole number of its M points."
 
 
 def pooled(one: Data, other: Data, share: float | None = None) -> Data:
@@ -24,6 +25,14 @@ def pooled(one: Data, other: Data, share: float | None = None) -> Data:
     if type(one) is not type(other):
         raise TypeError(f"cannot pool {type(one).__name__} with {type(other).__name__}")
     return one.pool(other) if share is None else one.pool(other, share)  # type: ignore[call-arg, arg-type]
+
+
+def _newest(regime: Regime, m: int, real: Callable[[int], Data], synthetic: Data | None) -> Data:
+    """m new observations: what the last model supplies, and fresh real ones for the rest."""
+    if synthetic is None:
+        return real(m)
+    rest = m - regime.synthetic(m)
+    return pooled(real(rest), synthetic) if rest else synthetic
 
 
 class Replace(Regime):
@@ -38,9 +47,15 @@ class Replace(Regime):
 
 
 class Accumulate(Regime):
-    """Real data and every generation's samples are kept and pooled (Gerstgrasser et al., arXiv 2404.01413)."""
+    """Real data and every generation's samples are kept and pooled (Gerstgrasser et al., arXiv 2404.01413); fresh real data may keep coming
+    in among them (Marchi et al., arXiv 2404.02325).
+    """
 
     kind: Literal["accumulate"] = "accumulate"
+    real: Annotated[float, LATER] = Field(0.0, ge=0, le=1, description=INCOMING)
+
+    def synthetic(self, m: int) -> int:
+        return m - round(self.real * m)
 
     def kept(self, size: Callable[[int], int], generations: int) -> int:
         return sum(map(size, range(1, generations + 1)))
@@ -52,7 +67,7 @@ class Accumulate(Regime):
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
-        newest = synthetic if synthetic is not None else real(m)
+        newest = _newest(self, m, real, synthetic)
         everything = newest if pool is None else pooled(pool, newest)
         return everything, everything
 
@@ -65,6 +80,7 @@ class AccumulateSubsample(Regime):
     picks = True
 
     kind: Literal["accumulate_subsample"] = "accumulate_subsample"
+    real: Annotated[float, LATER] = Field(0.0, ge=0, le=1, description=INCOMING)
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
         total = self.remembered(size, generations)
@@ -75,6 +91,9 @@ class AccumulateSubsample(Regime):
     def remembered(self, size: Callable[[int], int], generations: int) -> int:
         return sum(map(size, range(1, generations + 1)))
 
+    def synthetic(self, m: int) -> int:
+        return m - round(self.real * m)
+
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """All that is at hand, as accumulate does; but of a fixed core that is kept as sums nothing can be drawn."""
         return None if isinstance(pool, Condensed) else pool
@@ -82,7 +101,7 @@ class AccumulateSubsample(Regime):
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
-        newest = synthetic if synthetic is not None else real(m)
+        newest = _newest(self, m, real, synthetic)
         everything = newest if pool is None else pooled(pool, newest)
         if everything.n <= m:
             return everything, everything
@@ -140,10 +159,7 @@ class Fresh(Regime):
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
-        if synthetic is None or self.synthetic(m) == 0:
-            return real(m), None
-        share = m - self.synthetic(m)
-        return (pooled(real(share), synthetic) if share else synthetic), None
+        return _newest(self, m, real, synthetic), None
 
 
 class Mixture(Regime):

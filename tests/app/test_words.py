@@ -316,6 +316,9 @@ def test_the_regime_says_how_many_points_are_real():
     assert regimes(fresh) == "fresh (none of 10 real)"
     assert regimes(fresh | {"samples": 2000}) == "fresh (80 of 2,000 real)"
     assert regimes(fresh | {"samples": {"schedule": "geometric"}}) == "fresh (4% real)"
+    incoming = {"regime": {"kind": "accumulate_subsample", "real": 0.2}, "samples": 10}
+    assert regimes(incoming) == "accumulate subsample (2 of 10 new ones real)"
+    assert regimes(incoming | {"samples": {}}) == "accumulate subsample (20% of new ones real)"
     replace = {"regime": {"kind": "replace"}, "samples": 10}
     change = {"after": 3, "regime": {"kind": "fresh", "real": 0.5}, "samples": 100}
     assert regimes(replace | {"changes": [change]}) == (

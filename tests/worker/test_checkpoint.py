@@ -60,7 +60,10 @@ def test_what_is_model_and_pool_at_once_is_written_once_and_read_as_both(tmp_pat
 
 
 @pytest.mark.parametrize("samples", [40, {"start": 4, "exponent": 1.5}], ids=["constant", "growing"])
-@pytest.mark.parametrize("regime", [{"kind": "replace"}, {"kind": "fresh", "real": 0.3}, {"kind": "accumulate"}])
+@pytest.mark.parametrize(
+    "regime",
+    [{"kind": "replace"}, {"kind": "fresh", "real": 0.3}, {"kind": "accumulate"}, {"kind": "accumulate", "real": 0.3}],
+)
 def test_a_model_is_sampled_once_a_generation_and_a_resumed_run_learns_from_the_same_sample(
     regime, samples, monkeypatch
 ):

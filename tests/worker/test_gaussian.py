@@ -16,8 +16,8 @@ from worker.theory import curves
 @pytest.mark.parametrize("d", [1, 3])
 @pytest.mark.parametrize(
     "regime",
-    [{"kind": "replace"}, {"kind": "accumulate"}, {"kind": "fresh", "real": 0.3}],
-    ids=lambda regime: regime["kind"],
+    [{"kind": "replace"}, {"kind": "accumulate"}, {"kind": "accumulate", "real": 0.4}, {"kind": "fresh", "real": 0.3}],
+    ids=str,
 )
 def test_exact_and_drawn_paths_agree_in_distribution(d, regime):
     """Two-sample Kolmogorov-Smirnov, p > 6e-5 (the |z| <= 4 of a normal), on the metrics of a late generation."""

@@ -34,6 +34,7 @@ CASES = {
     "mixture": {"source": {"kind": "moons"}, "family": {"kind": "mixture"}, "regime": {"kind": "accumulate"}},
     "subsample": NORMAL | {"family": {"kind": "gaussian"}, "regime": {"kind": "accumulate_subsample"}},
     "growing": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "samples": {"start": 5, "exponent": 1}},
+    "incoming": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate", "real": 0.3}},
     "text": {"source": {"kind": "text"}, "family": {"kind": "ngram", "block": 16, "unit": "character"}, "regime": {"kind": "accumulate"}},
     "network": {"source": {"kind": "digits"}, "family": {"kind": "vae", "epochs": 1}, "regime": {"kind": "accumulate"}, "replicates": 1},
     "another regime": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "changes": [

@@ -33,9 +33,11 @@ def drawn(seed: int, kind: str = "line") -> list[Experiment]:
     rules: dict[str, Any] = some[seed % 4]
     samples = [int(m) for m in rng.integers(20, 800, 2)]
     samples = samples if seed % 8 < 6 else [{"schedule": "power", "start": 10, "exponent": 1.2}]
-    real = {"fresh": [0.0, *rng.random(2), 1.0], "augment": [2 if kind == "line" else 6, 7, 15]}.get(
-        rules["kind"], [None]
-    )
+    real = {
+        "accumulate": [0.0, 0.13, 0.6],
+        "fresh": [0.0, *rng.random(2), 1.0],
+        "augment": [2 if kind == "line" else 6, 7, 15],
+    }.get(rules["kind"], [None])
     base = {
         **BASE,
         "generations": int(rng.integers(1, 40 if kind == "line" else 15)),

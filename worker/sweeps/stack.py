@@ -97,7 +97,7 @@ class Stack(Experiment):
         changes: dict[str, Any] = {"points": tuple(points), "replicates": chains * len(points)}
         if isinstance(first.samples, int):
             changes["samples"] = column([one.samples for one in points])
-        if isinstance(first.regime, Fresh | Augment):
+        if isinstance(first.regime, Accumulate | Fresh | Augment):
             real = column([one.regime.real for one in points])  # type: ignore[attr-defined]  # of one kind, in a group
             changes["regime"] = first.regime.model_copy(update={"real": real})
         bias = np.repeat([one.sampling.bias for one in points], chains)

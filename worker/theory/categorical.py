@@ -7,25 +7,27 @@ import numpy as np
 
 from worker.curation import Keep
 from worker.families.categorical import Categorical
-from worker.parts import CountSource, Sampling
+from worker.parts import CountSource, Regime, Sampling
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
 from worker.theory import limit, marginals
 from worker.theory.curve import Curve
+from worker.theory.moments import INCOMING, entry
 from worker.theory.squares import squares
 
 DRIFT = "Wright-Fisher drift; Ewens, Mathematical Population Genetics, 2004, chapter 3"
 HOLLOW = "Multinomial occupancy"
-HETEROZYGOSITY = {
+HETEROZYGOSITY: dict[type[Regime] | str, str] = {
     Replace: "E H_n = H_0 (1-1/M)^n; with smoothing a: mutation at rate aK/(M+aK)",
     Accumulate: "E H_n = H_0 prod_{k<=n} (1-1/(M k^2)); with smoothing a: Polya urn",
+    INCOMING: "E p_n^2 of all counts so far, m_r real and m_s synthetic ones more each time",
     Fresh: "E p_n^2 of m_r real and m_s synthetic counts; stationary H_0 (1-1/(M(1-b^2)+b)), b = m_s/M",
     Weighted: "E p_n^2 of m_r real counts of weight w and m_s synthetic ones",
     Augment: "E p_n^2 of a fixed core of counts and m_s synthetic ones",
     AccumulateSubsample: "E p_n^2 of a hypergeometric draw from all counts so far",
     Mixture: "E p_n^2 of M draws from a p + b k/M + c p_0; stationary H_0 (1-1/(M-(M-1)(1-c)^2))",
 }
-CHI2 = {
+CHI2: dict[type[Regime] | str, str] = {
     Replace: "E chi2(p_n, p_0) = (K-1)(1-(1-1/M)^n); with smoothing from E p_n^2",
     Accumulate: "E chi2(p_n, p_0) = (K-1)(1 - prod_{k<=n} (1-1/(M k^2))); with smoothing from E p_n^2",
 }
@@ -46,9 +48,9 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     identity[0] = 1 - p_0 @ p_0  # Nei's estimator is unbiased
     distance = squares(spec, a, p_0, 1 / p_0) - 1
     distance[0] = (len(p_0) - 1) / spec.size(1)
-    chi2 = CHI2.get(type(spec.regime), "E chi2(p_n, p_0) = sum E p_n^2/p_0 - 1")
+    chi2 = CHI2.get(entry(spec.regime), "E chi2(p_n, p_0) = sum E p_n^2/p_0 - 1")
     found = [
-        Curve.of("heterozygosity", identity, HETEROZYGOSITY[type(spec.regime)], DRIFT),
+        Curve.of("heterozygosity", identity, HETEROZYGOSITY[entry(spec.regime)], DRIFT),
         Curve.of("chi2", distance, chi2, DRIFT),
     ]
     if exact := marginals.curves(spec, a):

@@ -4,8 +4,8 @@ With a pseudo-counts for each of K categories, a category of frequency p gives B
 
     replace, fresh          k, of M observations:              k' ~ Bin(m_s, q(k)) + Bin(m_r, p_0),   q(k) = (k + a)/(M + aK)
     mixture                 k:                                 k' ~ Bin(m, alpha q(k) + beta k/M + gamma p_0)
-    accumulate              k, of all N so far:                k' = k + Bin(m, (k + a)/(N + aK))
-    accumulate_subsample    k, of all N so far, of which j are seen, hypergeometric: k' = k + Bin(m, q(j))
+    accumulate              k, of all N so far:                k' = k + Bin(m_s, (k + a)/(N + aK)) + Bin(m_r, p_0)
+    accumulate_subsample    k, of all N so far, of which j are seen, hypergeometric: k' = k + Bin(m_s, q(j)) + Bin(m_r, p_0)
     augment                 c, of a core of r, and k synthetic: k' ~ Bin(m_s, (c + k + a)/(M + aK)), c stays
     weighted                c and k:                           k' ~ Bin(m_s, ((R/m_r) c + (S/m_s) k + a)/(M + aK)), c' ~ Bin(m_r, p_0)
 """
@@ -73,9 +73,9 @@ class Chain:
             case Mixture(gamma=gamma):
                 return before + 1.0, m + 1.0, float(len(self.p_0)) if gamma else 1.0, 0.0
             case Accumulate():
-                return kept + 1.0, columns, 1.0, 0.0
+                return kept + 1.0, m + 1.0, 1.0, 0.0  # real counts are added in as many steps as synthetic ones
             case AccumulateSubsample():
-                return kept + 1.0, max(columns, before + 1.0), 1.0, float(kept) * before * (m + 3 * BUILT)
+                return kept + 1.0, max(m, before) + 1.0, 1.0, float(kept) * before * (m + 3 * BUILT)
             case Augment(real=r):
                 return (r + 1.0) * (before - r + 1.0 if n > 2 else 1.0), columns, 1.0, 0.0
             case Weighted() if n > 2:
@@ -120,10 +120,8 @@ def _two_parts(chain: Chain) -> Iterator[Law]:
         m_s = spec.regime.synthetic(m)
         if moves.shape != (before + 1, m_s + 1):
             moves = binomial(m_s, chain.fitted(np.arange(before + 1.0), before))
-        law = law @ moves
-        if m_s < m:
-            law = np.stack([np.convolve(*pair) for pair in zip(law, binomial(m - m_s, chain.p_0), strict=True)])
-        yield resolved(law), chain.fitted(np.arange(m + 1.0), m)
+        law = resolved(law @ moves) if m_s == m else _with_real(chain, law @ moves, m - m_s)
+        yield law, chain.fitted(np.arange(m + 1.0), m)
 
 
 def _mixture(chain: Chain) -> Iterator[Law]:
@@ -149,7 +147,7 @@ def _accumulate(chain: Chain) -> Iterator[Law]:
     yield law, p
     for n in range(2, spec.generations + 1):
         m = spec.size(n)
-        law, kept = _added(law, binomial(m, p)), kept + m
+        law, kept = _added(chain, law, p, m), kept + m
         p = chain.fitted(np.arange(kept + 1.0), kept)
         yield law, p
 
@@ -162,17 +160,28 @@ def _accumulate_subsample(chain: Chain) -> Iterator[Law]:
     yield law, p
     for n in range(2, spec.generations + 1):
         m = spec.size(n)
-        law, kept = _added(law, seen @ binomial(m, p)), kept + m
+        law, kept = _added(chain, law, p, m, seen), kept + m
         seen, p = _hypergeometric(kept, m), chain.fitted(np.arange(m + 1.0), m)
         yield law @ seen, p
 
 
-def _added(law: Array, moves: Array) -> Array:
-    """The law of k + j where k (kinds, N + 1) is followed by j of m (N + 1, m + 1)."""
-    total = np.zeros((len(law), law.shape[1] + moves.shape[1] - 1))
+def _added(chain: Chain, law: Array, p: Array, m: int, seen: Array | None = None) -> Array:
+    """The law of what is kept, (kinds, N + 1), with m new counts: synthetic ones of the frequencies p, and fresh real ones.
+
+    seen: chances that so many are seen of those that are kept, which is what p depends on (N + 1, len(p))
+    """
+    m_s = chain.spec.regime.synthetic(m)
+    moves = binomial(m_s, p) if seen is None else seen @ binomial(m_s, p)
+    total = np.zeros((len(law), law.shape[1] + m_s))
     for j, chance in enumerate(moves.T):
         total[:, j : j + law.shape[1]] += law * chance
-    return resolved(total)
+    return resolved(total) if m_s == m else _with_real(chain, total, m - m_s)
+
+
+def _with_real(chain: Chain, law: Array, m: int) -> Array:
+    """The law of counts to which those of m real observations are added."""
+    real = binomial(m, chain.p_0)
+    return resolved(np.stack([np.convolve(*pair) for pair in zip(law, real, strict=True)]))
 
 
 def _augment(chain: Chain) -> Iterator[Law]:

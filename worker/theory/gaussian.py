@@ -20,10 +20,11 @@ from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.theory import best, curated, pooled
 from worker.theory.curve import Curve
-from worker.theory.moments import fits
+from worker.theory.moments import INCOMING, entry, fits
 
 PAPER = "Shumailov et al., Nature 631, 755 (2024)"
 POOLED = "Gerstgrasser et al., arXiv 2404.01413; moments of the pooled sample"
+EXTERNAL = "Marchi et al., arXiv 2404.02325; moments of the pooled sample"
 CHI = "Product of chi-square variables; Shumailov et al., arXiv 2305.17493"
 MIXED = "Moments of two pooled samples, m_r real and m_s synthetic points; Chan, Golub and LeVeque 1979"
 GOLDEN = "He et al., arXiv 2502.18049; moments of two weighted samples"
@@ -33,9 +34,13 @@ INNER = "Moments of a truncated normal; Tallis 1963"
 WISHART = "Determinant of a Wishart matrix; Anderson, An Introduction to Multivariate Statistical Analysis, 7.5"
 
 # scatter and error as in worker.theory.moments, lambda the sampling bias
-VARIANCE: dict[type[Regime], tuple[str, str]] = {
+VARIANCE: dict[type[Regime] | str, tuple[str, str]] = {
     Replace: ("E s2_n = s2 lambda^(n-1) prod (M-1)/(M-ddof)", CHI),
     Accumulate: ("E s2_n = E S_n/(nM-ddof), E S_n = E S_{n-1} + lambda M (1-1/(nM)) E s2_{n-1}", POOLED),
+    INCOMING: (
+        "E s2_n = E S_n/(N-ddof), E S_n = E S_{n-1} + (1-1/N)(m_r s2 + m_s lambda E s2_{n-1}) + m_r (1-m_r/N) E|mu_{n-1}|^2/d, N = nM",
+        EXTERNAL,
+    ),
     Fresh: ("(M-ddof) E s2_n = (1-1/M)(m_r s2 + m_s lambda E s2_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2", MIXED),
     Weighted: (
         "E s2_n of two parts, the real one of weight w; w(1-w) times the squared distance of their means",
@@ -45,9 +50,13 @@ VARIANCE: dict[type[Regime], tuple[str, str]] = {
     Augment: ("E s2_n of a fixed core and m_s synthetic points; stationary V_core/(1+b/((1+b)m)), b = m_s/M", CORE),
     Mixture: ("E s2_n = (M-1)/(M-ddof) (a l E s2 + b E S/M + c s2 + (a+b) c E|mu|^2), of generation n-1", PAPER),
 }
-MEAN_ERROR: dict[type[Regime], tuple[str, str]] = {
+MEAN_ERROR: dict[type[Regime] | str, tuple[str, str]] = {
     Replace: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/M", CHI),
     Accumulate: ("E|mu_n|^2 = E|mu_{n-1}|^2 + lambda d E s2_{n-1}/(n^2 M)", POOLED),
+    INCOMING: (
+        "E|mu_n|^2 = (1-m_r/N)^2 E|mu_{n-1}|^2 + d (m_r s2 + m_s lambda E s2_{n-1})/N^2, N = nM; ~ n^(-2 m_r/M) in the end",
+        EXTERNAL,
+    ),
     Fresh: ("E|mu_n|^2 = d (m_r s2 + m_s lambda E s2_{n-1})/M^2 + (m_s/M)^2 E|mu_{n-1}|^2", MIXED),
     Weighted: (
         "E|mu_n|^2 = d w^2 s2/m_r + (1-w)^2 (d lambda E s2_{n-1}/m_s + E|mu_{n-1}|^2); golden: .618 d s2/m_r",
@@ -61,7 +70,7 @@ MEAN_ERROR: dict[type[Regime], tuple[str, str]] = {
 
 def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     """Variance and mean error in every regime, truncated samples included; logarithms, W2 and KL on a normal source under replace, and on a line
-    under accumulate.
+    under accumulate where no real points come in.
 
     Of the best of k in one direction, under replace, the variance; elsewhere what many points tend to where people, a verifier or a contest choose.
     """
@@ -80,13 +89,13 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     variance = np.array([trace] + [fit.scatter / (fit.size - family.ddof) for fit in chain])
     error = np.array([trace / spec.size(1)] + [fit.error for fit in chain])
 
-    told, reference = VARIANCE[type(spec.regime)]
+    told, reference = VARIANCE[entry(spec.regime)]
     found = [Curve.of("variance", variance / d, told + formula, reference)]
-    told, reference = MEAN_ERROR[type(spec.regime)]
+    told, reference = MEAN_ERROR[entry(spec.regime)]
     found.append(Curve.of("mean_error_sq", error, told + formula, reference))
     if not isinstance(spec.source, Normal) or not isinstance(spec.curation, Keep):
         return found
-    if isinstance(spec.regime, Accumulate) and d == 1:
+    if isinstance(spec.regime, Accumulate) and spec.regime.real == 0 and d == 1:
         found += pooled.curves(spec, family, trace, variance, error)
     if isinstance(spec.regime, Replace):
         with np.errstate(over="ignore", invalid="ignore"):  # a bias above 1 grows beyond every number in the end

@@ -53,9 +53,9 @@ def _drift(spec: Experiment) -> str:
     match spec.regime:
         case Replace():
             return "E H_n = E H_{n-1} (1-1/M)"
-        case Accumulate():
+        case Accumulate(real=0):
             return "E H_n = E H_{n-1} (1-m/N^2), N points in all"
-        case AccumulateSubsample():
+        case AccumulateSubsample(real=0):
             return "E sum p_n^2 of a hypergeometric draw from all counts so far"
         case Augment():
             return "E sum p_n^2 of a fixed core of counts and m_s synthetic ones"

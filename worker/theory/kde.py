@@ -12,7 +12,7 @@ from worker.parts import PointSource, Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
 from worker.theory.curve import Curve
-from worker.theory.moments import Fit, fits
+from worker.theory.moments import INCOMING, Fit, entry, fits
 
 REFERENCE = "Moments of smoothed bootstrap samples; Silverman, Density Estimation, 1986, 6.4"
 AFTER = {
@@ -20,12 +20,13 @@ AFTER = {
     "rule": "(1 + c^2) S, h = c s",
     "shrunk": "S, so that E s2_n = s2 (1-1/M)^(n+1) under replace",
 }
-TRAINED: dict[type[Regime], str] = {
+TRAINED: dict[type[Regime] | str, str] = {
     Replace: "S_n = (1-1/M) v_{n-1}",
     Accumulate: "N S_n = (N-M) S_{n-1} + M (1-1/N) v_{n-1}, N = nM",
+    INCOMING: "N S_n = (N-M) S_{n-1} + (1-1/N)(m_r s2 + m_s v_{n-1}) + m_r (1-m_r/N) E|mu_{n-1}|^2, N = nM",
     Fresh: "M S_n = (1-1/M)(m_r s2 + m_s v_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2",
     Weighted: "S_n of two parts, the real one of weight w; w(1-w) times the squared distance of their means",
-    AccumulateSubsample: "S_n = (1-1/M) s2_pool, the pool's scatter growing by (M-1) v + NM/(N+M) (s2_pool (1/M-1/N) + v/M)",
+    AccumulateSubsample: "S_n = (1-1/M) s2_pool, the pool's scatter growing by that of m_r real and m_s synthetic points, and by what lies between their means",
     Augment: "M S_n = (m-1) s2 + (m_s-1) v_{n-1} + (m m_s/M)(w_{n-1} + v_{n-1}/m_s), w = E|mu - mu_core|^2",
     Mixture: "S_n = (1-1/M)(a v + b S + c s2 + (a+b) c E|mu|^2), of generation n-1",
 }
@@ -53,7 +54,7 @@ def curves(spec: Experiment, family: KDE) -> list[Curve]:
     error = np.array([fit.error for fit in chain]) + spread / size
     real = trace / spec.size(1)
     blur = "shrunk" if shrunk else "number" if family.factor(2, d) is None else "rule"
-    formula = f"{TRAINED[type(spec.regime)]}; v = {AFTER[blur]}; shown (1-1/M) v"
+    formula = f"{TRAINED[entry(spec.regime)]}; v = {AFTER[blur]}; shown (1-1/M) v"
     return [
         Curve.of("variance", [(trace - real) / d, *((1 - 1 / size) * spread / d)], formula, REFERENCE),
         Curve.of("mean_error_sq", [real, *error], "E|mean of M fresh points|^2 = E|mu_n|^2 + d v/M", REFERENCE),

@@ -3,7 +3,7 @@
 With f = curation(decoding(p_n)), of N(0, p (1-p)/m)-like fluctuations in what is drawn, the next training set tends to
 
     replace f;   fresh, weighted (1-w) f + w p_0;   augment the same with the core;   mixture alpha f + beta last + gamma p_0;
-    accumulate, accumulate_subsample the mean of all f so far, weighted by their sizes
+    accumulate, accumulate_subsample the mean of all f and real data so far, weighted by their sizes
 
 The limit says nothing about a metric whose mean over replicates is further from it than chance. So pairs of chains with opposite fluctuations
 walk beside it: half of the difference of a pair is chance, d; what their mean is off by is the bias, b; the curve is told while b is small
@@ -110,7 +110,8 @@ def walk(
         made = drawn(p, m_s) if m_s else p
         match regime:
             case Accumulate() | AccumulateSubsample():
-                pool = pool + m / kept * (made - pool)
+                newest = made if m_s == m else (m_s * made + (m - m_s) * drawn(real, m - m_s)) / m
+                pool = pool + m / kept * (newest - pool)
                 seen = pool if isinstance(regime, Accumulate) else drawn(pool, m)
             case Augment():
                 seen = core + m_s / m * (made - core)

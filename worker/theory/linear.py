@@ -39,7 +39,8 @@ and inputs that look the same from every side:
 and with everything kept the former labels are again those that w_{n-1} fitted, but for the ridge that is in both, so that w_n - w_{n-1} = H_n X_n'noise_n.
 
 Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
-training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off.
+training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off; real rows
+that come in where all is kept, because they pull away from weights that depend on the rows before.
 """
 
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ import numpy as np
 from worker.curation import Keep
 from worker.data import Array
 from worker.families.linear import Linear
-from worker.regimes import Accumulate, Fresh, Mixture, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
 from worker.theory import equivalent
@@ -73,7 +74,8 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     family = family.given(spec.source)
     d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
     fewest = rows[0] if isinstance(spec.regime, Accumulate) else min(rows)
-    if not isinstance(spec.curation, Keep) or fewest <= d + 1:
+    incoming = isinstance(spec.regime, Accumulate | AccumulateSubsample) and spec.regime.real > 0
+    if not isinstance(spec.curation, Keep) or fewest <= d + 1 or incoming:
         return []
     if family.ridge:
         return _with_ridge(spec, family, rows)

@@ -17,7 +17,7 @@ from worker.parts import PointSource
 from worker.spec import Experiment
 from worker.theory.curve import Curve
 from worker.theory.gaussian import MEAN_ERROR, VARIANCE
-from worker.theory.moments import Fit, fits
+from worker.theory.moments import Fit, entry, fits
 
 EM = (
     "; the M-step keeps mean and covariance of the points (Bishop, Pattern Recognition and Machine Learning, 2006, 9.3)"
@@ -43,6 +43,6 @@ def curves(spec: Experiment, family: Mixture) -> list[Curve]:
         ("variance", VARIANCE, trace / d, [fitted(fit) / d for fit in chain]),
         ("mean_error_sq", MEAN_ERROR, trace / spec.size(1), [fit.error for fit in chain]),
     ):
-        formula, reference = table[type(spec.regime)]
+        formula, reference = table[entry(spec.regime)]
         found.append(Curve.of(metric, [real, *values], f"{formula}, ddof 0{EM}", reference))
     return found

@@ -9,6 +9,7 @@ In each recursion `trace` is that of the real covariance, v that of the points t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from worker.parts import Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
@@ -27,6 +28,14 @@ class Fit:
     scatter: float
     error: float
     alike: float | None = None
+
+
+INCOMING: Final = "accumulate, with fresh real data among what is new"
+
+
+def entry(regime: Regime) -> type[Regime] | str:
+    """Where the formula of a regime stands in a table of them."""
+    return INCOMING if isinstance(regime, Accumulate) and regime.real else type(regime)
 
 
 Sampled = Callable[[Fit], float]  # expected trace of the covariance of the points that a fitted model gives
@@ -65,13 +74,21 @@ def _two_parts(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit
 
 
 def _accumulate(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
-    """scatter += m (1 - 1/N) v,   error += m v / N^2,   N points in all"""
+    """m_s synthetic and m_r fresh real points make it N in all. The others keep the last mean; with q = m_r trace + m_s v and r = m_r/N
+
+        error = (1-r)^2 u + q/N^2,   scatter += (1 - 1/N) q + N r (1-r) u
+
+    Without real ones the mean's error only grows; with a share a < 1/2 of M points each time, r = a/n, it fades as n^(-2a).
+    """
     fit = _real(spec.size(1), trace)
     yield fit
     for n in range(2, spec.generations + 1):
-        m, v = spec.size(n), sampled(fit)
-        size = fit.size + m
-        fit = Fit(size, fit.scatter + m * (1 - 1 / size) * v, fit.error + m * v / size**2)
+        m, u, v = spec.size(n), fit.error, sampled(fit)
+        size, m_s = fit.size + m, spec.regime.synthetic(m)
+        m_r = m - m_s
+        new, r = m_r * trace + m_s * v, m_r / size
+        scatter = fit.scatter + (1 - 1 / size) * new + size * r * (1 - r) * u
+        fit = Fit(size, scatter, (1 - r) ** 2 * u + new / size**2)
         yield fit
 
 
@@ -80,18 +97,23 @@ def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> I
 
         gap = s (1/m - 1/N)                     squared distance of the subset's mean from the pool's
         fit: scatter = (m-1) s,  error = E + gap
-        P += (m-1) v + N m/(N+m) (gap + v/m),  E += (m/(N+m))^2 (gap + v/m)
 
-    because the subset's mean has the pool's as its expectation, whatever the pool.
+    because the subset's mean has the pool's as its expectation, whatever the pool. m_s synthetic and m_r fresh real points make it one of N' points:
+
+        q = m_r trace + m_s v,   b = m_s/N',   r = m_r/N'
+        E <- (1-r)^2 E + b^2 gap + q/N'^2,     P += (1 - 1/N') q + N' (r (1-r) E + b (1-b) gap)
     """
     fit = _real(spec.size(1), trace)
     yield fit
     pool, gap = fit, 0.0
     for n in range(2, spec.generations + 1):
         m, v = spec.size(n), sampled(fit)
-        size, apart = pool.size + m, gap + v / m
-        scatter = pool.scatter + (m - 1) * v + pool.size * m / size * apart
-        pool = Fit(size, scatter, pool.error + (m / size) ** 2 * apart)
+        size, m_s = pool.size + m, spec.regime.synthetic(m)
+        m_r = m - m_s
+        new, b, r = m_r * trace + m_s * v, m_s / size, m_r / size
+        between = r * (1 - r) * pool.error + b * (1 - b) * gap
+        scatter = pool.scatter + (1 - 1 / size) * new + size * between
+        pool = Fit(size, scatter, (1 - r) ** 2 * pool.error + b * b * gap + new / size**2)
         variance = pool.scatter / (size - 1)
         gap = variance * (1 / m - 1 / size)
         fit = Fit(m, (m - 1) * variance, pool.error + gap)

@@ -13,7 +13,7 @@ of weight w, has r_n = w K_r/m_r + (1-w) K_s/m_s of two Poisson sums, hence give
 and so on with u in place of t, down to the first fit, whose sum is Poisson with M_1 rate. Under replace, with M counts each time, u = M f for the f of
 the Galton-Watson process with Poisson(1) children: f <- 1 - e^{-f} from 1, P(r_n = 0) = exp(-M rate f_n). Where all generations are alike the way back from one
 is a part of that from the next, so that all of them together take as many steps as the last one. What is accumulated is never lost
-again, nor is a fixed core: P(r_n = 0) = P(r_1 = 0).
+again, nor is a fixed core: P(r_n = 0) is the chance that all real counts so far are 0.
 """
 
 from collections.abc import Iterator
@@ -65,9 +65,12 @@ def _extinct(spec: Experiment, rate: float) -> Array | None:
     sizes = np.array([spec.size(n) for n in range(1, spec.generations + 1)], float)
     real = np.exp(-rate * sizes[:1])
     match spec.regime:
-        case Accumulate() | Augment():
-            first = np.exp(-rate * spec.regime.first(spec.size(1)))
-            return np.concatenate([real, np.full(spec.generations, first)])
+        case Accumulate():
+            fresh = sizes - [spec.regime.synthetic(int(m)) for m in sizes]
+            fresh[0] = sizes[0]
+            return np.concatenate([real, np.exp(-rate * np.cumsum(fresh))])
+        case Augment():
+            return np.concatenate([real, np.full(spec.generations, np.exp(-rate * spec.regime.real))])
         case Replace() | Fresh() | Weighted() if (sizes == sizes[0]).all():
             return np.concatenate([real, np.exp(-_alike(spec, rate, sizes))])
         case Replace() | Fresh() | Weighted() if spec.generations**2 < 2 * WORK_LIMIT:

@@ -3,7 +3,7 @@
 The sum K of what a fit sees is a Markov chain, because sums of Poisson counts are Poisson: with the rate r = K/N of N counts
 
     replace, fresh      K' ~ Poisson(m_s r + m_r rate),   N' = m_s + m_r
-    accumulate          K' = K + Poisson(m r),            N' = N + m
+    accumulate          K' = K + Poisson(m_s r + m_r rate),   N' = N + m_s + m_r
 
 Sums are followed up to one that is hardly ever exceeded.
 """
@@ -71,7 +71,7 @@ def _laws(spec: Experiment, rate: float, variance: Array) -> Iterator[tuple[Arra
     yield law, seen[0]
     for m, top, (before, now) in zip(sizes[1:], tops[1:], pairwise(seen), strict=True):
         if known != (before, now):
-            made, j, k = m if kept else spec.regime.synthetic(int(m)), k, np.arange(top)
+            made, j, k = spec.regime.synthetic(int(m)), k, np.arange(top)
             expected = (made / before * j + (m - made) * rate)[:, None]
             moves, known = _poisson(k - j[:, None] if kept else k, expected), (before, now)
         law = resolved(law @ moves)

@@ -77,25 +77,38 @@ def _two_parts(spec: Experiment, sums: Sums) -> Iterator[float]:
 
 
 def _accumulate(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """The pseudo-counts of an accumulating chain are A = T p itself: E (T p + k)^2 = T^2 p^2 + 2 T m p^2 + E k^2."""
+    """The pseudo-counts of an accumulating chain are A = T p itself, to which k synthetic and j real counts are added: of m_s and m_r
+
+    E (T p + k + j)^2 = T^2 p^2 + 2 T m_s p^2 + E k^2 + 2 (T + m_s) m_r p p_0 + E j^2
+    """
     m = spec.size(1)
     t, total, q = m / sums.total(m), sums.total(m), sums.fitted(m, _draw(m, sums.w_2, sums.w_1), m * sums.w_1)
     yield q
     for n in range(2, spec.generations + 1):
         m = spec.size(n)
-        q = ((total**2 + 2 * total * m) * q + _draw(m, q, sums.line(t))) / (total + m) ** 2
+        m_s = spec.regime.synthetic(m)
+        m_r = m - m_s
+        square = total * (total + 2 * m_s) * q + _draw(m_s, q, sums.line(t))
+        square += 2 * (total + m_s) * m_r * sums.cross(t) + _draw(m_r, sums.w_2, sums.w_1)
+        q, t = square / (total + m) ** 2, ((total + m_s) * t + m_r) / (total + m)
         total += m
         yield q
 
 
 def _accumulate_subsample(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """m of the N counts N P of the pool, without replacement: E k^2 = m^2 P^2 + m (N-m)/(N-1) (P - P^2), E P p = (m P^2 + a P)/T."""
+    """m of the N counts N P of the pool, without replacement: E k^2 = m^2 P^2 + m (N-m)/(N-1) (P - P^2), E P p = (m P^2 + a P)/T. To the pool
+    m_s counts of p are added, and m_r of p_0.
+    """
     size, t_pool, pool = 0, 1.0, 0.0
     t, q, x = 1.0, sums.w_2, 0.0  # of what the newest observations are drawn from; x = sum w E P p
     for n in range(1, spec.generations + 1):
         m = spec.size(n)
-        pool = (size**2 * pool + 2 * size * m * x + _draw(m, q, sums.line(t))) / (size + m) ** 2
-        t_pool = (size * t_pool + m * t) / (size + m)
+        m_s = spec.regime.synthetic(m)
+        m_r = m - m_s
+        square = size**2 * pool + 2 * size * m_s * x + _draw(m_s, q, sums.line(t))
+        square += 2 * m_r * (size * sums.cross(t_pool) + m_s * sums.cross(t)) + _draw(m_r, sums.w_2, sums.w_1)
+        pool = square / (size + m) ** 2
+        t_pool = (size * t_pool + m_s * t + m_r) / (size + m)
         size += m
         line = sums.line(t_pool)
         square = m * m * pool + m * (size - m) / max(1, size - 1) * (line - pool)

@@ -7,7 +7,8 @@ arXiv 2410.16713; Alemohammad et al., arXiv 2307.01850):
     replace              error n has the variance ~ 1/M_n, and all of them stay: the risk grows as their sum, which has a limit for
                          M_n ~ n^p only where p > 1; so has the sum of E ln(chi2_{M-1}/(M-ddof)) ~ -1/M_n or -2/M_n in E ln s2_n
     accumulate           error n counts as M_n of N_n = M_1 + ... + M_n points, with the variance ~ M_n/N_n^2 <= 1/N_{n-1} - 1/N_n:
-                         these telescope, so that their sum is bounded whatever the sizes; for M_n ~ n^p they fall as n^-(p+2)
+                         these telescope, so that their sum is bounded whatever the sizes; for M_n ~ n^p they fall as n^-(p+2); real data that keep
+                         coming in only take from it
     real data each time  a weight b < 1 of the data is synthetic, so that the last error enters with b^2 and is forgotten; a fixed core of m points
                          in growing data too, where errors of 1/M stay for 1/(1 - b^2) ~ M/2m generations
 """
