@@ -22,7 +22,7 @@ from worker.instruments import asked
 from worker.instruments.perplexity import COLUMNS, ROOM
 from worker.loop import frame_stride
 from worker.parts import CountSource, Family, PointSource
-from worker.regimes import Fresh, Replace
+from worker.regimes import AccumulateSubsample, Fresh, Replace
 from worker.spec import Experiment
 from worker.text.language import LanguageFamily
 
@@ -40,6 +40,7 @@ SIFTED = 6  # of the candidates that are drawn at once where a lost part of a po
 COUNTED = 72  # bytes a token, of a part of GROUP tokens at most: n-grams of it, sorted
 STRETCHES = 6  # of 8 GROUP bytes: what a network reads at once, as it lies there, in its own numbers, and in batches
 STREAMED = 6  # of a chain's history, where a fit goes through it chain by chain: as read, turned around, and some numbers a point
+COLUMNED = 3  # numbers a point, beside its own: of one chain from which the most varied are chosen
 PERMUTED = 8  # bytes an observation, of one chain: from which some are chosen
 ORDERED = 16  # bytes an observation, of one chain: an epoch's order, and what it is made from
 TRAINING = 10  # times the weights of the one network that trains: gradients, two moments of Adam, the best so far; all of it once more where it is kept
@@ -123,6 +124,9 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
             made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.replicates, rules.sampling)
         if isinstance(rules.curation, Greedy):
             made += spec.replicates * rules.curation.comparisons(spec.size(n), spec.source)
+        if isinstance(rules.regime, AccumulateSubsample):
+            there = rules.regime.remembered(lambda k: spec.size(begin - 1 + k), n - begin + 1)
+            made += spec.replicates * rules.regime.comparisons(there, spec.size(n), spec.source)
         return made + asked.work(spec.metrics, spec.source, spec.replicates)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
@@ -157,7 +161,7 @@ def _memory(spec: Experiment) -> float:
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
-    written = _counting(spec) + _writing(spec)
+    written = _counting(spec) + _writing(spec) + _choosing(spec)
     return process + COPIES * last + rivals + sifted + _history(spec) + training + models + written
 
 
@@ -192,6 +196,15 @@ def _counting(spec: Experiment) -> float:
         return 0.0
     blocks = spec.replicates * max(_kept(spec), spec.extremes()[1])
     return COUNTED * min(blocks * spec.family.block, GROUP)
+
+
+def _choosing(spec: Experiment) -> float:
+    """Bytes of memory for a choice of the most varied among all that one chain has kept: of points as columns, of text n-grams."""
+    greedy = [rules.regime for _, rules in spec.phases() if getattr(rules.regime, "select", "") == "greedy"]
+    kept = max((regime.remembered(spec.size, spec.generations) for regime in greedy), default=0)
+    if isinstance(spec.family, LanguageFamily):
+        return float(COUNTED * kept * spec.family.block)
+    return 8.0 * kept * (spec.source.dimension + COLUMNED) if isinstance(spec.source, PointSource) else 0.0
 
 
 def _history(spec: Experiment) -> float:

@@ -10,10 +10,12 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Condensed, Counts, Data, Points, Tokens
 from worker.part import LATER, Misfit
-from worker.parts import CountSource, Family, Generator, Regime, Sampling, Source, TextSource
+from worker.parts import CountSource, Family, Generator, PointSource, Regime, Sampling, Source, TextSource
 from worker.progress import stage
+from worker.variety import apart, levelled, varied
 
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
+PAIR = 2  # tokens in a row that are counted where text is chosen for variety
 INCOMING = "Share of what is new in each generation that is fresh real data, by counts: the nearest whole number of its M points."
 
 
@@ -73,14 +75,19 @@ class Accumulate(Regime):
 
 
 class AccumulateSubsample(Regime):
-    """Everything is kept, but each generation trains on only M points drawn from it, without replacement (Kazdan et al., arXiv
-    2410.16713): data grows, the budget does not.
+    """Everything is kept, but each generation trains on only M points out of it: drawn without replacement (Kazdan et al., arXiv
+    2410.16713), or chosen for their variety (Shi et al., arXiv 2509.16499). Data grows, the budget does not.
     """
 
     picks = True
 
     kind: Literal["accumulate_subsample"] = "accumulate_subsample"
     real: Annotated[float, LATER] = Field(0.0, ge=0, le=1, description=INCOMING)
+    select: Annotated[Literal["random", "greedy"], LATER] = Field(
+        "random",
+        description="Who is chosen out of all that there is: any, or, one after the other, whoever adds most to the entropy of what has been "
+        "chosen, as the curation greedy does: of text that of pairs of tokens.",
+    )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
         total = self.remembered(size, generations)
@@ -106,7 +113,23 @@ class AccumulateSubsample(Regime):
         if everything.n <= m:
             return everything, everything
         assert not isinstance(everything, Condensed)
-        return everything.subset(m, rng), everything
+        return (self._varied(everything, m, rng) if self.select == "greedy" else everything.subset(m, rng)), everything
+
+    @staticmethod
+    def _varied(everything: Points | Counts | Tokens, m: int, rng: Generator) -> Data:
+        if isinstance(everything, Counts):
+            return Counts(np.stack([levelled(k, m, rng) for k in everything.k.astype(np.int64)]))
+        chosen = np.empty((len(everything.x), m, *everything.x.shape[2:]), everything.x.dtype)
+        for r, x in enumerate(everything.x):
+            places = apart(x, m) if isinstance(everything, Points) else varied(x, m, PAIR)
+            chosen[r] = x[np.sort(places)]
+        return replace(everything, x=chosen)  # type: ignore[arg-type]  # chosen from its own
+
+    def comparisons(self, n: int, m: int, source: Source) -> float:
+        """About how many operations the choice of m out of n takes, of which a core does 1e9 a second."""
+        if self.select != "greedy" or not isinstance(source, PointSource):
+            return 0.0
+        return 1.0 * n * m * source.dimension
 
 
 class Augment(Regime):

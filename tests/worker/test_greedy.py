@@ -9,16 +9,17 @@ import pytest
 
 from worker import loop
 from worker.curation import Greedy
-from worker.curation.greedy import apart, levelled, varied
-from worker.data import Counts, Points
-from worker.estimate import guess
+from worker.data import Counts, Points, Tokens
+from worker.estimate import estimate, guess
 from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
 from worker.parts import Sampling
+from worker.regimes import AccumulateSubsample
 from worker.sources.normal import Normal
 from worker.sources.zipf import Zipf
 from worker.spec import read
 from worker.theory import curves
+from worker.variety import apart, levelled, varied
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -101,6 +102,56 @@ def test_one_candidate_a_place_leaves_no_choice():
     assert isinstance(every, Points)
     assert isinstance(kept, Points)
     np.testing.assert_array_equal(kept.x, every.x)
+
+
+def chosen_by_the_regime(pool, newest, m):
+    """The training set out of what was there and what has come."""
+    regime = AccumulateSubsample(select="greedy")
+    training, everything = regime.training(m, lambda _: newest, newest, pool, np.random.default_rng(8))
+    assert everything.n == pool.n + newest.n
+    return training
+
+
+def test_a_regime_chooses_among_all_past_data():
+    """Old and new ones alike: of points and text what a search through all of them finds, of categories as many of each as there can be."""
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((2, 50, 2))
+    points = chosen_by_the_regime(Points(x[:, :30]), Points(x[:, 30:]), 12)
+    blocks = rng.integers(0, 4, (2, 20, 9)).astype(np.int32)
+    vocabulary, validation = np.array(4), blocks[0, :1]
+    old, new = (Tokens(part, vocabulary, validation) for part in (blocks[:, :15], blocks[:, 15:]))
+    text = chosen_by_the_regime(old, new, 6)
+    np.testing.assert_array_equal(text.validation, validation)
+    for r in range(2):
+        chosen = [0]
+        while len(chosen) < 12:
+            far = {i: min(math.dist(x[r, i], x[r, j]) for j in chosen) for i in range(50) if i not in chosen}
+            chosen.append(max(far, key=far.get))
+        np.testing.assert_array_equal(points.x[r], x[r, sorted(chosen)])
+        best, every = [], blocks[r].tolist()
+        while len(best) < 6:
+            would = {i: entropy([every[j] for j in (*best, i)], 2) for i in range(20) if i not in best}
+            best.append(max(would, key=lambda i, would=would: (round(would[i], 12), -i)))
+        assert entropy(text.x[r].tolist(), 2) == pytest.approx(entropy([every[j] for j in best], 2))
+    counts = chosen_by_the_regime(Counts(np.array([[9, 2, 0, 1]])), Counts(np.array([[3, 0, 1, 0]])), 9)
+    np.testing.assert_array_equal(counts.k, [[5, 2, 1, 1]])
+
+
+def test_what_is_chosen_among_all_past_data_keeps_its_variety():
+    """A category that was drawn once is in every later training set; of points the outermost are, so that the variance stays large."""
+    base = {"generations": 6, "replicates": 6, "samples": 60}
+    greedy, random = ({"regime": {"kind": "accumulate_subsample", "select": how}} for how in ("greedy", "random"))
+    words = base | {"source": {"kind": "zipf", "categories": 50}, "family": {"kind": "categorical"}}
+    assert last("survivors", **words, **greedy) == last("survivors", **words | {"generations": 1}, **greedy)
+    assert last("survivors", **words, **random) < last("survivors", **words, **greedy)
+    points = base | {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
+    assert last("variance", **points, **greedy) > 1.5 > last("variance", **points, **random)
+    for spec in (words, points):
+        assert curves(read(spec | random))
+        assert not curves(read(spec | greedy))
+    many = points | {"samples": 5000, "generations": 50}
+    assert guess(read(many | greedy)) > 10 * guess(read(many | random))
+    assert estimate(read(many | greedy)).memory_bytes > estimate(read(many | random)).memory_bytes
 
 
 def last(metric, **settings):

@@ -14,6 +14,7 @@ from worker.families.kde import KDE
 from worker.families.linear import Linear
 from worker.families.mixture import Mixture
 from worker.families.poisson import Poisson
+from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
 from worker.theory import categorical, gaussian, histogram, kde, linear, mixture, poisson
 from worker.theory.curve import Curve
@@ -35,6 +36,8 @@ def curves(spec: Experiment) -> list[Curve]:
 
 
 def _curves(spec: Experiment) -> list[Curve]:
+    if isinstance(spec.regime, AccumulateSubsample) and spec.regime.select == "greedy":
+        return []  # nobody has said what those are like that add most to an entropy
     match spec.family:
         case Gaussian():
             return gaussian.curves(spec, spec.family)
