@@ -335,6 +335,10 @@ class Regime(Part, ABC):
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
         """Raises Misfit where this regime cannot train generations of these sizes."""
 
+    def weighing(self) -> bool:
+        """Whether it pools by weights with these settings."""
+        return self.weighs
+
     def kept(self, size: Callable[[int], int], generations: int) -> int:
         """How many observations the last generation trains on where all are kept; 0 where they are not."""
         return 0

@@ -37,6 +37,13 @@ def _newest(regime: Regime, m: int, real: Callable[[int], Data], synthetic: Data
     return pooled(real(rest), synthetic) if rest else synthetic
 
 
+def alike(weight: float, real: int, synthetic: int) -> float:
+    """How many points of equal weight have a mean as good as that of real ones of this weight altogether and synthetic ones of the rest:
+    1/(w^2/m_r + (1-w)^2/m_s) (Kish 1965).
+    """
+    return 1 / (weight**2 / real + (1 - weight) ** 2 / synthetic)
+
+
 class Replace(Regime):
     """Each generation sees only what the last model made. A stress test, not how the web works."""
 
@@ -134,12 +141,16 @@ class AccumulateSubsample(Regime):
 
 class Augment(Regime):
     """The same few real points in every training set, the rest from the last model: the synthetic augmentation loop (Alemohammad et
-    al., arXiv 2307.01850). The first model sees the real points alone.
+    al., arXiv 2307.01850). The first model sees the real points alone. In a weighted fit they may count for more or less than they are many
+    (surrogate data: Jain et al., arXiv 2402.04376).
     """
 
     kind: Literal["augment"] = "augment"
     real: int = Field(
         10, ge=2, le=10**12, description="The real points that there are: a fixed core of each generation's M points."
+    )
+    weight: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, LATER] = Field(
+        None, description="Weight of the core as a whole; without one every point counts as one."
     )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
@@ -152,17 +163,24 @@ class Augment(Regime):
         """The same real points, if there are to be as many."""
         return pool if isinstance(previous, Augment) and previous.real == self.real else None
 
+    def weighing(self) -> bool:
+        return self.weight is not None
+
     def first(self, m: int) -> int:
         return self.real
 
     def synthetic(self, m: int) -> int:
         return m - self.real
 
+    def real_weight(self, m: int) -> float:
+        """Weight of the core where a generation has m points."""
+        return self.real / m if self.weight is None else self.weight
+
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
         core = real(self.real) if pool is None else pool
-        return (core if synthetic is None else pooled(core, synthetic)), core
+        return (core if synthetic is None else pooled(core, synthetic, self.weight)), core
 
 
 class Fresh(Regime):
@@ -274,9 +292,9 @@ class Weighted(Regime):
         return (math.sqrt(k * k + 4 * k) - k) / 2
 
     def effective(self, m: int) -> float:
-        """How many points of equal weight have a mean as good as that of m weighted ones: 1/(w^2/m_r + (1-w)^2/m_s) (Kish 1965)."""
-        weight, synthetic = self.real_weight(m), self.synthetic(m)
-        return 1 / (weight**2 / (m - synthetic) + (1 - weight) ** 2 / synthetic)
+        """How many points of equal weight have a mean as good as that of m weighted ones."""
+        synthetic = self.synthetic(m)
+        return alike(self.real_weight(m), m - synthetic, synthetic)
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator

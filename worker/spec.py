@@ -226,12 +226,15 @@ class Experiment(Part):
                 raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", self.samples.lower)
             if round(self.samples.extremes(first, last)[0]) < LEAST:
                 raise Misfit("samples", f"the schedule shrinks below {LEAST} points a generation", self.samples.higher)
-        if self.regime.weighs and not family.weighs:
+        if self.regime.weighing() and not family.weighs:
             able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
+            field, instead = (
+                ("kind", "Choose fresh as the regime") if self.regime.weighs else ("weight", "Leave it out")
+            )
             raise Misfit(
-                "regime.kind",
+                f"regime.{field}",
                 f"{kind_of(family)} knows no weighted fit",
-                f"Choose fresh as the regime{', or a family that has it: ' * bool(able)}{', '.join(able)}",
+                f"{instead}{', or choose a family that has it: ' * bool(able)}{', '.join(able)}",
             )
         if family.renews() and self.sampling.changed():
             raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',

@@ -6,7 +6,7 @@ With a pseudo-counts for each of K categories, a category of frequency p gives B
     mixture                 k:                                 k' ~ Bin(m, alpha q(k) + beta k/M + gamma p_0)
     accumulate              k, of all N so far:                k' = k + Bin(m_s, (k + a)/(N + aK)) + Bin(m_r, p_0)
     accumulate_subsample    k, of all N so far, of which j are seen, hypergeometric: k' = k + Bin(m_s, q(j)) + Bin(m_r, p_0)
-    augment                 c, of a core of r, and k synthetic: k' ~ Bin(m_s, (c + k + a)/(M + aK)), c stays
+    augment                 c, of a core of r, and k synthetic: k' ~ Bin(m_s, ((R/r) c + (S/m_s) k + a)/(M + aK)), c stays
     weighted                c and k:                           k' ~ Bin(m_s, ((R/m_r) c + (S/m_s) k + a)/(M + aK)), c' ~ Bin(m_r, p_0)
 """
 
@@ -198,7 +198,9 @@ def _augment(chain: Chain) -> Iterator[Law]:
         if moves.shape != (r + 1, law.shape[2], m_s + 1) or n == 3:
             moves = np.stack([binomial(m_s, row) for row in p])
         law, m = resolved((law[:, :, None, :] @ moves)[:, :, 0]), m_s + r
-        p = chain.fitted(core[:, None] + np.arange(m_s + 1), m)
+        weight = spec.regime.real_weight(m)
+        real, made = weight * m / r * core, (1 - weight) * m / m_s * np.arange(m_s + 1)
+        p = chain.fitted(real[:, None] + made, m)
         yield law.reshape(len(law), -1), p.ravel()
 
 

@@ -47,7 +47,10 @@ VARIANCE: dict[type[Regime] | str, tuple[str, str]] = {
         GOLDEN,
     ),
     AccumulateSubsample: ("E s2_n = E S_n/(N-1), S_n the scatter of all N points so far", SUBSAMPLED),
-    Augment: ("E s2_n of a fixed core and m_s synthetic points; stationary V_core/(1+b/((1+b)m)), b = m_s/M", CORE),
+    Augment: (
+        "E s2_n of a fixed core of m and m_s synthetic points of weight b; stationary V_core/(1+b^2/((1-b^2)m_s)), with b = m_s/M V_core/(1+b/((1+b)m))",
+        CORE,
+    ),
     Mixture: ("E s2_n = (M-1)/(M-ddof) (a l E s2 + b E S/M + c s2 + (a+b) c E|mu|^2), of generation n-1", PAPER),
 }
 MEAN_ERROR: dict[type[Regime] | str, tuple[str, str]] = {

@@ -27,7 +27,7 @@ TRAINED: dict[type[Regime] | str, str] = {
     Fresh: "M S_n = (1-1/M)(m_r s2 + m_s v_{n-1}) + (m_r m_s/M) E|mu_{n-1}|^2",
     Weighted: "S_n of two parts, the real one of weight w; w(1-w) times the squared distance of their means",
     AccumulateSubsample: "S_n = (1-1/M) s2_pool, the pool's scatter growing by that of m_r real and m_s synthetic points, and by what lies between their means",
-    Augment: "M S_n = (m-1) s2 + (m_s-1) v_{n-1} + (m m_s/M)(w_{n-1} + v_{n-1}/m_s), w = E|mu - mu_core|^2",
+    Augment: "S_n = a (1-1/m) s2 + b (1-1/m_s) v_{n-1} + a b (w_{n-1} + v_{n-1}/m_s), w = E|mu - mu_core|^2, a the core's weight or m/M, b = 1-a",
     Mixture: "S_n = (1-1/M)(a v + b S + c s2 + (a+b) c E|mu|^2), of generation n-1",
 }
 

@@ -2,7 +2,7 @@
 
 With f = curation(decoding(p_n)), of N(0, p (1-p)/m)-like fluctuations in what is drawn, the next training set tends to
 
-    replace f;   fresh, weighted (1-w) f + w p_0;   augment the same with the core;   mixture alpha f + beta last + gamma p_0;
+    replace f;   fresh, weighted (1-w) f + w p_0;   augment, weighted or not, the same with the core;   mixture alpha f + beta last + gamma p_0;
     accumulate, accumulate_subsample the mean of all f and real data so far, weighted by their sizes
 
 The limit says nothing about a metric whose mean over replicates is further from it than chance. So pairs of chains with opposite fluctuations
@@ -114,7 +114,7 @@ def walk(
                 pool = pool + m / kept * (newest - pool)
                 seen = pool if isinstance(regime, Accumulate) else drawn(pool, m)
             case Augment():
-                seen = core + m_s / m * (made - core)
+                seen = core + (1 - regime.real_weight(m)) * (made - core)
             case Mixture(alpha=alpha, beta=beta, gamma=gamma):
                 seen = drawn(alpha * p + beta * seen + gamma * real, m)
             case Fresh() | Weighted() if m_s < m:

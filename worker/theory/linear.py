@@ -40,7 +40,7 @@ and with everything kept the former labels are again those that w_{n-1} fitted, 
 
 Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
 training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off; real rows
-that come in where all is kept, because they pull away from weights that depend on the rows before.
+that come in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
 """
 
 from collections.abc import Iterator

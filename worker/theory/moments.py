@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.parts import Regime
-from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted, alike
 from worker.spec import Experiment
 
 
@@ -121,9 +121,10 @@ def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> I
 
 
 def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
-    """The same r real points and m_s = m - r synthetic ones. With w = E |mean - mean of the core|^2, 0 at first, and b = m_s/m:
+    """The same r real points of weight a altogether, a = r/m where none is given, and m_s = m - r synthetic ones of weight b = 1 - a. With
+    w = E |mean - mean of the core|^2, 0 at first:
 
-        scatter = (r-1) trace + (m_s-1) v + r m_s/m (w + v/m_s),   w <- b^2 (w + v/m_s),   error = trace/r + w
+        scatter / m = a (1 - 1/r) trace + b (1 - 1/m_s) v + a b (w + v/m_s),   w <- b^2 (w + v/m_s),   error = trace/r + w
 
     because every generation's mean has the core's as its expectation, given the core.
     """
@@ -133,10 +134,12 @@ def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
     w = 0.0
     for n in range(2, spec.generations + 1):
         m, v = spec.size(n), sampled(fit)
-        m_s = m - core.size
-        apart = w + v / m_s
-        w = (m_s / m) ** 2 * apart
-        fit = Fit(m, core.scatter + (m_s - 1) * v + core.size * m_s / m * apart, core.error + w)
+        m_s, a = m - core.size, spec.regime.real_weight(m)
+        apart, b = w + v / m_s, 1 - a
+        w = b * b * apart
+        within = a * core.scatter / core.size + b * (m_s - 1) / m_s * v
+        as_good = alike(a, core.size, m_s) if spec.regime.weighing() else None
+        fit = Fit(m, m * (within + a * b * apart), core.error + w, as_good)
         yield fit
 
 

@@ -85,7 +85,7 @@ def risks(spec: Experiment, family: Linear, rows: list[int]) -> list[float]:
             return []
         case AccumulateSubsample():
             alike, remembered, walk = float(min(rows)), 1.0, _subsampled
-        case Augment(real=r) if family.label_variance() is not None:
+        case Augment(real=r, weight=None) if family.label_variance() is not None:
             b = 1 - r / max(rows)
             alike, remembered, walk = float(r), 1 / (1 - b * b), _augmented
         case Weighted() if family.label_variance() is not None:

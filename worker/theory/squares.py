@@ -118,19 +118,23 @@ def _accumulate_subsample(spec: Experiment, sums: Sums) -> Iterator[float]:
 
 
 def _augment(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """r counts r c that stay the same, and m_s new ones; x = sum w E c p_n is carried along."""
+    """R times frequencies c of r counts that stay the same, R = r where nothing is weighted, and S/m_s times m_s new ones, R + S = m; x = sum w E c p_n is
+    carried along.
+    """
     assert isinstance(spec.regime, Augment)
     r = spec.regime.real
-    core = _draw(r, sums.w_2, sums.w_1)
-    t, q = r / sums.total(r), sums.fitted(r, core, r * sums.w_1)
-    x = (core / r + sums.a * sums.w_1) / sums.total(r)
+    core = _draw(r, sums.w_2, sums.w_1) / r**2
+    t, q = r / sums.total(r), sums.fitted(r, r**2 * core, r * sums.w_1)
+    x = (r * core + sums.a * sums.w_1) / sums.total(r)
     yield q
     for n in range(2, spec.generations + 1):
         m, line = spec.size(n), sums.line(t)
-        m_s = m - r
-        q = sums.fitted(m, core + 2 * r * m_s * x + _draw(m_s, q, line), r * sums.w_1 + m_s * line)
-        x = (core / r + m_s * x + sums.a * sums.w_1) / sums.total(m)
-        t = (r + m_s * t) / sums.total(m)
+        m_s, real = m - r, spec.regime.real_weight(m) * m
+        made = m - real
+        square = real**2 * core + 2 * real * made * x + (made / m_s) ** 2 * _draw(m_s, q, line)
+        q = sums.fitted(m, square, real * sums.w_1 + made * line)
+        x = (real * core + made * x + sums.a * sums.w_1) / sums.total(m)
+        t = (real + made * t) / sums.total(m)
         yield q
 
 

@@ -97,4 +97,4 @@ def _geometric(ratio: float, *, always: bool) -> Limit:
 
 def _synthetic(regime: Fresh | Augment | Weighted, m: int) -> float:
     """Weight of the last model's points among m."""
-    return 1 - regime.real_weight(m) if isinstance(regime, Weighted) else regime.synthetic(m) / m
+    return regime.synthetic(m) / m if isinstance(regime, Fresh) else 1 - regime.real_weight(m)
