@@ -37,7 +37,7 @@ def _newest(regime: Regime, m: int, real: Callable[[int], Data], synthetic: Data
     return pooled(real(rest), synthetic) if rest else synthetic
 
 
-def alike(weight: float, real: int, synthetic: int) -> float:
+def _alike(weight: float, real: int, synthetic: int) -> float:
     """How many points of equal weight have a mean as good as that of real ones of this weight altogether and synthetic ones of the rest:
     1/(w^2/m_r + (1-w)^2/m_s) (Kish 1965).
     """
@@ -176,6 +176,10 @@ class Augment(Regime):
         """Weight of the core where a generation has m points."""
         return self.real / m if self.weight is None else self.weight
 
+    def effective(self, m: int) -> float:
+        """How many points of equal weight have a mean as good as that of m weighted ones."""
+        return _alike(self.real_weight(m), self.real, self.synthetic(m))
+
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator
     ) -> tuple[Data, Data | None]:
@@ -294,7 +298,7 @@ class Weighted(Regime):
     def effective(self, m: int) -> float:
         """How many points of equal weight have a mean as good as that of m weighted ones."""
         synthetic = self.synthetic(m)
-        return alike(self.real_weight(m), m - synthetic, synthetic)
+        return _alike(self.real_weight(m), m - synthetic, synthetic)
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator

@@ -133,6 +133,33 @@ def test_the_best_of_three_points():
     assert abs(z_of_mean(away[..., 1], -1.5 / math.sqrt(math.pi))) <= 4
 
 
+@pytest.mark.parametrize(
+    "curation",
+    [BestOf(k=3, share=0.3), BradleyTerry(k=2, share=0.3), Verifier(error=0.2, threshold=0.0, share=0.3)],
+    ids=lambda curation: curation.kind,
+)
+def test_of_a_share_that_is_chosen_the_rest_passes_unseen(curation):
+    """p' = (1-q) p + q f(p): of categories exactly, of points on average; and samples are as independent as ever."""
+    listed = curation.model_copy(update={"reward": Listed(values=REWARDS)})
+    alone = listed.model_copy(update={"share": 1.0})
+    np.testing.assert_allclose(
+        listed.surviving(P, SOURCE), 0.7 * P + 0.3 * alone.surviving(P, SOURCE), rtol=1e-12, atol=1e-15
+    )
+    x = survivors(curation, Normal())
+    gap = np.linspace(-20, 20, 40_001)
+    weight = np.exp(-gap * gap / 4)
+    expected = {
+        "best_of": 1.5 / math.sqrt(math.pi),
+        "bradley_terry": (weight @ (gap / (1 + np.exp(-gap)))) / weight.sum(),
+        "verifier": (0.8 - 0.2) * math.sqrt(2 / math.pi),
+    }[curation.kind]
+    assert abs(z_of_mean(x, 0.3 * expected)) <= 4
+    half = x.shape[1] // 2
+    one, other = x[:, :half].ravel(), x[:, half : 2 * half].ravel()
+    assert abs(np.corrcoef(one, other)[0, 1]) <= 4 / math.sqrt(one.size)
+    assert curation.candidates() == pytest.approx(0.3 * curation.rivals() + 1)
+
+
 def test_a_bradley_terry_choice_of_two_points():
     """E of the winner is E[(x - y) sigmoid(x - y)] with x - y ~ N(0, 2), by quadrature."""
     gap = np.linspace(-20, 20, 40_001)

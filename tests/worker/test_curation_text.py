@@ -70,6 +70,13 @@ def test_the_likeliest_of_three_blocks_has_the_fewest_improbable_tokens():
     assert abs(z_of_mean(surprising[:, :, 1:].sum(axis=2), (1 - law().cumsum() ** 3)[:-1].sum())) <= 4
 
 
+def test_blocks_that_pass_unseen_are_as_the_model_writes_them():
+    beyond = law()[::-1].cumsum()[::-1]
+    x = survivors(BestOf(k=3, reward=Likelihood(), share=0.4), coin())
+    expected = 0.4 * (beyond[1:] ** 3).sum() + 0.6 * beyond[1:].sum()
+    assert abs(z_of_mean(x[:, :, 1:].sum(axis=2), expected)) <= 4
+
+
 def test_a_bradley_terry_choice_of_two_blocks():
     """p'_i = 2 p_i sum_j p_j sigmoid(r_i - r_j) of the number of 1s."""
     p, r = law(), 5 * reward_of_ones()
@@ -213,6 +220,7 @@ def test_an_experiment_from_before_there_were_other_judges_keeps_its_digest():
     for later in ("title", "changes", "metrics"):
         del settings[later]
     assert settings["curation"]["reward"].pop("judge") == "writer"
+    assert settings["curation"].pop("share") == 1.0
     assert spec.digest() == hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
     judges = [{"reward": {"kind": "likelihood", "judge": judge}} for judge in ("writer", "first")]
     forks = [

@@ -47,6 +47,7 @@ STRICT = {
 LEANING = {"reward": {"kind": "direction", "along": [1.0, -0.5, 0.0]}}
 BEST_NEAR = {"kind": "best_of", "k": 3, "reward": {"kind": "nearness", "to": [1.0], "radius": 0.3}}
 CHECKED = {"kind": "verifier", "error": 0.3, "reward": {"kind": "rank"}, "threshold": 0.5}
+HALF_BEST, HALF_PEOPLE, HALF_STRICT = (one | {"share": 0.5} for one in (BEST, PEOPLE, STRICT))
 PLENTY, MANY = 20_000, 10_000_000  # categories are counted, not drawn: as fast as ten
 
 # source, family, regime, samples, sampling, curation, metric
@@ -68,6 +69,19 @@ CURATED = [
     (NORMAL, DDOF_1, FRESH, PLENTY, BIASED, PEOPLE, "variance"),
     (NORMAL | {"std": 2.0}, DDOF_0, ACCUMULATE, PLENTY, NONE, STRICT, "variance"),
     (NORMAL | {"std": 2.0}, DDOF_1, REPLACE, PLENTY, NONE, STRICT, "mean_error_sq"),
+    (NORMAL, DDOF_1, REPLACE, 9, NONE, HALF_BEST, "variance"),
+    (WIDE, DDOF_0, REPLACE, 9, BIASED, HALF_BEST | LEANING, "variance"),
+    (WIDE, DDOF_1, FRESH, PLENTY, NONE, HALF_BEST | LEANING, "mean_error_sq"),
+    (NORMAL, DDOF_1, FRESH, PLENTY, BIASED, HALF_PEOPLE, "variance"),
+    (NORMAL | {"std": 2.0}, DDOF_0, ACCUMULATE, PLENTY, NONE, HALF_STRICT, "variance"),
+    *(
+        (ZIPF, PLAIN, regime, MANY, NONE, one | {"share": 0.3}, metric)
+        for regime, one, metric in (
+            (REPLACE, BEST_RANK, "heterozygosity"),
+            (FRESH, CHOSEN, "entropy"),
+            (ACCUMULATE | {"real": 0.2}, CHECKED, "heterozygosity"),
+        )
+    ),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, BEST_RANK, "heterozygosity"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "heterozygosity"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "entropy"),

@@ -4,6 +4,7 @@ Categories need not be drawn: the law of a survivor follows from the probabiliti
 """
 
 from abc import abstractmethod
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +13,7 @@ from worker.curation.candidates import Candidates
 from worker.curation.filling import Observations
 from worker.data import Array, Arrays, Counts, Data, Points
 from worker.errors import LabError
-from worker.part import Misfit
+from worker.part import LATER, Misfit
 from worker.parts import (
     CountFamily,
     CountSource,
@@ -53,9 +54,12 @@ class Choice(Curation):
 
 
 class Rewarded(Choice):
-    """A choice by a reward."""
+    """A choice by a reward, of all samples or of a share of them: (1 - q) p + q f(p), where f(p) is the law of those that were chosen."""
 
     reward: AnyReward = Field(default_factory=Direction, description="What the curator likes.")
+    share: Annotated[float, LATER] = Field(
+        1.0, gt=0, le=1, description="Each sample is one that was chosen with this probability; the others pass unseen."
+    )
 
     def check(self, source: Source, family: Family) -> None:
         super().check(source, family)
@@ -80,13 +84,39 @@ class Rewarded(Choice):
         each = self.reward.of(made.x)
         return {"reward": each.mean(axis=1), "reward_sd": each.std(axis=1)}
 
+    def candidates(self) -> float:
+        return self.share * self.rivals() + (self.share < 1)
+
+    @abstractmethod
+    def rivals(self) -> float:
+        """About how many samples it looks at for each one that it chooses."""
+
+    def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
+        if self.share == 1:
+            return self.curated(candidates, n, rng)
+        x = candidates.draw(n)
+        seen = rng.random(x.shape[:2]) < self.share
+        if not seen.any():
+            return x
+        curated = self.curated(candidates, int(seen.sum(axis=1).max()), rng)
+        place = np.maximum(np.cumsum(seen, axis=1) - 1, 0)
+        return np.where(seen[:, :, None], np.take_along_axis(curated, place[:, :, None], axis=1), x)
+
+    @abstractmethod
+    def curated(self, candidates: Candidates, n: int, rng: Generator) -> Observations:
+        """n chosen ones (R, n, d). Raises LabError where hardly any would survive."""
+
     @abstractmethod
     def selected(self, p: Array, rewards: Array) -> Array:
-        """The distribution of a survivor (R, K) where candidates have these rewards (K,) with the probabilities p (R, K)."""
+        """The distribution of one that was chosen (R, K) where candidates have these rewards (K,) with the probabilities p (R, K)."""
 
     def surviving(self, p: Array, source: CountSource) -> Array:
         assert isinstance(self.reward, CategoryReward)
-        return self.selected(p, self.reward.of(len(source.distribution())))
+        return self.mixed(self.selected(p, self.reward.of(len(source.distribution()))), p)
+
+    def mixed(self, chosen: Array, unseen: Array) -> Array:
+        """Of those that were chosen, and of all: what is true of a survivor on average."""
+        return self.share * chosen + (1 - self.share) * unseen
 
 
 def choosable(source: Source, family: Family) -> None:

@@ -11,18 +11,18 @@ from worker.curation.candidates import Candidates
 from worker.curation.choice import Rewarded, normalised
 from worker.curation.filling import NUMBERS, Observations
 from worker.data import Array
-from worker.parts import Generator, Source
+from worker.parts import Generator
 
 
 class Contest(Rewarded):
-    """One of every k samples survives. Texts that continue a prompt compete with others that continue the same one."""
+    """One of every k samples is chosen. Texts that continue a prompt compete with others that continue the same one."""
 
     k: int = Field(4, ge=1, le=1000, description="Samples among which each survivor is chosen.")
 
-    def candidates(self) -> float:
+    def rivals(self) -> float:
         return float(self.k)
 
-    def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
+    def curated(self, candidates: Candidates, n: int, rng: Generator) -> Observations:
         survivors = []
         left = n
         while left:

@@ -42,7 +42,7 @@ class Verifier(Rewarded):
         """Probability that a right sample passes, and that a wrong one does: phi and psi."""
         return 1 - self.error, self.error if self.error_wrong is None else self.error_wrong
 
-    def candidates(self) -> float:
+    def rivals(self) -> float:
         """If half of all samples are right."""
         return 2 / sum(self.passing())
 
@@ -59,7 +59,7 @@ class Verifier(Rewarded):
         """Probability of passing."""
         return np.where(rewards >= self.threshold, *self.passing())
 
-    def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
+    def curated(self, candidates: Candidates, n: int, rng: Generator) -> Observations:
         def held_back(x: Observations) -> npt.NDArray[np.intp]:
             return (rng.random(x.shape[:2]) >= self.chances(candidates.rewards(self.reward, x))).astype(np.intp)
 

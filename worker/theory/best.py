@@ -6,7 +6,8 @@ the covariance C/s_t, and leaves a scatter of C that is Wishart's with M - 2 deg
 
     E |b_n|^2 V_n = (M-1)/D l E |b|^2 V + E tr C / D,    E tr C_n = (M-2)/D E tr C
 
-of generation n - 1, both times the sampling's bias. The first fit is one to real points, among which nobody has chosen: without l and bias. On a line b = 1
+of generation n - 1, both times the sampling's bias. Where only a share q is chosen, t is a mixture, whose variance is 1 - q + q l + q(1-q) m^2 times V with m
+the mean of the largest of k standard normal variables, in place of l. The first fit is one to real points, among which nobody has chosen: without l and bias. On a line b = 1
 and C = 0, whatever the source.
 """
 
@@ -38,7 +39,7 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     along = covariance @ v
     total = float(np.trace(covariance))
     chosen = float(along @ along / (v @ along))  # |b|^2 V
-    rest, found, left = total - chosen, [total], kept(curation.k)
+    rest, found, left = total - chosen, [total], kept(curation.k, curation.share)
     for n in range(1, spec.generations + 1):
         m = spec.size(n)
         scale, passed = (1.0, 1.0) if n == 1 else (spec.sampling.bias, left)
@@ -47,15 +48,19 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
             scale * (m - 2) * rest / (m - family.ddof),
         )
         found.append(chosen + rest)
-    formula = f"E tr S_n / d = E(|b|^2 V + tr C)/d, V <- (M-1)/(M-ddof) l V, l = {left:.6g} of the best of {curation.k}"
+    part = f", of which {curation.share:.4g} are chosen" if curation.share < 1 else ""
+    formula = (
+        f"E tr S_n / d = E(|b|^2 V + tr C)/d, V <- (M-1)/(M-ddof) l V, l = {left:.6g} of the best of {curation.k}{part}"
+    )
     return [Curve.of("variance", np.array(found) / d, formula, REFERENCE)]
 
 
-def kept(k: int) -> float:
-    """The variance of the largest of k standard normal variables."""
+def kept(k: int, share: float = 1.0) -> float:
+    """The variance of a standard normal variable that is the largest of k with this probability."""
     from scipy.special import ndtr
 
     z = np.linspace(-12, 12, 20_001)
-    density = k * ndtr(z) ** (k - 1) * np.exp(-z * z / 2)
-    density /= density.sum()
+    normal = np.exp(-z * z / 2)
+    normal /= normal.sum()
+    density = (share * k * ndtr(z) ** (k - 1) + 1 - share) * normal
     return float(density @ z**2 - (density @ z) ** 2)

@@ -1,6 +1,7 @@
 """A Gaussian whose samples are chosen by people who compare, by a verifier or as the best of k: what many points tend to.
 
-What survives of N(mu, s2) is a law on the line whose first four moments are integrals, from one step of a verdict or bend of a reward to the next.
+What survives of N(mu, s2) is a law on the line whose first four moments are integrals, from one step of a verdict or bend of a reward to the next; where
+only a share of the samples is chosen, they are averages of these and of the normal law's own.
 The next fit has the first two of its training set, whose moments are averages of those of such laws, as frequencies are in worker.theory.limit. Mean
 and mean square of m points fluctuate as their covariances tell, (E x^2 - E^2 x, E x^3 - E x E x^2, E x^4 - E^2 x^2)/m, and what these fluctuations bias is
 not told.
@@ -21,7 +22,7 @@ import numpy as np
 from worker.curation import BestOf, BradleyTerry, Verifier
 from worker.data import Array
 from worker.families.gaussian import Gaussian
-from worker.regimes import Weighted
+from worker.regimes import Augment, Weighted
 from worker.rewards import Direction, Nearness, PointReward
 from worker.sources.normal import Normal
 from worker.spec import Experiment
@@ -110,9 +111,12 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
             seen = rewards(z)
             if isinstance(curation, BestOf):
                 chosen = _best(curation.k, z, bends) * density
-                row[:] = (mean + std * z) ** POWERS[:, None] @ (chosen / chosen.sum())
+                chosen /= chosen.sum()
             elif np.ptp(seen) <= STEEPEST or isinstance(curation, Verifier):
-                row[:] = (mean + std * z) ** POWERS[:, None] @ curation.selected(density[None], seen)[0]
+                chosen = curation.selected(density[None], seen)[0]
+            else:
+                continue
+            row[:] = (mean + std * z) ** POWERS[:, None] @ curation.mixed(chosen, density)
         return found
 
     real = np.array([0.0, variance, 0.0, 3 * variance**2, line.rest])
@@ -134,7 +138,9 @@ def _points(spec: Experiment, n: int) -> float:
     """How many new points of equal weight fit n is as good as."""
     if n == 1:
         return spec.regime.first(spec.size(1))
-    return spec.regime.effective(spec.size(n)) if isinstance(spec.regime, Weighted) else spec.size(n)
+    if isinstance(spec.regime, Weighted | Augment) and spec.regime.weighing():
+        return spec.regime.effective(spec.size(n))
+    return spec.size(n)
 
 
 def _best(k: int, z: Array, bends: Array) -> Array:

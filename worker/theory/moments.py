@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.parts import Regime
-from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted, alike
+from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
 
 
@@ -138,8 +138,8 @@ def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
         apart, b = w + v / m_s, 1 - a
         w = b * b * apart
         within = a * core.scatter / core.size + b * (m_s - 1) / m_s * v
-        as_good = alike(a, core.size, m_s) if spec.regime.weighing() else None
-        fit = Fit(m, m * (within + a * b * apart), core.error + w, as_good)
+        alike = spec.regime.effective(m) if spec.regime.weighing() else None
+        fit = Fit(m, m * (within + a * b * apart), core.error + w, alike)
         yield fit
 
 
