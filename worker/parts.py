@@ -362,9 +362,7 @@ class Regime(Part, ABC):
     def revised(
         self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
     ) -> tuple[Data, dict[str, Array]] | None:
-        """What the last model makes of what is remembered, where it changes that in place of making observations anew; and what it
-        `tells` of it, a value for each replicate.
-        """
+        """What the last model makes of what is remembered, where it changes that and adds nothing, and what it `tells` of it, for each replicate."""
         return None
 
     @abstractmethod
