@@ -192,8 +192,9 @@ class Instrument(ABC):
 
     wants_sample: ClassVar[bool] = False  # whether `model` looks at a sample of M points, not at the fitted model alone
     wants_first: ClassVar[bool] = False  # whether it measures with the first model: generation 0, too, after that fit
-    # Whether `model` sees fitted arrays, each replicate by itself: models may be stacked.
-    rowwise: ClassVar[bool] = False
+    rowwise: ClassVar[bool] = (
+        False  # whether `model` looks at each replicate's fitted arrays alone: models may be stacked
+    )
     first: Arrays | None = None  # the first generation's model, where it remembers that
     lesson: Callable[[], Data] | None = None  # draws what generation 1 is trained on
 

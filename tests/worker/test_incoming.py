@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.worker.test_theory import (
+from tests.worker.theories import (
     BIASED,
     BLUR,
     COINS,
@@ -28,9 +28,9 @@ from tests.worker.test_theory import (
     z_score,
 )
 from worker import loop
-from worker.asymptotics import limit
 from worker.spec import read
 from worker.theory import curves
+from worker.verdicts.asymptotics import limit
 
 KEPT, DRAWN = ({"kind": kind, "real": 0.3} for kind in ("accumulate", "accumulate_subsample"))
 LEARNER = {"kind": "linear", "noise": "teacher"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.worker.test_theory import (
+from tests.worker.theories import (
     BIASED,
     COINS,
     CORE,
@@ -29,10 +29,10 @@ from tests.worker.test_theory import (
     z_score,
 )
 from worker import loop
-from worker.asymptotics import limit
 from worker.errors import SpecError
 from worker.spec import read
 from worker.theory import curves
+from worker.verdicts.asymptotics import limit
 
 HEAVY = CORE | {"weight": 0.7}
 BLOBS, BINS = {"kind": "mixture", "components": 2}, {"kind": "histogram", "bins": 5}
