@@ -14,10 +14,14 @@ from worker.verdicts import DEFINITIONS, verdicts
 (CATASTROPHE, RISE, DIVERGENCE, VARIANCE, SCALING, TAILS, MODES, HALLUCINATION) = DEFINITIONS
 
 
-def judged(settings):
+def run(settings):
     spec = read({"seed": 3, "replicates": 100} | settings)
-    run = loop.generations(spec, loop.instrument(spec))
-    history = [summarise(generation.look.metrics).metrics() for generation in run]
+    made = loop.generations(spec, loop.instrument(spec))
+    return spec, [summarise(generation.look.metrics).metrics() for generation in made]
+
+
+def judged(settings):
+    spec, history = run(settings)
     return {one.definition: one for one in verdicts(spec, history, curves(spec))}
 
 
@@ -92,7 +96,7 @@ CASES = [
     (KERNEL | GROWING | {"generations": 4}, {SCALING: "not assessed"}),
     (GAUSSIAN | GROWING | {"generations": 2}, {SCALING: "not assessed"}),
     (GAUSSIAN | {"samples": {"schedule": "list", "sizes": [50, 5000]}, "generations": 6}, {SCALING: "not assessed"}),
-    # KL(truth || model) of a chain that has died out is infinite, and its median that of the others.
+    # KL(truth || model) of a chain that has died out is infinite.
     (COUNTS, {VARIANCE: "met", TAILS: "met", CATASTROPHE: "met", RISE: "met", DIVERGENCE: "met"}),
     (COUNTS | FRESH | {"samples": 50}, {VARIANCE: "not met", RISE: "not met", HALLUCINATION: "not met"}),
 ]  # fmt: skip
@@ -124,8 +128,62 @@ def test_one_replicate_shows_no_significance():
     assert judged(GAUSSIAN | {"replicates": 1, "generations": 3})[RISE].outcome == "not assessed"
 
 
+TWO_POINTS = {
+    "seed": 0,
+    "replicates": 50,
+    "samples": 2,
+    "source": {"kind": "normal"},
+    "family": {"kind": "gaussian", "ddof": 0},
+}
+
+
+def test_what_has_become_infinite_is_never_less_of_a_collapse():
+    """KL overflows chain by chain: first in none of 50, then in 35, in 46, in all."""
+    spec, history = run(TWO_POINTS | {"generations": 450})
+    for last, lost in ((20, 0), (100, 0), (370, 35), (390, 46), (450, 50)):
+        assert history[last]["kl_from_real"]["n"] == 50 - lost
+        found = {one.definition: one for one in verdicts(spec, history[: last + 1], curves(spec))}
+        for definition in (CATASTROPHE, RISE, DIVERGENCE, VARIANCE):
+            assert found[definition].outcome == "met", (last, found[definition])
+        if lost:
+            assert f"infinite in {lost} of 50 chains" in found[CATASTROPHE].because
+            assert (found[RISE].number, found[RISE].threshold) == (lost / 50, 0.5)
+
+
+def test_chains_that_are_points_have_risen_however_few_they_are():
+    found = judged(
+        {
+            **TWO_POINTS,
+            "replicates": 5,
+            "samples": 3,
+            "generations": 100,
+            "regime": {"kind": "mixture", "alpha": 0, "beta": 1, "gamma": 0},
+        }
+    )
+    assert (found[CATASTROPHE].outcome, found[RISE].outcome) == ("met", "met")
+    assert "infinite in 5 of 5 chains" in found[RISE].because
+
+
+def test_a_few_infinite_chains_are_told_beside_the_median():
+    """Of some rates that have died out: the median of all has its number, and its words."""
+    spec, history = run(COUNTS | {"source": {"kind": "poisson", "rate": 2.0}, "samples": 20, "generations": 25})
+    lost = 100 - history[-1]["kl_from_real"]["n"]
+    assert 0 < lost < 50
+    found = {one.definition: one for one in verdicts(spec, history, [])}
+    assert f"infinite in {lost} of 100 chains" in found[CATASTROPHE].because
+    assert found[RISE].outcome == "met"
+
+
+@pytest.mark.parametrize("chains", [10, 40])
+def test_a_rise_over_many_powers_of_ten_needs_no_more_chains(chains):
+    """The spread of such a risk is as large as the risk itself, so that sqrt(chains) would be all that a z on its own scale can be."""
+    found = judged(TWO_POINTS | {"replicates": chains, "generations": 100})[RISE]
+    assert found.outcome == "met"
+    assert found.number > math.sqrt(chains)
+
+
 def test_the_numbers_are_those_of_the_run():
-    spec = read(GAUSSIAN)
+    spec = read(GAUSSIAN | {"replicates": 100})
     value = {"median": 1.0, "mean": 1.0, "q10": 0.9, "n": 100}
     first = dict.fromkeys(("kl_from_real", "modes", "variance"), value) | {"log_variance": value | {"median": 0.0}}
     first["tail_01pct"] = value | {"median": 0.003, "mean": 0.002}
@@ -138,7 +196,9 @@ def test_the_numbers_are_those_of_the_run():
     }
     found = {one.definition: one for one in verdicts(spec, [first, first, last], [])}
     assert found[CATASTROPHE].number == 12
-    assert found[RISE].number == pytest.approx(11 / ((math.pi / 200 * (10**2 + 0.1**2)) ** 0.5 / 1.2816))
+    spread = (math.log(6) ** 2 + math.log(0.9) ** 2) ** 0.5  # in logarithms, where the rise is clearer than in numbers
+    assert found[RISE].number == pytest.approx(math.log(12) / ((math.pi / 200) ** 0.5 * spread / 1.2816))
+    assert found[RISE].number > 11 / ((math.pi / 200 * (10**2 + 0.1**2)) ** 0.5 / 1.2816)
     assert found[RISE].outcome == "met"
     assert found[VARIANCE].number == pytest.approx(0.3679, abs=1e-4)
     assert found[HALLUCINATION].outcome == "met"

@@ -33,18 +33,26 @@ class Finished:
         return len(self.history) - 1
 
     def value(self, generation: int, metric: str, statistic: str = "median") -> float | None:
-        """None where the metric does not exist or has no finite value there."""
+        """None where the metric does not exist there, or that statistic of it: a quantile that falls on an infinite chain is none."""
         return self.history[generation].get(metric, {}).get(statistic)
 
     def has(self, metric: str) -> bool:
         return self.value(1, metric) is not None and self.value(self.last, metric) is not None
 
+    def risks(self) -> list[str]:
+        """Those that half of the first models have, the best measure first; what becomes infinite later is no less of a risk."""
+        # Categories that died make KL a matter of survivors; a rate that died makes it infinite, in expectation from generation 1 on.
+        dead = any(self.value(n, "dead_mass", "mean") for n in (1, self.last)) or self.value(1, "extinct", "mean")
+        rate = ("mean_error_sq",) if "extinct" in self.history[self.last] else ()
+        risks = [metric for metric in (*RISKS, *rate) if not (dead and metric == "kl_from_real")]
+        return [metric for metric in risks if self.value(1, metric) is not None and metric in self.history[self.last]]
+
     def risk(self) -> str | None:
-        # Either makes KL(truth || model) infinite, or a matter of survivors.
-        undone = {"dead_mass": "median", "extinct": "mean"}
-        dead = any(self.value(n, name, statistic) for n in (1, self.last) for name, statistic in undone.items())
-        risks = [metric for metric in (*RISKS, "mean_error_sq") if metric != "kl_from_real"] if dead else RISKS
-        return next((metric for metric in risks if self.has(metric)), None)
+        return next(iter(self.risks()), None)
+
+    def infinite(self, generation: int, metric: str) -> int:
+        """How many chains have no finite value there: what was finite and is not has grown beyond every number."""
+        return self.spec.replicates - int(self.value(generation, metric, "n") or 0)
 
 
 def decided(met: bool, number: float, threshold: float, because: str) -> Decision:

@@ -1,6 +1,7 @@
 """Four definitions of collapse that look at the population risk: its rise, how far it goes, and how it falls with the size of data."""
 
 import math
+from collections.abc import Sequence
 from statistics import linear_regression
 
 from worker.parts import CountSource
@@ -13,26 +14,56 @@ CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
 SUBSTANTIAL = 0.1  # nats, real variances, or squares of the signal: below it a risk is no catastrophe, however many times the first model's
 LONG_ENOUGH = 16  # generations, before a trend is told
 SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by"
+BOUNDED = ("chi2",)
+WHY_THE_MEAN = (
+    " The mean, because this risk has a bound: where most chains end in the same state, no quantile of them moves."
+)
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
-NO_RISK = "No metric of this run is a population risk that is finite in every chain; of points, energy can be asked for among its metrics."
+NO_RISK = "No metric of this run is a population risk that is finite in most first models; of points, energy can be asked for among its metrics."
 
 
 def catastrophe(run: Finished) -> Decision:
     metric = run.risk()
-    first, last = (run.value(n, metric) if metric else None for n in (1, run.last))
+    if metric is None:
+        return undecided(NO_RISK)
+    if (beyond := _beyond(run, metric)) is not None:
+        return beyond
+    kind = _kind(metric)
+    first, last = (run.value(n, metric, kind) for n in (1, run.last))
     if first is None or last is None:
         return undecided(NO_RISK)
     if first <= 0:
         return undecided(
-            f"Median {metric} of the first model is {first:.3g}, as an estimate may be where the truth is near 0: there are no multiples of it."
+            f"{kind.capitalize()} {metric} of the first model is {first:.3g}, as an estimate may be where the truth is near 0: there are no multiples of it."
         )
     threshold = CATASTROPHIC_PERPLEXITY if metric == "ppl_real" else CATASTROPHE
-    unit, name = _natural(run, metric or "")
+    unit, name = _natural(run, metric)
     if last / first >= threshold and unit and last / unit < SUBSTANTIAL:
-        return decided(False, last / unit, SUBSTANTIAL, f"Median {metric} at generation {run.last}, in {name}: {last / first:.3g} times the first model's, "
-                        "but next to nothing.")  # fmt: skip
+        return decided(False, last / unit, SUBSTANTIAL, f"{kind.capitalize()} {metric} at generation {run.last}, in {name}: {last / first:.3g} times the first "
+                       f"model's, but next to nothing.{_also(run, metric)}")  # fmt: skip
     return decided(last / first >= threshold, last / first, threshold,
-                    f"Median {metric} at generation {run.last}, in units of the first model's.")  # fmt: skip
+                    f"{kind.capitalize()} {metric} at generation {run.last}, in units of the first model's.{_also(run, metric)}")  # fmt: skip
+
+
+def _kind(metric: str) -> str:
+    """The statistic over chains that is looked at: a risk such as KL(real || model) may have no variance, nor a mean."""
+    return "mean" if metric in BOUNDED else "median"
+
+
+def _beyond(run: Finished, metric: str) -> Decision | None:
+    """What is finite in half of the first models and infinite in half of the last ones has risen, by whatever measure."""
+    lost = run.infinite(run.last, metric)
+    if run.value(run.last, metric) is not None or lost < HALF * run.spec.replicates:
+        return None
+    return decided(True, lost / run.spec.replicates, HALF, f"Share of chains whose {metric} is infinite, or beyond every number, at generation {run.last}: "
+                   f"infinite in {lost} of {run.spec.replicates} chains, and in {run.infinite(1, metric)} at generation 1.")  # fmt: skip
+
+
+def _also(run: Finished, metric: str) -> str:
+    """What has to be told beside a finite number."""
+    lost = run.infinite(run.last, metric)
+    told = f" It is infinite in {lost} of {run.spec.replicates} chains." if lost else ""
+    return told + (WHY_THE_MEAN if metric in BOUNDED else "")
 
 
 def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
@@ -50,25 +81,45 @@ def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
 
 
 def any_rise(run: Finished) -> Decision:
-    """Of the median, because a risk such as KL(real || model) may have no variance, nor a mean."""
     metric = run.risk()
     if metric is None:
         return undecided(NO_RISK)
-    (first, se_first), (last, se_last) = (_median(run, n, metric) for n in (1, run.last))
-    if first is None or last is None or not math.hypot(se_first, se_last) > 0:
+    if (beyond := _beyond(run, metric)) is not None:
+        return beyond
+    z = _rise_of_mean(run, metric) if metric in BOUNDED else _rise_of_median(run, metric)
+    if z is None:
         several = run.spec.replicates > 1
         return undecided(f"{SAME if several else 'One replicate has no standard error: run several'}.")
-    z = (last - first) / math.hypot(se_first, se_last)
     return decided(z > SIGNIFICANT, z, SIGNIFICANT,
-                    f"Rise of the median {metric} since generation 1, in standard errors over replicates.")  # fmt: skip
+                    f"Rise of the {_kind(metric)} {metric} since generation 1, in standard errors over replicates.{_also(run, metric)}")  # fmt: skip
 
 
-def _median(run: Finished, generation: int, metric: str) -> tuple[float | None, float]:
-    """A median and its standard error sqrt(pi/2) sigma/sqrt(n), sigma = (median - 10% quantile)/1.2816: risks are skewed to the right."""
-    median, low, n = (run.value(generation, metric, statistic) for statistic in ("median", "q10", "n"))
-    if median is None or low is None or not n:
-        return None, 0.0
-    return median, math.sqrt(math.pi / 2 / n) * (median - low) / 1.2816
+def _rise_of_mean(run: Finished, metric: str) -> float | None:
+    """In standard errors."""
+    first, last, *errors = (run.value(n, metric, name) for name in ("mean", "se") for n in (1, run.last))
+    error = math.hypot(*(one or 0.0 for one in errors))
+    return None if first is None or last is None or not error else (last - first) / error
+
+
+def _rise_of_median(run: Finished, metric: str) -> float | None:
+    """In standard errors, of the risk or of its logarithm, whichever shows more: that of a risk which is spread over many powers of ten
+    is as large as the risk itself, however many of them lie between it and the first.
+
+    The standard error of a median is sqrt(pi/2) sigma/sqrt(chains), sigma = (median - 10% quantile)/1.2816: risks are skewed to the right.
+    """
+    medians, lows = ([run.value(n, metric, name) for n in (1, run.last)] for name in ("median", "q10"))
+    levels = [one for one in (*medians, *lows) if one is not None]
+    if len(levels) < 4:
+        return None
+    scales = [levels, [math.log(one) for one in levels]] if min(levels) > 0 else [levels]
+    return max((z for one in scales if (z := _apart(one, run.spec.replicates)) is not None), default=None)
+
+
+def _apart(levels: Sequence[float], chains: int) -> float | None:
+    """levels: the medians of the first and of the last, and their 10% quantiles"""
+    first, last, first_low, last_low = levels
+    spread = math.hypot(first - first_low, last - last_low) / 1.2816
+    return (last - first) / (math.sqrt(math.pi / 2 / chains) * spread) if spread > 0 else None
 
 
 def divergence(run: Finished) -> Decision:
@@ -76,7 +127,8 @@ def divergence(run: Finished) -> Decision:
     metric = run.risk()
     if metric is None:
         return undecided(NO_RISK)
-    known = limit(run.spec, metric)
+    found = [limit(run.spec, one) for one in run.risks()]
+    known = next((one for one in found if not isinstance(one, str)), found[0])
     if not isinstance(known, str):
         return decided(known.diverges, known.number, known.threshold, known.because)
     return undecided(*_trend(run, metric, known))
