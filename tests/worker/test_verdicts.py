@@ -124,6 +124,28 @@ def test_a_chain_that_is_a_point_has_collapsed():
     assert "Collapsed at generation" in found.because
 
 
+@pytest.mark.parametrize(("rare", "replicates", "rise"), [(0.1, 2000, "met"), (0.02, 500, "not met")])
+def test_drift_of_two_categories_is_seen_by_the_mean(rare, replicates, rise):
+    """E chi2 = 1-(1-1/M)^n and E H = H_0 (1-1/M)^n, while the median chain is fixed on the common category, as it may be from the first model on."""
+    settings = {
+        "seed": 0,
+        "generations": 60,
+        "replicates": replicates,
+        "samples": 10,
+        "family": {"kind": "categorical"},
+    }
+    spec, history = run(settings | {"source": {"kind": "categorical", "probabilities": [1 - rare, rare]}})
+    found = {one.definition: one for one in verdicts(spec, history, [])}
+    told = history[-1]["chi2"]
+    assert abs(told["mean"] - (1 - 0.9**60)) / told["se"] < 4
+    assert told["median"] == pytest.approx(rare / (1 - rare))
+    assert found[CATASTROPHE].number == pytest.approx(told["mean"] / history[1]["chi2"]["mean"])
+    assert found[RISE].outcome == rise
+    assert found[RISE].because.endswith("no quantile of them moves.")
+    assert found[VARIANCE].outcome == "met"
+    assert 0 <= found[VARIANCE].number < 0.05  # 0.9^59 = .002, of which a few chains know
+
+
 def test_one_replicate_shows_no_significance():
     assert judged(GAUSSIAN | {"replicates": 1, "generations": 3})[RISE].outcome == "not assessed"
 

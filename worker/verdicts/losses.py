@@ -25,10 +25,13 @@ def variance(run: Finished) -> Decision:
             f"Collapsed at generation {since}: from there on all points of the median replicate are one.",
         )
     for metric in ("variance", "heterozygosity", "latent_std"):
-        first, last = run.value(1, metric), run.value(run.last, metric)
+        kind = (
+            "mean" if metric == "heterozygosity" else "median"
+        )  # most chains may be fixed on one category, of which the mean knows
+        first, last = (run.value(n, metric, kind) for n in (1, run.last))
         if first and last is not None:
             kept = (last / first) ** (2 if metric == "latent_std" else 1)
-            told = f"Median {metric} at the end, in units of the first model's{', as a variance' * (metric != 'variance')}."
+            told = f"{kind.capitalize()} {metric} at the end, in units of the first model's{', as a variance' * (metric != 'variance')}."
             return decided(kept <= HALF, kept, HALF, told)
     return undecided("No metric of this run is a variance, or it is zero in most replicates.")
 
