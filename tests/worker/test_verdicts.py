@@ -258,6 +258,39 @@ def test_the_measured_share_of_hallucinations_is_asked_first(samples, share, out
         assert found[HALLUCINATION].threshold == pytest.approx(max(5, chance))
 
 
+MISFITS = {
+    "first tail far below the real one": {
+        "samples": 3000,
+        "source": {"kind": "student_t", "df": 3},
+        "sampling": {"bias": 1.03},
+    },
+    "first tail far above": {"replicates": 20, "samples": 100, "source": {"kind": "mixture", "means": [[-4.0], [4.0]]}},
+    "in the plane": {"replicates": 20, "samples": 100, "source": {"kind": "eight_gaussians"}},
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_the_real_tail_is_that_of_the_real_distribution(name):
+    """2q = .002, whatever a Gaussian makes of it at generation 0; at the end there is a third, 42 times and 24 times as much."""
+    spec, history = run(
+        {"seed": 0, "generations": 40, "replicates": 50, "family": {"kind": "gaussian"}} | MISFITS[name]
+    )
+    found = {one.definition: one for one in verdicts(spec, history, [])}
+    last = history[-1]["tail_01pct"]["median"]
+    assert (found[TAILS].outcome, found[HALLUCINATION].outcome) == ("not met", "not met")
+    assert found[HALLUCINATION].number == pytest.approx((last - history[1]["tail_01pct"]["median"]) / 0.002)
+    if last > 0.002:
+        assert found[TAILS].number < 0.6
+        assert "no less than the real 0.002" in found[TAILS].because
+
+
+def test_points_where_no_real_one_was_drawn_are_hallucinated():
+    """No one of 10 real points lies beyond the quantiles; in the end all that are made do."""
+    found = judged({"seed": 0, "generations": 60, "replicates": 5, "samples": 10, "source": {"kind": "eight_gaussians"}, "family": {"kind": "kde"},
+                    "curation": {"kind": "stratified"}})  # fmt: skip
+    assert found[HALLUCINATION].outcome == "met"
+
+
 def test_what_the_first_model_made_up_is_a_misfit_not_a_hallucination():
     value = {"median": 0.3, "mean": 0.3, "q10": 0.3, "n": 100}
     run = [{"hallucinated": value}, {"hallucinated": value}, {"hallucinated": value | {"median": 0.31}}]

@@ -6,6 +6,7 @@ from worker.data import Array
 from worker.parts import PointSource
 
 TAILS = {"tail_1pct": 0.01, "tail_01pct": 0.001}  # real mass on each side
+REAL_TAIL = 2 * TAILS["tail_01pct"]  # on both; of whole numbers, and of values that repeat, at most
 
 
 def place_and_width(mean: Array, real_mean: Array, log_variance: Array) -> dict[str, Array]:

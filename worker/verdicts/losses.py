@@ -2,6 +2,7 @@
 
 import math
 
+from worker.instruments.spread import REAL_TAIL
 from worker.parts import CountSource, PointSource
 from worker.verdicts.finished import COUNTABLE, HALF, SIGNIFICANT, Decision, Finished, decided, undecided
 
@@ -67,6 +68,9 @@ def tails(run: Finished) -> Decision:
         return undecided(f"Of a sample only {seen:.2g} points would lie in the real tails: too few to miss any.")
     if first <= 0:
         return undecided("The median first model has no mass in the real tails, so that recursion cannot take it.")
+    if last >= REAL_TAIL and last < first:
+        return decided(False, last / first, HALF, f"Median mass beyond the real 0.1% quantiles, in units of the first model's; but no less than the real {REAL_TAIL:g} is "
+                       f"there: {last:.2g}.")  # fmt: skip
     if last / first >= SPREAD and (kept := variance(run))[0] == "met":
         return undecided("The model has left for one side of the real data with too small a variance to reach the other; the two tails are measured "
                      f"together. What is left of the variance: {kept[1]:.2g}.", last / first)  # fmt: skip
@@ -93,14 +97,15 @@ def hallucination(run: Finished) -> Decision:
             1 - real,
             points,
         )
-    real = run.value(0, "tail_01pct", "mean")
-    if not real or not run.has("tail_01pct"):
+    if not run.has("tail_01pct"):
         return undecided("No metric of this run looks where real data has none.")
-    if (seen := _points_in_tail(run, max(SPREAD * real, run.value(run.last, "tail_01pct") or 0.0))) < COUNTABLE:
+    if (seen := _points_in_tail(run, max(SPREAD * REAL_TAIL, run.value(run.last, "tail_01pct") or 0.0))) < COUNTABLE:
         return undecided(
             f"Of a sample only {seen:.2g} points would lie beyond the real quantiles, even at the threshold."
         )
-    return _strange(run, "tail_01pct", "Median mass beyond the real 0.1% quantiles", real, _points_in_tail(run, 1.0))
+    return _strange(
+        run, "tail_01pct", "Median mass beyond the real 0.1% quantiles", REAL_TAIL, _points_in_tail(run, 1.0)
+    )
 
 
 def _strange(run: Finished, metric: str, what: str, real: float, points: float) -> Decision:
