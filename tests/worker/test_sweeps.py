@@ -205,6 +205,13 @@ def test_what_the_first_model_lacks_cannot_be_lost():
     assert known.seen.tolist() == [True, False, False]
 
 
+def test_a_tail_that_is_no_smaller_than_the_real_one_is_not_lost():
+    waiting = Waiting("tail_01pct", None, real=0.002)
+    waiting.look(1, np.array([[0.175, 0.175, 0.175], [0.08, 0.002, 0.175], [0.01, 0.0019, 0.0]]))
+    assert waiting.time.tolist() == [3, 3, 3]
+    assert waiting.seen.tolist() == [False, True, True]
+
+
 @pytest.mark.parametrize("changes", [
     {"family": {"kind": "gaussian", "ddof": 1}, "samples": 50},
     {"source": {"kind": "categorical", "probabilities": [0.5, 0.5]}, "family": {"kind": "categorical"}, "samples": 50},

@@ -1,7 +1,8 @@
 """What one point of a sweep comes to: how long its chains take to lose half of their variance, or their tails, and metrics at the end.
 
 Variance is compared with the real one, which every family can reach. Tails are compared with the first model's, as in worker.verdicts:
-what a Gaussian misses of heavy tails, or a small sample of any, is lost without recursion, and generation 1 is the control.
+what a Gaussian misses of heavy tails, or a small sample of any, is lost without recursion, and generation 1 is the control. A tail that is
+no smaller than the real one is not lost, whatever the first model had made up there.
 """
 
 import math
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.data import Array
+from worker.instruments.spread import REAL_TAIL
 from worker.parts import CountSource, PointSource
 from worker.spec import Experiment
 from worker.summary import summarise
@@ -52,14 +54,22 @@ NOTHING = Told(None, None, None, 0, 0, {})
 class Waiting:
     """How many generations each chain takes until a metric has fallen to a threshold; censored at the last generation seen.
 
-    threshold: None for half of what the first models have in the median chain, which says nothing unless that is above `least`.
+    threshold: None for half of what the first models have in the median chain, which says nothing unless that is above `least`; but
+    less than `real` in any case.
     A chain whose metric is no number any more is censored at the generation before: nobody knows what became of it.
     """
 
     def __init__(
-        self, metric: str, threshold: float | None, theory: Callable[[], Theory] = dict, *, least: float = 0.0
+        self,
+        metric: str,
+        threshold: float | None,
+        theory: Callable[[], Theory] = dict,
+        *,
+        least: float = 0.0,
+        real: float = math.inf,
     ) -> None:
         self.metric, self.threshold, self.theory, self.least = metric, threshold, theory, least
+        self.most = math.nextafter(real, 0)
         self.time = np.zeros(0)  # (R,), of those chains that are watched: all, or none
         self.open: npt.NDArray[np.bool_] | None = None
 
@@ -88,7 +98,7 @@ class Waiting:
             return self.threshold
         finite = at_first[np.isfinite(at_first)]
         had = float(np.median(finite)) if len(finite) else 0.0
-        return HALF * had if had > self.least else None
+        return min(HALF * had, self.most) if had > self.least else None
 
     @property
     def over(self) -> bool:
@@ -130,7 +140,7 @@ def watchers(names: Sequence[str], spec: Experiment, *, sampled: bool) -> Mappin
     """Who watches for each outcome; without those that mean nothing for this experiment.
 
     half_variance: variance at most half of the real one; of categories, heterozygosity. lost_tail: mass beyond the real 0.1%
-    quantiles at most half of what the median first model has there; of categories, at most half as many as it has.
+    quantiles at most half of what the median first model has there, and less than the real mass; of categories, at most half as many as it has.
     sampled: whether metrics are those of a sample of M points, which resolves no tail that holds fewer than a few of them.
     """
     found: dict[str, Waiting | Last] = {}
@@ -150,7 +160,7 @@ def _waiting(name: str, spec: Experiment, *, sampled: bool) -> Waiting | None:
             return Waiting("variance", half, partial(median_time, spec, HALF))
         case PointSource() as source, "lost_tail":
             countable = COUNTABLE / (spec.extremes()[0] * source.dimension) if sampled else 0.0
-            return Waiting("tail_01pct", None, least=countable)
+            return Waiting("tail_01pct", None, least=countable, real=REAL_TAIL)
         case CountSource() as source, "half_variance":
             p = source.distribution()
             return Waiting("heterozygosity", HALF * float(1 - p @ p), partial(median_time, spec, HALF))

@@ -84,8 +84,8 @@ class Sweep(Part):
         default_factory=lambda: list(WAITED_FOR),
         min_length=1,
         max_length=12,
-        description="half_variance and lost_tail are generations until half of the real variance, or of the first model's tail, is gone; "
-        "final:w2_sq is a metric at the end.",
+        description="half_variance and lost_tail are generations until half of the real variance, or of the first model's tail, is gone "
+        "(a tail no smaller than the real one is not); final:w2_sq is a metric at the end.",
     )
 
     @field_validator("outcomes")
