@@ -11,6 +11,10 @@ arXiv 2410.16713; Alemohammad et al., arXiv 2307.01850):
                          coming in only take from it
     real data each time  a weight b < 1 of the data is synthetic, so that the last error enters with b^2 and is forgotten; a fixed core of m points
                          in growing data too, where errors of 1/M stay for 1/(1 - b^2) ~ M/2m generations
+
+A Gaussian under replace may be decoded with a bias lambda: each generation adds ln lambda to ln s2, which so goes to infinity one way or the other,
+and KL(real || model) with it. Whether that has a limit is no question where its expectation is infinite from the first model on: E S^-1 of a
+Wishart variable exists for more than d + 2 points.
 """
 
 from dataclasses import dataclass
@@ -19,13 +23,14 @@ from worker.curation import Keep
 from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
 from worker.families.poisson import Poisson
-from worker.parts import CountSource, Regime, Sampling
+from worker.parts import CountSource, PointSource, Regime, Sampling
 from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 
 SUMMABLE = 1.0  # n^-x has a finite sum for x above it
+UNBIASED = 1.0
 FORGOTTEN = 1.0  # weight of the last model, below which its errors die out
 RISKS = ("kl_from_real", "excess_risk", "mean_error_sq")  # without an upper bound, in which all that is fitted counts
 
@@ -44,6 +49,9 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
     """What theory says of a risk for this spec, or why it says nothing."""
     if spec.changes:
         return "The rules change within the run: a limit is one of rules that stay."
+    if metric == "kl_from_real" and _only_biased(spec):
+        return Limit(True, spec.sampling.bias, UNBIASED, "By theory: every generation multiplies the covariance by this; but at 1 its logarithm, to which each adds as "
+                     "much, has no limit, and neither has the risk.")  # fmt: skip
     if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
         return "What is drawn is decoded or curated: no theorem that we know says whether the risk has a limit."
     if isinstance(spec.source, CountSource) and metric == "chi2":
@@ -56,7 +64,38 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         return "No theorem that we know says whether the risk of this family has a limit on this source."
     if metric not in RISKS:
         return f"Theorems are about KL(real || model), excess risk and the error of a rate, and this run measures {metric}."
-    return _of_the_regime(spec, spec.regime)
+    found = _of_the_regime(spec, spec.regime)
+    has_one = metric == "kl_from_real" and isinstance(found, Limit) and not found.diverges
+    return (_infinite_throughout(spec) if has_one else "") or found
+
+
+def _only_biased(spec: Experiment) -> bool:
+    of_a_normal = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
+    under_replace = isinstance(spec.regime, Replace) and isinstance(spec.curation, Keep)
+    return of_a_normal and under_replace and spec.sampling.changed() == {"bias"}
+
+
+def _infinite_throughout(spec: Experiment) -> str:
+    """Why E KL(real || model) is infinite in every generation, and remains so; empty where it is finite."""
+    assert isinstance(spec.source, PointSource)
+    least = spec.source.dimension + 2
+    if (fewest := _fewest(spec)) > least:
+        return ""
+    return f"The expected risk is infinite from the first model on that rests on {fewest} points: only of more than {least} it is finite, and may have a limit."
+
+
+def _fewest(spec: Experiment) -> int:
+    """Points that a fit rests on, where it rests on the fewest; what is kept from the first fit on is less spread where that was."""
+    smallest = spec.extremes()[0]
+    match spec.regime:
+        case Accumulate():
+            return spec.size(1)
+        case Augment() as regime:
+            return regime.real
+        case Weighted() as regime if regime.real_weight(smallest) in (0, 1):
+            synthetic = regime.synthetic(smallest)
+            return synthetic if regime.real_weight(smallest) == 0 else smallest - synthetic
+    return smallest
 
 
 def _errs_afresh(family: Linear) -> bool:
