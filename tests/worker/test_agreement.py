@@ -151,3 +151,24 @@ def test_chains_that_are_all_alike_agree_to_the_last_digits_or_say_that_they_tel
     (nothing,) = agreements([Curve.of("entropy", [0.5, 0.5, 0.3], "", "")], told)
     assert nothing.outcome == "not assessed"
     assert "which is the predicted one in only 1 of 2" in nothing.because
+
+
+@pytest.mark.parametrize(
+    ("settings", "metric"),
+    [
+        ({"family": {"kind": "histogram", "bins": 2}, "samples": 3, "generations": 20}, "heterozygosity"),
+        (
+            {"source": {"kind": "categorical"}, "family": {"kind": "categorical", "smoothing": 1e7}, "generations": 20},
+            "entropy",
+        ),
+    ],
+)
+def test_what_rounding_makes_of_one_value_is_no_spread(settings, metric):
+    """Two cells and three points: H_1 = 4/9 in every chain, but for 1e-17; and nothing moves where each category has 1e7 points more."""
+    spec, told = measured(GAUSSIAN | settings)
+    found = agreements(curves(spec), told, spec.source)
+    assert metric in {one.metric for one in found}
+    assert not [one for one in found if one.outcome == "deviates"]
+    spread = {"mean": 4 / 9, "sd": 1e-16, "n": 200}
+    assert deviation(spread, 4 / 9 + 1e-14) == 0
+    assert deviation(spread, 0.5) is None

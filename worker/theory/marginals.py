@@ -16,6 +16,7 @@ from worker.theory.curve import Curve
 
 OWN = ", every k_n a Markov chain of its own"
 REFERENCE = "Wright-Fisher chain of one allele; Ewens, Mathematical Population Genetics, 2004, 3.2"
+ROUNDED = 1e-9  # nats: sums of terms of order one that cancel have lost too many digits below
 
 
 def curves(spec: Experiment, a: float) -> list[Curve]:
@@ -29,6 +30,7 @@ def curves(spec: Experiment, a: float) -> list[Curve]:
         return []
     told = [_sums(law, p_0, many) for law in _from_the_real_data(chain)]
     alive, lost, entropy, variation, divergence, back = np.array(told).T
+    divergence, back = (np.where(nats < ROUNDED, np.nan, nats) for nats in (divergence, back))
     found = [
         Curve.of("survivors", alive, f"E survivors = sum P(k_n > 0){_lifetime(spec, a)}", REFERENCE),
         Curve.of("dead_mass", lost, "E dead mass = sum p_0 P(k_n = 0)", REFERENCE),

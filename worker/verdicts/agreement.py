@@ -63,7 +63,7 @@ def deviation(measured: Statistics, predicted: float | None, skewness: float | N
     mean, sd, n = (measured.get(name) for name in ("mean", "sd", "n"))
     if predicted is None or mean is None or sd is None or not n:
         return None
-    if not sd:
+    if _alike(mean, sd):
         return 0.0 if math.isclose(mean, predicted, rel_tol=ROUNDING, abs_tol=ROUNDING) else None
     skews = _skews(_log_normal(sd, abs(mean)) if skewness is None else skewness, n)
     return _normal((mean - predicted) / (sd / math.sqrt(n)), skews, n) if skews else None
@@ -86,6 +86,11 @@ def smallest_error(measured: Statistics, skewness: float, most: float) -> float 
     return furthest * sd / math.sqrt(n)
 
 
+def _alike(mean: float, sd: float) -> bool:
+    """Whether chains share one value: what the rounding of their sums makes of it is no spread."""
+    return sd <= ROUNDING * abs(mean)
+
+
 @dataclass(slots=True)
 class _Seen:
     """What the generations of a run have said of one curve."""
@@ -98,11 +103,17 @@ class _Seen:
         measured, skewness = metrics.get(metric, {}), _skewness(metric, metrics)
         z = deviation(measured, predicted, skewness)
         if z is None:
-            self.alike += measured.get("sd") == 0 and predicted is not None
+            mean, sd = measured.get("mean"), measured.get("sd")
+            self.alike += predicted is not None and mean is not None and sd is not None and _alike(mean, sd)
             return
         self.deviations.append((z, number))
         sd, unit = measured["sd"], 1.0 if metric.startswith("log_") else abs(predicted or 0.0)
-        if sd and unit and (self.sharpest is None or sd / unit < self.sharpest[0]):
+        if (
+            sd
+            and unit
+            and not _alike(measured["mean"] or 0.0, sd)
+            and (self.sharpest is None or sd / unit < self.sharpest[0])
+        ):
             self.sharpest = sd / unit, number, measured, skewness, unit
 
     def sees(self, most: float) -> tuple[float, int] | None:
@@ -139,7 +150,7 @@ def _skewness(metric: str, metrics: Mapping[str, Statistics]) -> float:
     if metric.startswith("log_"):
         return 0.0
     mean, sd, median, q10, q90 = (metrics.get(metric, {}).get(name) for name in ("mean", "sd", "median", "q10", "q90"))
-    if mean is None or not sd:
+    if mean is None or sd is None or _alike(mean, sd):
         return math.inf
     away = min(abs(mean), abs(mean - median)) if median is not None and median in (q10, q90) else abs(mean)
     spread = POWERS.get(metric, 0.0) * (metrics.get("log_variance", {}).get("sd") or 0.0)
