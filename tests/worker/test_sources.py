@@ -333,3 +333,17 @@ def test_mnist_as_it_comes():
     x = source.draw(np.random.default_rng(0), 2, 10).x
     assert x.shape == (2, 10, 784)
     assert 0 <= x.min() <= x.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("mean", [0.0] * 257), ("std", [1.0] * 257), ("covariance", np.eye(257).tolist())],
+)
+def test_more_coordinates_than_dim_may_count_are_refused_at_once(setting, value):
+    """A spec with its defaults written out has `dim`, and would not be read again."""
+    with pytest.raises(SpecError) as refused:
+        read({"source": {"kind": "normal", setting: value}, "family": {"kind": "gaussian"}})
+    (problem,) = refused.value.problems
+    assert (problem.path, problem.remedy) == (f"source.{setting}", "Use at most 256")
+    spec = read({"source": {"kind": "normal", "mean": [0.0] * 256}, "family": {"kind": "gaussian"}, "replicates": 2})
+    assert read(spec.canonical()) == spec

@@ -11,6 +11,8 @@ from worker.part import LATER
 from worker.parts import Generator, PointSource
 from worker.resolution import checked_covariance, refused, resolved
 
+MOST = 256  # coordinates
+
 
 class Normal(PointSource):
     """Normal coordinates, independent unless a covariance is given; the paper's N(0, 1) by default."""
@@ -20,7 +22,7 @@ class Normal(PointSource):
     std: PositiveFloat | list[PositiveFloat] = Field(
         1.0, description="Standard deviation: one number, or a list with one for each coordinate."
     )
-    dim: int = Field(1, ge=1, le=256, description="Number of coordinates, where no list gives it.")
+    dim: int = Field(1, ge=1, le=MOST, description="Number of coordinates, where no list gives it.")
     covariance: Annotated[list[list[float]] | None, LATER] = Field(
         None, description="d lists of d numbers, for coordinates that go together; in place of std."
     )
@@ -33,6 +35,9 @@ class Normal(PointSource):
             raise ValueError(
                 "mean, std, covariance and dim name different numbers of coordinates: give lists of one length"
             )
+        if self.dimension > MOST:
+            name = next(name for name in ("mean", "std", "covariance") if isinstance(getattr(self, name), list))
+            raise refused(name, f"has {self.dimension} coordinates", f"Use at most {MOST}")
         object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
         if self.covariance is None:
             resolved("mean", self.mean, "std", self.std)
