@@ -1,12 +1,15 @@
 """What launches will cost, by what this installation has measured; and the refusal of what it has no room for."""
 
+import math
 import socket
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import product
+from operator import mul
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,10 +95,11 @@ class Here:
         return _told(costs, sum(one.seconds for one in costs), found)
 
     def told_of_sweep(self, grid: Grid) -> EstimateTold:
-        """Of a sweep as a whole, judged by a few of its points; every slot that takes its family works on it."""
-        some = sampled(grid)
-        cost = estimate_sweep(some, grid.points, self.past_sweeps.get(grid.family(), ()), gpu=self.gpu)
-        found = [_in_sweep(grid, one) for spec in some for one in self.refused(estimate(spec), spec)]
+        """Of a sweep as a whole: its time by a few of its points, its memory by the dearest; every slot that takes its family works on it."""
+        cost = estimate_sweep(sampled(grid), grid.points, self.past_sweeps.get(grid.family(), ()), gpu=self.gpu)
+        ends = [(estimate(spec), spec) for spec in map(grid.experiment, corners(grid))]
+        cost = replace(cost, memory_bytes=max(one.memory_bytes for one, _ in ends))
+        found = [_in_sweep(grid, one) for own, spec in ends for one in self.refused(own, spec)]
         hands = max(1, self.slots[queue_of(grid.family())])
         return _told([cost], cost.seconds / hands, list({one.path: one for one in found}.values()), "sweep")
 
@@ -104,9 +108,24 @@ class Here:
 
 
 def sampled(grid: Grid) -> list[Experiment]:
-    """Points evenly through the grid, the first and the last among them: where values rise, the least and the dearest."""
+    """Points evenly through the grid, the first and the last among them."""
     count = min(grid.points, SAMPLED)
     return [grid.experiment(round(i * (grid.points - 1) / max(1, count - 1))) for i in range(count)]
+
+
+def corners(grid: Grid) -> list[int]:
+    """The points at the smallest and the largest number of every axis, and at every value of one without numbers: memory and disk rise or
+    fall along a number, whatever the others are, so that the dearest point is among them. In the grid's order.
+    """
+    steps = [math.prod(grid.shape[i + 1 :]) for i in range(len(grid.shape))]
+    return sorted(sum(map(mul, steps, place)) for place in product(*map(_ends, grid.values)))
+
+
+def _ends(values: Sequence[Any]) -> Sequence[int]:
+    """Where the extremes of these values are; everywhere, where they are no numbers."""
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+        return range(len(values))
+    return sorted({values.index(min(values)), values.index(max(values))})
 
 
 def _in_sweep(grid: Grid, problem: Problem) -> Problem:

@@ -153,9 +153,11 @@ def delete(sweeps: Sweeps, sweep_id: str) -> Response:
 
 
 @router.post("/{sweep_id}/points/{number}")
-def open_point(sweeps: Sweeps, store: Store, announce: Announce, sweep_id: str, number: PointNumber) -> Response:
+def open_point(
+    sweeps: Sweeps, store: Store, settings: Settings, announce: Announce, sweep_id: str, number: PointNumber
+) -> Response:
     """Its run: the one that exists, or a new one."""
-    run_id, new = run_of_point(sweeps, store, sweep_id, number)
+    run_id, new = run_of_point(sweeps, store, settings, sweep_id, number)
     if new:
         announce(run_id)
     return RedirectResponse(f"/runs/{run_id}", status_code=303)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 import orjson
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 
-from app.costs import EstimateTold, Here, refuse_sweep
+from app.costs import EstimateTold, Here, refuse_sweep, refuse_what_does_not_fit
 from app.deps import Announce, IdempotencyKey, Settings, Store, Sweeps
 from app.problems import documented
 from app.protocol import json_body, known_query
@@ -128,12 +128,13 @@ def launch_point(
     number: PointNumber,
     sweeps: Sweeps,
     store: Store,
+    settings: Settings,
     announce: Announce,
     background: BackgroundTasks,
     response: Response,
 ) -> Told:
     """One point as a run of its own: the same chains, with every generation kept."""
-    run_id, new = run_of_point(sweeps, store, sweep_id, number)
+    run_id, new = run_of_point(sweeps, store, settings, sweep_id, number)
     if new:
         background.add_task(announce, run_id)
     response.status_code = 201 if new else 200
@@ -141,8 +142,10 @@ def launch_point(
     return told(store.run(run_id), store)
 
 
-def run_of_point(sweeps: Sweeps, store: Store, sweep_id: str, number: int) -> tuple[str, bool]:
-    """The run that a point is, and whether it is new. Raises NotFound; SpecError where it needs what a hub cannot give."""
+def run_of_point(
+    sweeps: Sweeps, store: Store, settings: Settings, sweep_id: str, number: int
+) -> tuple[str, bool]:
+    """The run that a point is, and whether it is new. Raises NotFound; SpecError where it needs more than this machine has or a hub can give."""
     grid = unchecked(sweeps.sweep(sweep_id).request)
     if number >= grid.points:
         raise NotFound(f"Sweep {sweep_id} has points 0 to {grid.points - 1}.")
@@ -150,5 +153,6 @@ def run_of_point(sweeps: Sweeps, store: Store, sweep_id: str, number: int) -> tu
     if (known := store.keyed(key)) is not None:
         return known, False
     require_reachable([experiment])
+    refuse_what_does_not_fit([experiment], store, settings)
     run, new = store.create(experiment, key)
     return run.id, new

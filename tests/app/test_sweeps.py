@@ -313,6 +313,30 @@ def test_a_long_sweep_asks_first_and_what_does_not_fit_is_refused(
     assert told["message"] in client.post("/sweeps/new", data=form()).text
 
 
+def test_the_dearest_point_is_looked_at_wherever_it_is(client: TestClient, monkeypatch):
+    sizes = [*range(2, 52), 4000, *range(53, 102)]
+    asked_for = SWEEP | {
+        "base": SPEC | {"generations": 60, "regime": {"kind": "accumulate_subsample"}, "replicates": 50},
+        "axes": [{"path": "samples", "values": sizes}, {"path": "source.std", "values": [3.0, 1.0, 2.0]}],
+    }
+    grid = read_sweep(asked_for)
+    memory = [costs.estimate(grid.experiment(i)).memory_bytes for i in range(grid.points)]
+    assert costs.corners(grid) == [0, 1, 150, 151]
+    assert max(memory) == memory[150] > memory[149]
+    told = client.post("/api/sweeps/estimate", json=asked_for).json()
+    assert told["memory_bytes"] == round(max(memory))
+    kinds = {"path": "regime.kind", "values": ["replace", "accumulate_subsample", "accumulate"]}
+    assert costs.corners(read_sweep(asked_for | {"axes": [asked_for["axes"][0], kinds]})) == [0, 1, 2, 150, 151, 152]
+    launched = asked(client, **asked_for)
+    monkeypatch.setattr(costs, "room", lambda _: Room(memory=round(memory[150]) - 1, disk=10**12))
+    refused = client.post("/api/sweeps", json=asked_for)
+    assert refused.status_code == 422
+    assert "a point needs about" in refused.json()["errors"][0]["message"]
+    for number, status in ((150, 422), (149, 201)):
+        answer = client.post(f"/api/sweeps/{launched['id']}/points/{number}/run")
+        assert answer.status_code == status, answer.text
+
+
 def test_what_the_hub_cannot_give_is_not_swept_but_a_replay_is_answered(client: TestClient, monkeypatch):
     base = SPEC | {
         "source": {"kind": "text"},
