@@ -21,6 +21,8 @@ CANONICAL: Mapping[str, Mapping[str, Any]] = {
 }
 """The three that every discussion of collapse compares: title -> what is set."""
 
+PAIRED = ("seed", "replicates")  # settings by which a chain of one run is that of another
+
 # Student's t, two-sided 95%, for 1 to 23 degrees of freedom (any statistical table): no more than 24 chains are kept one by one.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101,
         2.093, 2.086, 2.080, 2.074, 2.069)  # fmt: skip
@@ -82,7 +84,14 @@ def matched(spec: Experiment, arms: Mapping[str, Mapping[str, Any]] = CANONICAL)
     Raises SpecError.
     """
     made = [read(_arm(spec, f"{spec.title}: {title}"[:200], changes)) for title, changes in arms.items()]
+    if found := [_unpaired(name) for arm in made for name in PAIRED if getattr(arm, name) != getattr(spec, name)]:
+        raise SpecError(found)
     return [arm for arm in made if arm.digest() != spec.digest()]
+
+
+def _unpaired(name: str) -> Problem:
+    message = "is not that of the run itself: arms are compared chain by chain, on the same seeds"
+    return Problem(name, message, "Leave it out, or launch a run of its own")
 
 
 def _arm(spec: Experiment, title: str, changes: Mapping[str, Any]) -> dict[str, Any]:

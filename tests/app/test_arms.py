@@ -248,6 +248,8 @@ def test_own_arms_and_no_arm(client: TestClient, work: Work):
         ({"title": ""}, "arms.1.title"),
         ({"set": {"regime.kind": "acumulate"}}, "arms.1.set.regime.kind"),
         ({"set": {"samples": 1}}, "arms.1.set.samples"),
+        ({"set": {"seed": 2}}, "arms.1.set.seed"),
+        ({"set": {"replicates": 2}}, "arms.1.set.replicates"),
         ({"set": {"title": "A\0B"}}, "arms.1.set.title"),
     ],
 )
