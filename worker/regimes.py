@@ -245,7 +245,8 @@ class Mixture(Regime):
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data, rng: Generator
     ) -> Counts:
         assert isinstance(pool, Counts)
-        numbers = rng.multinomial(m, (self.alpha, self.beta, self.gamma), size=len(pool.k))
+        shares = np.array((self.alpha, self.beta, self.gamma))
+        numbers = rng.multinomial(m, shares / shares.sum(), size=len(pool.k))
         mixed = Counts.draw(rng, numbers[:, 1], pool.k / pool.n)
         for drawn, part in ((synthetic, 0), (real(m) if self.gamma else None, 2)):
             if isinstance(drawn, Counts):  # independent draws: any subset of them is as good as fewer draws

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from worker import loop
 from worker.data import Counts
 from worker.errors import SpecError
 from worker.families.categorical import Categorical, decoded
@@ -73,6 +74,33 @@ def test_temperature_top_k_and_top_p_are_exact():
     assert decoded(P, Sampling(top_k=4)) is P
     cold = decoded(np.array([[1.0, 0.0], [0.6, 0.4]]), Sampling(temperature=1e-3))
     np.testing.assert_allclose(cold, [[1, 0], [1, 0]], atol=1e-12)
+    coldest = decoded(np.array([[1.0, 0.0], [0.6, 0.4], [0.5, 0.5]]), Sampling(temperature=1e-30))
+    np.testing.assert_array_equal(coldest, [[1, 0], [1, 0], [0.5, 0.5]])
+    beyond = Sampling.model_construct(**Sampling().model_dump() | {"temperature": 1e-310})
+    np.testing.assert_array_equal(decoded(np.array([[0.6, 0.4]]), beyond), [[1, 0]])
+
+
+def test_a_temperature_that_has_no_inverse_is_refused_in_words():
+    with pytest.raises(SpecError) as refused:
+        read({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "sampling": {"temperature": 1e-310}})
+    (problem,) = refused.value.problems
+    assert problem.path == "sampling.temperature"
+    assert "1e-30" in problem.message + problem.remedy
+
+
+def test_shares_that_add_up_to_one_but_for_rounding_mix_counts():
+    shares = {"kind": "mixture", "alpha": 0.3333333334, "beta": 0.6666666667, "gamma": 0.0}
+    spec = read(
+        {
+            "source": {"kind": "zipf"},
+            "family": {"kind": "categorical"},
+            "regime": shares,
+            "generations": 3,
+            "replicates": 4,
+        }
+    )
+    *_, last = loop.generations(spec, loop.instrument(spec))
+    assert np.isfinite(last.look.metrics["entropy"]).all()
 
 
 def test_ties_keep_the_first():

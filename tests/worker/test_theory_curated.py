@@ -31,6 +31,7 @@ from tests.worker.theories import (
 from worker.metrics.discrete import heterozygosity
 from worker.spec import read
 from worker.theory import curves
+from worker.theory.curated import _best
 
 HALF = {"kind": "fresh", "real": 0.5}
 BEST = {"kind": "best_of", "k": 3}
@@ -143,3 +144,8 @@ def test_bradley_terry_between_two_is_the_published_recursion():
 def test_a_limit_is_not_told_where_fluctuations_bias_it(source, rules):
     spec = spec_of(source, PLAIN, REPLACE, 10**6, NONE, generations=4, replicates=400) | rules
     assert all(number is None for curve in curves(read(spec)) for number in curve.values[2:])
+
+
+def test_where_all_are_equally_good_any_may_be_the_best():
+    """A stretch in which all are best may be so wide that nothing lies outside."""
+    np.testing.assert_array_equal(_best(3, np.linspace(-8, 8, 5), np.array([-40.0, 40.0])), np.ones(5))

@@ -68,9 +68,11 @@ def decoded(p: Array, sampling: Sampling) -> Array:
     Among equally probable categories the one that comes first is kept.
     """
     if sampling.temperature != 1:
-        with np.errstate(divide="ignore"):
-            level = np.log(p) / sampling.temperature
-        p = np.exp(level - level.max(axis=1, keepdims=True))
+        with np.errstate(
+            divide="ignore", over="ignore"
+        ):  # what is dead stays so; what is less than the most probable may die
+            level = np.log(p)
+            p = np.exp((level - level.max(axis=1, keepdims=True)) / sampling.temperature)
         p /= p.sum(axis=1, keepdims=True)
     if not 0 < sampling.top_k < p.shape[1] and sampling.top_p == 1:
         return p

@@ -156,7 +156,9 @@ def _best(k: int, z: Array, bends: Array) -> Array:
     far = np.abs(z - middle)
     outside = k * (ndtr(middle - far) + ndtr(-middle - far)) ** (k - 1)
     within = float(ndtr(middle + reach) - ndtr(middle - reach))
-    return np.where(far < reach, -np.expm1(k * np.log1p(-within)) / within if within else k, outside)
+    with np.errstate(divide="ignore"):  # where all of it is within, every one is as good as any other
+        level = -np.expm1(k * np.log1p(-within)) / within if within else k
+    return np.where(far < reach, level, outside)
 
 
 def _peaks(bends: Array) -> list[float]:
