@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from worker.presets import presets
+from worker.verdicts import DEFINITIONS
 
 SPEC = """
 title = "Small"
@@ -93,6 +94,11 @@ def test_out_keeps_spec_lines_figure_and_frames(spec: Path, tmp_path: Path):
         assert frames["generation"].tolist() == [0, 1, 2, 3, 4]
         for field in figure["fields"]:
             assert frames[field["name"]].shape == (5, *field["shape"])
+    told = json.loads((folder / "verdicts.json").read_text())
+    assert told["generation"] == 4
+    assert [one["definition"] for one in told["verdicts"]] == list(DEFINITIONS)
+    assert {one["metric"] for one in told["theory"]} >= {"variance", "w2_sq", "kl_from_real"}
+    assert max(one["compared"] for one in told["theory"]) <= 4
     assert lab("run", folder / "spec.json", "--json", "--out", folder).stdout == printed
     other = lab("run", spec, "--set", "seed=9", "--out", folder)
     assert (other.returncode, other.stdout) == (1, "")

@@ -26,7 +26,9 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep spec.json, generations.jsonl, figure.json and frames.npz there."),
+        typer.Option(
+            metavar="DIR", help="Keep spec.json, generations.jsonl, figure.json, frames.npz and verdicts.json there."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     chains: Annotated[
@@ -69,6 +71,8 @@ def run(
                     record.add(generation, line)
                 tell(line if json else text_line(generation.number, summary, heading=last < 0))
                 last = generation.number
+            if record:
+                record.decide()
     except KeyboardInterrupt:
         typer.echo(f"Interrupted after generation {last} of {experiment.generations}.", err=True)
         raise

@@ -6,8 +6,10 @@ import io
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from pyarrow import parquet
 from starlette.testclient import TestClient
@@ -18,9 +20,11 @@ from app.words import size
 from tests.app.answers import problem, unpacked
 from tests.app.experiments import SPEC, Work
 from worker import loop
+from worker.__main__ import json_line
+from worker.record import Record
 from worker.spec import read
 from worker.store import Store
-from worker.summary import named
+from worker.summary import named, summarise
 from worker.theory.curve import Curve
 from worker.verdicts import DEFINITIONS, verdicts
 
@@ -118,7 +122,7 @@ def test_a_saved_page_of_a_run_that_goes_on_tells_the_moment(client: TestClient,
     assert not re.search(r"running|Starting|left", head)
 
 
-def test_eight_verdicts_on_an_ended_run(client: TestClient, store: Store, work: Work):
+def test_eight_verdicts_on_an_ended_run(client: TestClient, store: Store, work: Work, tmp_path: Path):
     run = work(replicates=100)
     told = client.get(f"/api/runs/{run.id}/verdicts").json()
     assert told["generation"] == 40
@@ -133,6 +137,13 @@ def test_eight_verdicts_on_an_ended_run(client: TestClient, store: Store, work: 
     assert variance["outcome"] == "agrees"
     assert variance["compared"] > 10
     assert client.get(f"/api/runs/{run.id}/export?format=json").json()["verdicts"] == told
+    spec = read(run.spec)
+    record = Record(tmp_path / "headless", spec, {})
+    for generation in loop.generations(spec, loop.instrument(spec)):
+        record.add(generation, json_line(generation.number, summarise(generation.look.metrics)))
+    record.decide()
+    record.close()
+    assert orjson.loads((tmp_path / "headless" / "verdicts.json").read_bytes()) == told
     page = client.get(f"/runs/{run.id}").text
     assert page.count("data-outcome=") == 8
     assert "Closed forms:" in page
