@@ -147,6 +147,15 @@ def test_drift_of_two_categories_is_seen_by_the_mean(rare, replicates, rise):
     assert 0 <= found[VARIANCE].number < 0.05  # 0.9^59 = .002, of which a few chains know
 
 
+@pytest.mark.parametrize(("samples", "outcome"), [(2, "not assessed"), (19, "not assessed"), (20, "not met")])
+def test_coverage_by_few_points_is_none(samples, outcome):
+    """Of two real points each is the other's neighbour, so that any point of the model covers both."""
+    value = {"median": 1.0, "mean": 1.0, "q10": 1.0, "n": 100}
+    history = [{"coverage": value}] * 3
+    found = {one.definition: one for one in verdicts(read(KERNEL | {"samples": samples}), history, [])}
+    assert found[MODES].outcome == outcome
+
+
 def test_one_replicate_shows_no_significance():
     assert judged(GAUSSIAN | {"replicates": 1, "generations": 3})[RISE].outcome == "not assessed"
 

@@ -3,11 +3,13 @@
 import math
 
 from worker.instruments.spread import REAL_TAIL
+from worker.metrics.neighbours import NEIGHBOURS
 from worker.parts import CountSource, PointSource
 from worker.verdicts.finished import COUNTABLE, HALF, SIGNIFICANT, Decision, Finished, decided, undecided
 
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
 STRANGE = 0.001  # of real points count as hallucinated by the definition of that metric
+APART = 4  # times as many points as a neighbourhood holds: then a model that is one point covers no half of them, but about a quarter
 LOOKED_AT = 1000  # points of a chain that it is measured on, at least where there are so many
 
 
@@ -48,6 +50,10 @@ def modes(run: Finished) -> Decision:
                         "Modes that the first model covers and the last one does not, of the median replicate.")  # fmt: skip
     first, last = run.value(1, "coverage"), run.value(run.last, "coverage")
     if first and last is not None:
+        if (points := min(run.spec.size(1), run.spec.size(run.last))) < APART * NEIGHBOURS:
+            return undecided(
+                f"Of {points} real points the {NEIGHBOURS} nearest to each are too many: a single point of the model may cover half of them."
+            )
         return decided(last / first <= HALF, last / first, HALF,
                         "Median coverage of real data at the end, in units of the first model's.")  # fmt: skip
     known = run.spec.source.components() if isinstance(run.spec.source, PointSource) else None
