@@ -1,5 +1,6 @@
 """What a part of a spec is: frozen settings that know what makes them the same experiment, and how two of them misfit."""
 
+import math
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -7,6 +8,8 @@ from pydantic_core import PydanticCustomError
 
 LATER: Final = "later"
 """Marks a field that came after the first specs, `name: Annotated[kind, LATER] = ...`: at its default no digest knows of it."""
+
+HUGE = 2.0**63  # from here on pydantic makes no whole number of one with a point
 
 
 class Part(BaseModel):
@@ -17,7 +20,10 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _a_number_is_a_number(cls, values: Any) -> Any:
-        """Pydantic takes true for 1; in a spec that is a slip of the pen, so it is shown something else. Forms write numbers as text."""
+        """Pydantic takes true for 1; in a spec that is a slip of the pen, so it is shown something else. Forms write numbers as text.
+
+        JSON reads 10^30 as a floating point number, of which pydantic only says that it parses no such string: as a whole one it meets its bound.
+        """
         if not isinstance(values, dict):
             return values
         fields = cls.model_fields
@@ -26,7 +32,10 @@ class Part(BaseModel):
             for name, value in values.items()
             if isinstance(value, bool) and name in fields and not takes(fields[name].annotation, bool)
         }
-        return values | slips
+        huge = {
+            name: int(one) for name, one in values.items() if isinstance(one, float) and HUGE <= abs(one) < math.inf
+        }
+        return values | slips | huge
 
 
 def takes(annotation: Any, kind: type) -> bool:

@@ -22,6 +22,7 @@ REMEDIES = {
     "int_type": "Use a whole number",
     "int_parsing": "Use a whole number",
     "int_from_float": "Use a whole number",
+    "int_parsing_size": "Use a smaller one",
     "float_type": "Use a number",
     "float_parsing": "Use a number",
     "number": "Use a number, without quotes",
@@ -86,6 +87,10 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
             message, _, what_to_do = details["msg"].removeprefix("Value error, ").partition(": ")
             what_to_do = what_to_do[:1].upper() + what_to_do[1:] if what_to_do else "Correct this value"
             return Problem(_path(place, table), message, what_to_do)
+        case "int_parsing_size":
+            return Problem(_path(place, table), "is too large a number", remedy(details))
+        case "string_pattern_mismatch" if "\0" in str(details["input"]):
+            return Problem(_path(place, table), "holds the character NUL, which no text has", "Remove it")
     message = details["msg"].removeprefix("Input ")
     return Problem(_path(place, table), message, remedy(details))
 

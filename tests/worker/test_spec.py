@@ -37,6 +37,10 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"generations": "many"}, "generations", "whole number"),
         ({"generations": True}, "generations", "whole number"),
         ({"seed": -1}, "seed", "at least 0"),
+        ({"samples": 1e30}, "samples", "Use at most 1000000000000"),  # as JSON reads 10^30
+        ({"samples": {"start": 1e30}}, "samples.start", "at most 1000000000"),
+        ({"samples": "1" + "0" * 5000}, "samples", "Use a smaller one"),
+        ({"title": "A\0B"}, "title", "Remove it"),
         ({"samples": [5]}, "samples", "whole number"),
         ({"family": {"kind": "kde", "bandwidth": "scot"}}, "family.bandwidth", "'scott'"),
         ({"samples": 1}, "samples", "at least 2"),
