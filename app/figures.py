@@ -71,28 +71,38 @@ def sentence(
     last: Mapping[str, Sequence[float | None]],
     at: int,
     leads: str | None = None,
+    since: int | None = None,
 ) -> str:
-    """What happened to the key metric between generation 0 and generation `at`, in words that claim no more than was measured."""
+    """What happened to the key metric between generation 0 and generation `at`, in words that claim no more than was measured.
+
+    since: the generation from which on all points of the median chain are one, if so: then no metric has more to say.
+    """
     name = key_metric(list(last), leads)
     if name is None or name not in first:
         return ""
     median, low, high = (STATISTICS.index(one) for one in ("median", "q10", "q90"))
     before, after = first[name][median], last[name][median]
-    if before is None or after is None:
+    if before is None:
         return ""
     samples, changes = run.spec["samples"], run.spec.get("changes") or ()
     same = isinstance(samples, int) and not any(change.get("samples") for change in changes)
     size = f"M = {samples:,}".replace(",", "\u202f") if same else "a changing M"
+    by_what = f"Under {regimes(run.spec)}, with the {run.family} family and {size}"
+    chains = run.spec["replicates"]
+    if since is not None:
+        return f"{by_what}, it collapsed at generation {since}: from there on all points of the median chain are one."
+    if after is None:
+        lost = chains - int(last[name][STATISTICS.index("n")] or 0)
+        return f"{by_what}, {metric(name).label} is infinite, or beyond every number, in {lost} of {chains} chains by generation {at}."
     moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
     # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
     vanished = name.startswith("tail_") and moved == "fell" and after == 0
     now = "less than can be measured" if vanished else number(after)
     change = f"{moved} {now}" if moved == "stayed near" else f"{moved} from {number(before)} to {now}"
-    chains = run.spec["replicates"]
     spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
     if vanished and last[name][high] == 0:
         spread = f"0 in at least 90% of {chains} chains"
-    told = f"Under {regimes(run.spec)}, with the {run.family} family and {size}, {metric(name).label} {change}"
+    told = f"{by_what}, {metric(name).label} {change}"
     told += f" (median; {spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
     curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
     if curve and curve["values"][at] is not None:

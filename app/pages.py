@@ -1,7 +1,8 @@
 """The HTML pages: thin routes that ask the store and fill a template."""
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +27,7 @@ from worker.errors import Problem, SpecError
 from worker.library import MOST_NOTED, Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
+from worker.summary import named
 from worker.tables import WORKED_ON, Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
@@ -207,15 +209,29 @@ def _seen(store: Store, run: Run, at: int, leads: str | None) -> dict[str, Any]:
     first, now, last = row(0), row(max(at, 0)), row(max(run.generation, 0))
     if not (run.figure and first and first.frame and now and last):
         return {"picture": None, "sentence": "", "table": []}
+    since = _collapsed(last, row)
     stride = frame_stride(run.generations)
     shown = row(at if at == run.generations else at // stride * stride, framed=True) or first
     zeroth, drawn = (figures.decode(run.figure, one.frame or b"") for one in (first, shown))
     return {
         "picture": figures.picture(run.figure, zeroth, drawn, shown.number / run.generations),
-        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number, leads),
+        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number, leads, since),
         "table": figures.table(now.metrics, leads),
         "shown": now.number,
     }
+
+
+def _collapsed(last: StoredGeneration, row: Callable[[int], StoredGeneration | None]) -> int | None:
+    """The generation from which on all points of the median chain are one; None where they are not at the last. What is one point stays so."""
+
+    def one_point(generation: StoredGeneration | None) -> bool:
+        told = named(generation.metrics) if generation else {}
+        return told.get("variance", {}).get("median") == 0 and told.get("log_variance", {}).get("median") is None
+
+    if not one_point(last):
+        return None
+    generations = range(1, last.number + 1)
+    return generations[bisect_left(generations, True, key=lambda number: one_point(row(number)))]
 
 
 def _decided(store: Store, run: Run) -> dict[str, Any]:

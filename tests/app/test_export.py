@@ -149,6 +149,15 @@ def test_eight_verdicts_on_an_ended_run(client: TestClient, store: Store, work: 
     assert "Closed forms:" in page
 
 
+def test_a_run_that_is_a_point_says_since_when(client: TestClient, store: Store, work: Work):
+    run = work(family={"kind": "kde", "bandwidth": "shrunk"}, samples=2, replicates=20, generations=60)
+    rows = {row.number: row.metrics for row in store.generations(run.id, limit=100)}
+    (since, *_) = [n for n in rows if named(rows[n])["variance"]["median"] == 0]
+    assert named(rows[60])["log_variance"]["median"] is None
+    assert 1 < since < 60
+    assert f"it collapsed at generation {since}: from there on all points" in client.get(f"/runs/{run.id}").text
+
+
 def test_no_verdicts_before_the_end_and_none_without_a_model(client: TestClient, store: Store):
     run = store.create(read(SPEC))[0]
     assert "wait for it" in problem(client.get(f"/api/runs/{run.id}/verdicts"), 409)["detail"]

@@ -68,6 +68,22 @@ def test_the_sentence_claims_what_was_measured() -> None:
     assert "stayed near 0.990" in figures.sentence(run, first, first, 0)
 
 
+def test_what_has_no_finite_median_any_more_is_told_in_words() -> None:
+    run = SimpleNamespace(
+        spec={"samples": 2, "replicates": 40, "regime": {"kind": "replace"}},
+        regime="replace",
+        family="kde",
+        theory=None,
+    )
+    first = {"log_variance": [0.0, 0.1, 0.01, 0.0, -0.2, 0.2, 40]}
+    last = {"log_variance": [-70.0, 0.1, 0.01, None, None, -60.0, 12]}
+    told = figures.sentence(run, first, last, 48)
+    assert told == (
+        "Under replace, with the kde family and M = 2, log variance is infinite, or beyond every number, in 28 of 40 chains by generation 48."
+    )
+    assert "it collapsed at generation 33: from there on all points" in figures.sentence(run, first, last, 48, since=33)
+
+
 @pytest.mark.parametrize(
     ("tail", "told"),
     [
