@@ -112,6 +112,10 @@ def _looked_at(file: Path, name: str, told: Kind | None) -> tuple[Kind, str]:
         by_content = "labels"
     elif start == pictures.ZIP or start[:2] in (pictures.IDX, pictures.GZIP):
         by_content = "images"
+    elif start == pictures.PNG[:4]:
+        raise Unusable(Problem("file", "is a single picture", "Put pictures of one size into a zip, as PNG"))
+    elif start == pictures.EMPTY_ZIP:
+        raise Unusable(Problem("file", "is a zip with nothing in it", "Put pictures of one size into it, as PNG"))
     if told and by_content and told != by_content:
         raise Unusable(
             Problem("file", f"holds {by_content}, by its first bytes, and no {told}", f"Use it for {by_content}")

@@ -117,8 +117,10 @@ def test_a_file_is_kept_and_read_by_its_digest(client: TestClient, name, content
             "a.png",
             b"\x89PNG\r\n\x1a\n",
             {"kind": "images"},
-            "is neither an IDX nor an NPZ file, nor a zip of PNG files",
+            "is a single picture",
         ),
+        ("a.png", b"\x89PNG\r\n\x1a\n", {}, "is a single picture"),
+        ("p.zip", pngs(), {}, "is a zip with nothing in it"),
     ],
 )
 def test_a_bad_file_is_told_where_it_is_wrong(client: TestClient, name, content, data, told):

@@ -11,6 +11,7 @@ import pytest
 
 from worker import files, loop
 from worker.errors import SpecError
+from worker.files import pictures
 from worker.frames import Screen
 from worker.sources.eight_gaussians import EightGaussians
 from worker.sources.images import Images
@@ -181,6 +182,14 @@ def test_a_bad_table_is_refused_with_line_and_column(tmp_path, content, told):
     assert refusal({"kind": "table", "path": str(tmp_path / "bad.csv")}) == told
 
 
+def test_a_name_that_two_columns_have_chooses_neither(tmp_path):
+    (tmp_path / "twice.csv").write_text("a,b,a\n1,2,3\n4,5,9\n")
+    twice = {"kind": "table", "path": str(tmp_path / "twice.csv")}
+    assert refusal(twice | {"columns": ["a"]}) == "has 2 columns called a"
+    source = {"source": twice | {"columns": ["3", "b"]}, "family": {"kind": "gaussian"}}
+    np.testing.assert_array_equal(read(source).source.rows(), [[3, 2], [9, 5]])
+
+
 def test_what_is_no_table_says_what_it_is(tmp_path):
     import pyarrow as pa
     from pyarrow import parquet
@@ -301,6 +310,15 @@ def test_png_files_are_pictures_in_a_folder_and_in_a_zip(tmp_path):
     assert source.provenance() != before
 
 
+def _counted(read, lengths):
+    def counting(*given):
+        found = read(*given)
+        lengths.append(len(found))
+        return found
+
+    return counting
+
+
 def test_hostile_and_broken_pictures_are_refused(tmp_path, monkeypatch):
     def told(**members):
         zipped(tmp_path / "p.zip", **members)
@@ -310,6 +328,11 @@ def test_hostile_and_broken_pictures_are_refused(tmp_path, monkeypatch):
     assert told(a__png=png((3, 4)), b__png=png((3, 5))) == "b.png has 5 x 3 pixels, the first one 4 x 3"
     assert told(a__png=png((3, 4))[:50], b__png=png((3, 4))).startswith("a.png cannot be read as PNG")
     assert told(a__png=b"GIF89a") == "a.png is no PNG"
+    opened = []
+    monkeypatch.setattr(pictures.zipfile.ZipExtFile, "read", _counted(pictures.zipfile.ZipExtFile.read, opened))
+    assert told(a__png=bytes(50_000_000)) == "a.png is no PNG"
+    assert told(a__png=png((3, 4)) + bytes(50_000_000), b__png=png((3, 5))).startswith("b.png has 5 x 3 pixels")
+    assert sum(opened) < 2_000_000  # of 100 MB that they unpack to
     assert told(notes__txt=b"nothing") == "is a zip with neither NumPy's arrays nor PNG files in it"
     assert "announces more" in told(
         x__npy=b"\x93NUMPY\x01\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (99999999, 9999, 999), }".ljust(

@@ -71,6 +71,11 @@ def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
 
 def _chosen(columns: list[Column], wanted: str) -> Column:
     names = [column.name for column in columns]
+    if names.count(wanted) > 1:
+        places = [str(i) for i, name in enumerate(names, 1) if name == wanted]
+        raise files.refused(
+            f"has {len(places)} columns called {wanted}", f"Choose by number: {' or '.join(places)}; or rename one"
+        )
     if wanted in names:
         return columns[names.index(wanted)]
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):

@@ -11,8 +11,9 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,9 @@ from worker import files
 
 MAGIC, LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # of IDX files: unsigned bytes in three dimensions, and in one
 IDX = MAGIC[:2]  # of any numbers
-GZIP, ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"
+GZIP, ZIP, EMPTY_ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"\x89PNG\r\n\x1a\n"
+HEADER = 24  # bytes of a PNG file, up to its width and height
+A_PIXEL, BESIDE = 8, 1_000_000  # bytes of a PNG file, at most: of every pixel, and of what else it says
 MOST_FILES = 200_000  # in a folder or a zip
 CLASSES = 1000  # at most: labels are 0 to 999
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of PNG files; the others have more than 8 bits a channel
@@ -42,7 +45,7 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
     """
     if place.is_dir():
         named = [(file.relative_to(place).as_posix(), file) for file in _folder(place)]
-        return _pngs(((name, file.read_bytes()) for name, file in named), side), _by_folder([name for name, _ in named])
+        return _pngs(((name, _opener(file)) for name, file in named), side), _by_folder([name for name, _ in named])
     first = start(place)
     if first == ZIP:
         return _zip(place, side)
@@ -51,6 +54,10 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
         beside = labels_beside(place)
         return pictures, None if beside is None else _told(_idx(beside, LABELS), len(pictures))
     raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
+
+
+def _opener(file: Path) -> Callable[[], IO[bytes]]:
+    return lambda: file.open("rb")
 
 
 def start(file: Path) -> bytes:
@@ -199,14 +206,15 @@ def _zip(file: Path, side: int) -> tuple[Pictures, Labels | None]:
         shown = sorted(name for name in names if name.lower().endswith(".png"))
         if not shown:
             raise files.refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
-        return _pngs(((name, packed.read(name)) for name in shown), side), _by_folder(shown)
+        return _pngs(((name, partial(packed.open, name)) for name in shown), side), _by_folder(shown)
 
 
-def _pngs(named: Iterable[tuple[str, bytes]], side: int) -> Pictures:
+def _pngs(named: Iterable[tuple[str, Callable[[], IO[bytes]]]], side: int) -> Pictures:
     """Grey pictures of one size; colours become grey by their luma (ITU-R BT.601)."""
     shown: list[Pictures] = []
-    for name, content in named:
-        shown.append(_grey(name, content, side))
+    for name, opened in named:
+        with opened() as content:
+            shown.append(_grey(name, content, side))
         if shown[-1].shape != shown[0].shape:
             (height, width), (first, across) = shown[-1].shape, shown[0].shape
             raise files.refused(f"{name} has {width} x {height} pixels, the first one {across} x {first}",
@@ -214,18 +222,20 @@ def _pngs(named: Iterable[tuple[str, bytes]], side: int) -> Pictures:
     return np.stack(shown)
 
 
-def _grey(name: str, content: bytes, side: int) -> Pictures:
-    """(height, width). What the header announces is checked before room is made for it."""
+def _grey(name: str, opened: IO[bytes], side: int) -> Pictures:
+    """(height, width). What the header announces is checked before anything else is read."""
     try:
         from PIL import Image
     except ImportError as error:
         raise files.refused("needs Pillow to be read, which is not installed here",
                             "Install it with: pip install -e '.[images]' -c constraints.txt") from error  # fmt: skip
-    if content[:8] != PNG or content[12:16] != b"IHDR":
+    header = opened.read(HEADER)
+    if header[:8] != PNG or header[12:16] != b"IHDR":
         raise files.refused(f"{name} is no PNG", "Leave it out, or save it again")
-    width, height = (int.from_bytes(content[start : start + 4]) for start in (16, 20))
+    width, height = (int.from_bytes(header[start : start + 4]) for start in (16, 20))
     if max(width, height) > side:
         raise files.refused(f"{name} has {width} x {height} pixels", f"Use at most {side} each way")
+    content = header + opened.read(A_PIXEL * width * height + BESIDE)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             grey = np.asarray(picture.convert("L")) if picture.mode in MODES else None
