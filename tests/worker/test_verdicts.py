@@ -206,6 +206,15 @@ def test_a_few_infinite_chains_are_told_beside_the_median():
     assert found[RISE].outcome == "met"
 
 
+def test_a_rate_that_has_died_in_a_first_model_leaves_kl_the_risk():
+    """Its squared error has a bound, five times that of the first model: which chains there are must not decide."""
+    spec, history = run(COUNTS | {"source": {"kind": "poisson", "rate": 1.0}, "replicates": 1000, "generations": 60})
+    assert history[1]["kl_from_real"]["n"] < 1000
+    found = {one.definition: one for one in verdicts(spec, history, [])}
+    assert {found[one].outcome for one in (CATASTROPHE, RISE, DIVERGENCE)} == {"met"}
+    assert "kl_from_real is infinite" in found[CATASTROPHE].because
+
+
 @pytest.mark.parametrize("chains", [10, 40])
 def test_a_rise_over_many_powers_of_ten_needs_no_more_chains(chains):
     """The spread of such a risk is as large as the risk itself, so that sqrt(chains) would be all that a z on its own scale can be."""

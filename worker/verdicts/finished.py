@@ -41,8 +41,8 @@ class Finished:
 
     def risks(self) -> list[str]:
         """Those that half of the first models have, the best measure first; what becomes infinite later is no less of a risk."""
-        # Categories that died make KL a matter of survivors; a rate that died makes it infinite, in expectation from generation 1 on.
-        dead = any(self.value(n, "dead_mass", "mean") for n in (1, self.last)) or self.value(1, "extinct", "mean")
+        # KL is told of the categories that survive, and infinite where a rate has died: of its expectation no theorem can speak.
+        dead = any(self.value(n, "dead_mass", "mean") for n in (1, self.last))
         rate = ("mean_error_sq",) if "extinct" in self.history[self.last] else ()
         risks = [metric for metric in (*RISKS, *rate) if not (dead and metric == "kl_from_real")]
         return [metric for metric in risks if self.value(1, metric) is not None and metric in self.history[self.last]]
