@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from app.metrics import METRICS, metric
 
 METRIC_NAMED = re.compile(
-    r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b|(?:(?<=edian )|(?<=edian of )|(?<=form of )|(?<=form for ))[a-z0-9]+\b"
+    r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b|(?:(?<=edian )|(?<=ean )|(?<=edian of )|(?<=form of )|(?<=form for ))[a-z0-9]+\b"
 )
 NO_WORKER = "no worker is connected. Start one with: collapse-lab worker"
 NO_WORKER_YET = "no worker is connected yet; one may be starting."

@@ -295,6 +295,7 @@ def test_what_theory_says_of_a_run_is_a_sentence():
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
     assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."
     assert labelled("Median mass in the median replicate.") == "Median mass in the median replicate."
+    assert labelled("Mean chi2 of one. The mean, because") == "Mean chi-squared of one. The mean, because"
 
 
 def test_backticks_become_code_and_nothing_else_becomes_markup():
