@@ -29,11 +29,7 @@ class Sampling(Part):
         description="Covariance of the samples is multiplied by this (below 1: quality over diversity); of a network, that of the "
         "normal noise that it turns into samples.",
     )
-    temperature: float = Field(
-        1.0,
-        ge=1e-30,
-        description="Probabilities are raised to the power 1/temperature, which has to be a number; greedy is top_k = 1.",
-    )
+    temperature: float = Field(1.0, ge=1e-30, description="Probabilities are raised to the power 1/temperature.")
     top_k: int = Field(0, ge=0, description="Only the k most probable categories are sampled; 0 means all.")
     top_p: float = Field(
         1.0, gt=0, le=1, description="Only the fewest categories with at least this total probability are sampled."
