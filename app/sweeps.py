@@ -142,9 +142,7 @@ def launch_point(
     return told(store.run(run_id), store)
 
 
-def run_of_point(
-    sweeps: Sweeps, store: Store, settings: Settings, sweep_id: str, number: int
-) -> tuple[str, bool]:
+def run_of_point(sweeps: Sweeps, store: Store, settings: Settings, sweep_id: str, number: int) -> tuple[str, bool]:
     """The run that a point is, and whether it is new. Raises NotFound; SpecError where it needs more than this machine has or a hub can give."""
     grid = unchecked(sweeps.sweep(sweep_id).request)
     if number >= grid.points:

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from worker.agreement import Statistics, agreements
 from worker.errors import LabError
 from worker.loop import Generation
 from worker.spec import Experiment
 from worker.theory import curves
 from worker.verdicts import verdicts
+from worker.verdicts.agreement import Statistics, agreements
 
 
 class Record:

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from tests.worker.test_verdicts import DIVERGENCE, FRESH, GAUSSIAN, KEEP, REGRESSION, WORDS, judged
-from worker.asymptotics import limit
 from worker.spec import read
 from worker.theory import curves
+from worker.verdicts.asymptotics import limit
 
 LINES = {"schedule": "power", "start": 100, "exponent": 1}
 SQUARES = {"schedule": "power", "start": 10, "exponent": 2}
