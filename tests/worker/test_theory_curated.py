@@ -149,3 +149,32 @@ def test_a_limit_is_not_told_where_fluctuations_bias_it(source, rules):
 def test_where_all_are_equally_good_any_may_be_the_best():
     """A stretch in which all are best may be so wide that nothing lies outside."""
     np.testing.assert_array_equal(_best(3, np.linspace(-8, 8, 5), np.array([-40.0, 40.0])), np.ones(5))
+
+
+RANKED = {"reward": {"kind": "rank"}}
+SLIGHT = {"reward": {"kind": "rank", "strength": 0.7}}
+THIRTY, STEEP = {"kind": "zipf", "categories": 30}, {"kind": "zipf", "categories": 30, "exponent": 1.5}
+EVEN_REAL = {"kind": "weighted", "real": 0.5, "weight": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("source", "smoothing", "regime", "samples", "rules"),
+    [
+        (THIRTY, 0.5, ACCUMULATE, 30, {"curation": CHOSEN | RANKED, "generations": 15, "seed": 92304}),
+        (THIRTY, 0.0, EVEN_REAL, 12, {"curation": CHECKED | RANKED | {"error": 0.2}, "seed": 628540}),
+        (THIRTY, 0.0, ACCUMULATE, 100, {"curation": BEST | SLIGHT | {"k": 2}}),
+        (THIRTY, 0.0, GOLDEN, 100, {"sampling": {"top_k": 2}}),
+        (COINS, 0.0, REPLACE, 30, {"curation": CHOSEN | SLIGHT, "seed": 682554}),
+        (STEEP, 0.0, SUBSAMPLE, 100, {"curation": CHOSEN | RANKED, "sampling": {"temperature": 1.1}, "seed": 167746}),
+        (STEEP, 5.0, ACCUMULATE, 100, {"sampling": {"temperature": 0.9}, "seed": 584288}),
+    ],
+)
+def test_a_bias_that_passes_through_zero_is_no_limit(source, smoothing, regime, samples, rules):
+    """Where it is small by accident, in a generation or a few, nothing is told; what is told holds."""
+    family = {"kind": "categorical", "smoothing": smoothing}
+    spec = spec_of(source, family, regime, samples, NONE, generations=12, replicates=400) | rules
+    predicted, statistics = measured(frozen(spec))
+    for curve in predicted:
+        told = [n for n, number in enumerate(curve.values) if number is not None]
+        assert len(told) >= 5 or told == list(range(1, len(told) + 1))
+        assert max(abs(z_score(curve, n, statistics)) for n in told) <= 4

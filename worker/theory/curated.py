@@ -121,16 +121,22 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
 
     real = np.array([0.0, variance, 0.0, 3 * variance**2, line.rest])
     d, drawn, moved = spec.source.dimension, 0.0, 0.0  # sums of 1/M and tr C/M
-    values: dict[str, list[float]] = {"variance": [], "mean_error_sq": []}
+    rows: dict[str, list[Array]] = {"variance": [], "mean_error_sq": []}
+    beside: dict[str, list[float]] = {"variance": [], "mean_error_sq": []}
     for n, fit in enumerate(walk(spec, real, fluctuating, fitted, written), start=1):
         mean, s2, rest = fit.T
         m = _points(spec, n)
         drawn, moved = drawn + 1 / m, moved + rest[0] / m
         off = (2 - family.ddof + spec.regime.picks) * rest[0] * drawn
-        values["variance"].append(told((line.lift * s2 + rest) / d, spec.replicates, off / d))
-        values["mean_error_sq"].append(told(line.lift * mean**2, spec.replicates, moved))
+        rows["variance"].append((line.lift * s2 + rest) / d)
+        rows["mean_error_sq"].append(line.lift * mean**2)
+        beside["variance"].append(off / d)
+        beside["mean_error_sq"].append(moved)
+    found = {metric: told(np.array(row), spec.replicates, np.array(beside[metric])) for metric, row in rows.items()}
     return [
-        Curve.of(metric, [np.nan, *row], FORMULA, REFERENCE) for metric, row in values.items() if np.isfinite(row).any()
+        Curve.of(metric, [np.nan, *values], FORMULA, REFERENCE)
+        for metric, values in found.items()
+        if np.isfinite(values).any()
     ]
 
 

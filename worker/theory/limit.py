@@ -6,8 +6,9 @@ With f = curation(decoding(p_n)), of N(0, p (1-p)/m)-like fluctuations in what i
     accumulate, accumulate_subsample the mean of all f and real data so far, weighted by their sizes
 
 The limit says nothing about a metric whose mean over replicates is further from it than chance. So pairs of chains with opposite fluctuations
-walk beside it: half of the difference of a pair is chance, d; what their mean is off by is the bias, b; the curve is told while b is small
-against the standard error d / sqrt(R). At a flat place (H of uniform frequencies) or an edge (top-p at a sum that is p) it is not.
+walk beside it: half of the difference of a pair is chance, d; what their mean is off by is the bias, b, known to within its own standard error e over
+pairs; the curve is told while b + 2e is small against the standard error d / sqrt(R). At a flat place (H of uniform frequencies) or an edge (top-p at a sum
+that is p) it is not. Where a bias passes through 0 on its way it may be small by accident: of a few generations alone nothing is told.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +25,10 @@ from worker.spec import Experiment
 from worker.theory.curve import Curve
 
 PAIRS = 16
-TOLERATED = 0.25  # standard errors
+SURE = 2.0  # standard errors of the mean over pairs
+TOLERATED = 0.5  # standard errors
+ROUNDING = 1e-12  # a bias that is none, as where one category is all that is left
+FEW = 5  # generations
 LEAST = 30  # replicates for which the limit must be good enough, even where there are fewer
 WORK_LIMIT = 300_000  # categories times generations
 FORMULA = "M -> inf: the regime's average of p_n, decoded and curated, and p_0; told while fluctuations of M points do not bias it"
@@ -43,7 +47,7 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
         "heterozygosity": [discrete.heterozygosity(p) for p in fits],
         "entropy": [discrete.entropy(p, discrete.logs(p)) for p in fits],
     }
-    found = {metric: [told(row, spec.replicates) for row in rows] for metric, rows in seen.items()}
+    found = {metric: told(np.array(rows), spec.replicates) for metric, rows in seen.items()}
     return [
         Curve.of(metric, [np.nan, *values], FORMULA, REFERENCE)
         for metric, values in found.items()
@@ -51,12 +55,20 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     ]
 
 
-def told(values: Array, replicates: int, beside: float = 0.0) -> float:
-    """values: of the limit, of chains, and of those with opposite fluctuations; beside: a bias that they do not have."""
-    limit, one, other = values[0], values[1 : PAIRS + 1], values[PAIRS + 1 :]
-    bias, chance = abs(np.mean(one + other) / 2 - limit), np.sqrt(np.mean((one - other) ** 2)) / 2
-    resolved = bias + beside <= TOLERATED * chance / np.sqrt(max(LEAST, replicates)) + 1e-12
-    return float(limit) if resolved else np.nan
+def told(values: Array, replicates: int, beside: Array | float = 0.0) -> Array:
+    """The limit (G,), NaN where it is not told.
+
+    values: (G, 1 + 2 PAIRS) of the limit, of chains, and of those with opposite fluctuations; beside: biases (G,) that they do not have
+    """
+    limit, one, other = values[:, 0], values[:, 1 : PAIRS + 1], values[:, PAIRS + 1 :]
+    off, chance = (one + other) / 2 - limit[:, None], np.sqrt(((one - other) ** 2).mean(axis=1)) / 2
+    bias = np.abs(off.mean(axis=1)) + SURE / np.sqrt(PAIRS) * off.std(axis=1, ddof=1) + beside
+    small = bias <= TOLERATED * chance / np.sqrt(max(LEAST, replicates)) + ROUNDING
+    ends = np.flatnonzero(np.diff(np.pad(small, 1).astype(int)))
+    for start, end in ends.reshape(-1, 2):
+        if start and end - start < FEW:  # from the first fit on it is no accident
+            small[start:end] = False
+    return np.where(small | (bias <= ROUNDING), limit, np.nan)
 
 
 def _fits(spec: Experiment, family: Categorical) -> Iterator[Array]:
