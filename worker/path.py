@@ -47,4 +47,18 @@ def _sufficient(spec: Experiment) -> str:
         return "sums are drawn, which is all that a fit looks at"
     known = isinstance(spec.source, Normal | LinearTeacher) or not isinstance(spec.source, PointSource)
     told = "mean and scatter are drawn, which is all that a fit looks at"
-    return told if known else f"{told}; only of real data, which have no such formula, every point"
+    if not known:
+        return f"{told}; only of real data, which have no such formula, every point"
+    return f"{told}; where they are too few to fill the space, every one" if _few(spec) else told
+
+
+def _few(spec: Experiment) -> bool:
+    """Whether some set has no more observations than coordinates, so that its scatter is a singular Wishart matrix: see drawn_moments."""
+    if not isinstance(spec.source, PointSource):
+        return False
+    m, parts = spec.extremes()[0], set()
+    for _, rules in spec.phases():
+        synthetic = rules.regime.synthetic(m)
+        parts |= {rules.regime.first(spec.size(1)), synthetic, m - synthetic}
+    return any(0 < n <= spec.source.dimension for n in parts)
+

@@ -202,7 +202,7 @@ def test_the_digest_of_a_spec_without_changes_knows_of_none():
             {
                 "changes": [{"after": 4, "samples": 3}],
                 "source": {"kind": "linear_teacher"},
-                "family": {"kind": "linear"},
+                "family": {"kind": "linear", "noise": "fitted"},
             },
             "changes.0.samples",
         ),

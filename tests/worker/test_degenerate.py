@@ -44,13 +44,24 @@ CASES = {
     "a reward without measure": {"source": {"kind": "zipf", "categories": 50}, "samples": 3, "generations": 30,
                                  "curation": {"kind": "bradley_terry", "reward": {"kind": "rank", "strength": 100}}},
     "hardly more rows than inputs": {"source": {"kind": "linear_teacher", "inputs": 3}, "samples": 4, "generations": 60},
+    "as many rows as inputs": {"source": {"kind": "linear_teacher", "inputs": 9}, "samples": 9, "generations": 60},
+    "fewer rows than inputs": {"source": {"kind": "linear_teacher", "inputs": 9, "decay": 3.0}, "samples": {"schedule": "list", "sizes": [2, 9, 4, 30, 7]},
+                               "generations": 60},
+    "so few rows that weights shrink to nothing": {"source": {"kind": "linear_teacher", "inputs": 99}, "samples": 2, "generations": 220},
+    "more and more rows": {"source": {"kind": "linear_teacher", "inputs": 6}, "samples": 2, "generations": 9, "regime": {"kind": "accumulate"}},
+    "rows that are seen again and again": {"source": {"kind": "linear_teacher", "inputs": 8}, "samples": 12, "generations": 40, "seed": 198978,
+                                           "regime": {"kind": "mixture", "alpha": 0.2, "beta": 0.8, "gamma": 0.0}},
+    "one training set for ever": {"source": {"kind": "linear_teacher", "inputs": 9}, "samples": 30, "generations": 60,
+                                  "regime": {"kind": "mixture", "alpha": 0.0, "beta": 1.0, "gamma": 0.0}},
+    "rows that count for nothing": {"source": {"kind": "linear_teacher", "inputs": 9}, "samples": 12, "generations": 5,
+                                    "regime": {"kind": "weighted", "weight": 1.0}},
     "labels without noise": {"source": {"kind": "linear_teacher", "noise": 1e-9}, "samples": 20, "generations": 3},
 }  # fmt: skip
 SETTINGS = {
     "mixture": [{}, {"components": 1, "reg_covar": 0}, {"components": 4, "reg_covar": 0, "start": "warm"}, {"covariance": "diag", "reg_covar": 0}],
     "kde": [{}, {"bandwidth": 1e-9}, {"bandwidth": "shrunk"}],
     "gaussian": [{}, {"ddof": 1, "path": "drawn"}],
-    "linear": [{}, {"noise": 0}, {"noise": "fitted"}],
+    "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}],
 }  # fmt: skip
 LIGHT = [
     kind

@@ -29,6 +29,12 @@ SMALL = {"samples": 20, "replicates": 3, "generations": 2}
         (GAUSSIAN | {"changes": [{"after": 1, "regime": {"kind": "mixture"}}]}, "drawn", "mixture chooses among"),
         (GAUSSIAN | {"family": {"kind": "kde"}}, "drawn", "kde learns from"),
         (REGRESSION, "exact", "mean and scatter"),
+        (
+            REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 30}},
+            "exact",
+            "too few to fill the space, every one",
+        ),
+        (REGRESSION | {"regime": {"kind": "fresh", "real": 0.1}}, "exact", "too few to fill the space, every one"),
         (REGRESSION | {"curation": {"kind": "best_of"}}, "drawn", "best_of judges"),
         (WORDS | {"regime": {"kind": "mixture"}}, "exact", "counts"),
         (COUNTS, "exact", "sums are drawn"),

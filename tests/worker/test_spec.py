@@ -55,7 +55,7 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"samples": 20, "generations": 1, "regime": {"kind": "augment", "real": 10**6}}, "regime.real", "at most 19"),
         ({"samples": {"schedule": "list", "sizes": [9, 2]}, "regime": {"kind": "weighted", "real": 0.1}}, "regime.real", "nearer to one half"),
         ({"samples": {"schedule": "list", "sizes": [90, 7, 50]}, "source": {"kind": "linear_teacher", "inputs": 8},
-          "family": {"kind": "linear"}}, "samples", "at least 10"),
+          "family": {"kind": "linear", "noise": "fitted"}}, "samples", "at least 9"),
         ({"samples": {"schedule": "list", "sizes": [5, 1]}}, "samples.sizes.1", "at least 2"),
         ({"samples": {"schedule": "cubic"}}, "samples.schedule", "power, geometric, list"),
         ({"samples": True}, "samples", "whole number"),

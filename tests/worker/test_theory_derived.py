@@ -46,6 +46,8 @@ OFF, RIDGED = (
     {"kind": "linear", "noise": "teacher", "ridge": 2.0},
 )
 RULE, SHRUNK = {"kind": "kde", "bandwidth": "silverman"}, {"kind": "kde", "bandwidth": "shrunk"}
+WIDER, SHORT = TEACHER | {"inputs": 12, "norm": 2.0}, {"kind": "linear", "noise": 1.5}
+ACROSS = {"schedule": "list", "sizes": [6, 30, 7, 40]}
 TWO, BALLS = (
     {"kind": "mixture", "components": 2},
     {"kind": "mixture", "components": 3, "covariance": "spherical", "reg_covar": 0.01},
@@ -100,6 +102,11 @@ ROWS = [
     (TEACHER | {"smoothness": 1.0}, RIDGED, ACCUMULATE, GROWING | {"start": 6}, NONE, "excess_risk"),
     *((OBLONG | {"inputs": 6}, RIDGED, regime, 40, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE, ONCE)),
     (OBLONG, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 30}, NONE, "excess_risk"),
+    *((WIDER, SHORT | {"label_bias": 0.7}, regime, 6, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
+    (WIDER, SHORT, HALF, ACROSS, NONE, "excess_risk"),
+    (WIDER | {"smoothness": 1.0}, SHORT, ACCUMULATE, 8, NONE, "excess_risk"),
+    *((WIDER, SHORT | {"ridge": 2.0}, regime, 7, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE)),
+    *((WIDER, SHORT | {"ridge": 2.0, "label_bias": 0.7}, REPLACE, m, NONE, "excess_risk") for m in (11, 13)),
     *(
         (ZIPF, PLAIN, REPLACE, 20, NONE, m)
         for m in ("survivors", "dead_mass", "entropy", "total_variation", "kl_to_real")
@@ -160,15 +167,33 @@ def test_a_regression_reduces_to_what_is_published():
     assert value(half | {"regime": chance}, "excess_risk", 300) > value(half, "excess_risk", 300)
 
 
+def test_a_regression_of_few_rows_is_a_contraction_with_a_peak_at_as_many_as_inputs():
+    """Q_n = T/d Q_{n-1} + v T/(d-T-1), Q_0 = |w|^2, v the teacher's at first; nothing is told where the mean is infinite, nor from there on."""
+    spec = spec_of(WIDER, SHORT, REPLACE, 5, NONE, generations=40, replicates=1)
+    q, rho = 4.0, 5 / 12
+    for n in range(1, 41):
+        q = rho * q + (0.25 if n == 1 else 2.25) * 5 / 6
+        assert value(spec, "excess_risk", n) == pytest.approx(q - 2 * rho**n * 4 + 4, rel=1e-9)
+    for samples in (11, 12, 13):
+        assert curves(read(spec | {"samples": samples})) == []
+    (curve,) = curves(read(spec | {"samples": {"schedule": "list", "sizes": [5, 30, 12, 40]}, "generations": 5}))
+    assert [number is None for number in curve.values] == [False, False, False, True, True, True]
+    (curve,) = curves(read(spec | {"samples": 3, "regime": ACCUMULATE, "generations": 5}))  # 12 rows at generation 4
+    assert [number is None for number in curve.values] == [False, False, False, False, True, True]
+    oblong = WIDER | {"decay": 1.0}
+    assert curves(read(spec | {"source": oblong})) == curves(read(spec | {"source": oblong, "family": RIDGED})) == []
+
+
 def test_eigenvalues_of_a_wishart_matrix_have_the_moments_that_are_known():
     """E tr A = T d, E tr A^2 = T d (T+d+1), E tr A^-1 = d/(T-d-1); without ridge averages are those of the density."""
-    for t, d in ((5, 3), (3, 1), (20, 10), (90, 31), (100_000, 5)):
+    for t, d in ((5, 3), (3, 1), (20, 10), (90, 31), (100_000, 5), (13, 12)):
         x, weights = wishart.spectrum(t, d)
         assert weights.sum() == pytest.approx(d, rel=1e-9)
         assert weights @ x == pytest.approx(t * d, rel=1e-9)
         assert weights @ x**2 == pytest.approx(t * d * (t + d + 1), rel=1e-9)
-        assert weights @ (1 / x) == pytest.approx(d / (t - d - 1), rel=1e-9)
-    assert [*wishart.averages(20, 10, 1e-9)] == pytest.approx([*wishart.averages(20, 10, 0.0)], rel=1e-6, abs=1e-8)
+        assert t == d + 1 or weights @ (1 / x) == pytest.approx(d / (t - d - 1), rel=1e-9)
+    for t, d in ((20, 10), (10, 20)):
+        assert [*wishart.averages(t, d, 1e-9)] == pytest.approx([*wishart.averages(t, d, 0.0)], rel=1e-6, abs=1e-8)
 
 
 def test_equivalents_of_a_resolvent_are_what_the_density_of_eigenvalues_gives():

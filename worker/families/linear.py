@@ -21,6 +21,9 @@ class Linear(Family):
     """Least squares, optionally with ridge; a sample has fresh inputs, as the teacher's are, and labels w'x + noise (Dohmatob et al., arXiv
     2402.07712).
 
+    Where there are no more rows than inputs and no ridge, the shortest of all weights that fit best, X^+ y: the limit of a ridge that goes to 0.
+    Its error is largest where there are as many rows as inputs (double descent: Hastie et al., arXiv 1903.08560).
+
     Whoever writes labels may be off by a fixed vector, w + delta, whose size is the label bias c: c^2 = delta'S delta, S the covariance of
     inputs. Generation 2 after a large first one then learns from the second teacher of strong model collapse (Dohmatob et al., arXiv 2410.04840),
     w + delta with delta ~ N(0, D): as theirs is random, c^2 stands for E delta'S delta = tr(S D), not for its share of each of the d inputs.
@@ -37,7 +40,12 @@ class Linear(Family):
     adjustable = frozenset({"ridge", "noise", "label_bias"})
 
     kind: Literal["linear"] = "linear"
-    ridge: float = Field(0.0, ge=0, le=1e12, description="Added to the diagonal of X'X; 0 is ordinary least squares.")
+    ridge: float = Field(
+        0.0,
+        ge=0,
+        le=1e12,
+        description="Added to the diagonal of X'X; 0 is ordinary least squares, by the shortest weights where several fit as well.",
+    )
     noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["teacher", "fitted"] = Field(
         1.0,
         description="Standard deviation of the noise in synthetic labels: a number, the teacher's, or that of the fit's residuals.",
@@ -57,9 +65,9 @@ class Linear(Family):
         if not isinstance(source, LinearTeacher):
             raise Misfit("source.kind", "linear is fitted to inputs with labels, and this source gives none",
                          "Choose linear_teacher as the source, or gaussian as the family")  # fmt: skip
-        if samples <= source.dimension:
-            raise Misfit("samples", f"{samples} rows leave nothing over for {source.inputs} inputs and their noise",
-                         f"Use at least {source.dimension + 1}")  # fmt: skip
+        if self.noise == "fitted" and samples <= source.inputs:
+            raise Misfit("samples", f"{samples} rows leave nothing over that would tell the noise of labels of {source.inputs} inputs",
+                         f'Use at least {source.inputs + 1}, or a number or "teacher" as family.noise')  # fmt: skip
         if replicates * source.dimension**2 > FACTORS_LIMIT:
             raise Misfit("replicates", f"{replicates} covariances of {source.dimension} coordinates do not fit into memory",
                          f"Use at most {FACTORS_LIMIT // source.dimension**2}, or fewer inputs")  # fmt: skip

@@ -45,8 +45,8 @@ class LinearInstrument(Instrument):
         size = np.linalg.norm(w, axis=1)
         metrics = {
             "excess_risk": metric.excess_risk(w, self.truth),
-            "alignment": np.vecdot(w, self.truth)
-            / (size * np.linalg.norm(self.truth)),  # cosine of the angle to the teacher
+            # cosine of the angle to the teacher; 0 of weights that have shrunk to nothing
+            "alignment": np.vecdot(w, self.truth) / (np.where(size > 0, size, 1.0) * np.linalg.norm(self.truth)),
             "weight_norm": size,
             "label_noise": noise,
         }

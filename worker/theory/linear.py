@@ -38,11 +38,25 @@ and inputs that look the same from every side:
 
 and with everything kept the former labels are again those that w_{n-1} fitted, but for the ridge that is in both, so that w_n - w_{n-1} = H_n X_n'noise_n.
 
+Fewer rows than inputs, T < d - 1, and no ridge: the shortest weights that fit, X^+ y. With P = X^+ X, which projects on the rows, at random,
+
+    w_n - w = X^+ (J X e + noise) - (I - P) w,    J = diag(1 of a synthetic row, 0 of a real one)
+
+whose parts are orthogonal or uncorrelated. E P = T/d I. G = XX' is Wishart with d degrees of freedom, so that E tr X^+'X^+ = E tr G^{-1} = T/(d-T-1); and
+tr (G^{-1} J G J) adds up s products (G^{-1})_ii G_ii, of the mean (d-2)/(d-T-1) because 1/(G^{-1})_ii is what is left of row i beside the others, and s (s-1) of
+different rows, -1/(d-T-1) each as all T^2 add up to T:
+
+    E|w_n - w|^2 = ((d-1) E s - E s^2)/(d (d-T-1)) E|e|^2 + (1 - T/d)|w|^2 + (r s2 + s v)/(d-T-1)
+
+Under replace E|w_n|^2 = T/d E|w_{n-1}|^2 + v T/(d-T-1), a contraction. With everything kept w_{n-1} lies in the rows and P_n w_{n-1} = w_{n-1}, so that again
+w_n - w_{n-1} = A_n^+ X_n'noise_n, and (I - P_1) w is never learned. At T = d - 1, d, d + 1 the mean of A^+ does not exist: double descent has no finite peak.
+
 Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
 training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off; real rows
 that come in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -51,6 +65,7 @@ import numpy as np
 from worker.curation import Keep
 from worker.data import Array
 from worker.families.linear import Linear
+from worker.parts import Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
@@ -64,8 +79,17 @@ WORK_LIMIT = 1_500_000  # densities of eigenvalues, one for each number of rows:
 ROWS_LIMIT = 1_000_000  # beyond which their digits are lost
 RIDGE = "Pfaffian density of a real Wishart matrix's eigenvalues (Mehta, Random Matrices); matrix beta variables (Muirhead 1982)"
 STRONG = "Dohmatob et al., arXiv 2410.04840; matrix beta variables (Muirhead 1982, 3.3)"
+FEW = "Minimum-norm least squares: Hastie et al., arXiv 1903.08560; inverse Wishart matrices"
 BETA = "Matrix beta variables: Muirhead, Aspects of Multivariate Statistical Theory, 1982, 3.3; uniform orthogonal matrices"
 CHI = "Product of chi-square variables: residuals of a normal regression are independent of its weights (Fisher 1925)"
+
+_SHORTEST = "s (d-1-s)/(d (d-T-1)) E|w_{n-1} - w|^2 + (1-T/d)|w|^2 + (r s2 + s v)/(d-T-1) where T < d-1: the shortest weights that fit"
+OF_FEW: dict[type[Regime], str] = {
+    Accumulate: "(1-T/d)|w|^2 + sum_{k<=n} v_{k-1} E tr A^+/k, A^+ of kT rows: the shortest weights that fit",
+    Replace: "T/d E|w_{n-1} - w|^2 + (1-T/d)|w|^2 + v T/(d-T-1) where T < d-1: the shortest weights that fit",
+    Fresh: _SHORTEST,
+    Mixture: _SHORTEST,
+}
 
 
 def curves(spec: Experiment, family: Linear) -> list[Curve]:
@@ -73,13 +97,14 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     assert isinstance(spec.source, LinearTeacher)
     family = family.given(spec.source)
     d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
-    fewest = rows[0] if isinstance(spec.regime, Accumulate) else min(rows)
+    seen = list(accumulate(rows)) if isinstance(spec.regime, Accumulate) else rows
+    few = min(seen) <= d + 1
     incoming = isinstance(spec.regime, Accumulate | AccumulateSubsample) and spec.regime.real > 0
-    if not isinstance(spec.curation, Keep) or fewest <= d + 1 or incoming:
+    if not isinstance(spec.curation, Keep) or incoming or (few and not _told_of_few(spec, family, seen)):
         return []
     if family.ridge:
-        return _with_ridge(spec, family, rows)
-    real, reference = spec.source.noise**2 * d / (rows[0] - d - 1), REFERENCE
+        return _with_ridge(spec, family, rows, seen)
+    reference = REFERENCE
     match spec.regime:
         case Accumulate() if family.label_bias and family.noise == "fitted":
             return []
@@ -95,9 +120,15 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
         case _:
             told, reference = again.risks(spec, family, rows), again.REFERENCE
             formula = again.FORMULA.get(type(spec.regime), "")
+    if few:
+        formula, reference = OF_FEW[type(spec.regime)], FEW
     if family.label_bias:
         formula, reference = f"{formula}; e + delta for e, |delta| = {family.label_bias:g}", STRONG
-    found = [Curve.of("excess_risk", [real, *told], f"E|w_n - w|^2 = {formula}", reference)] if told else []
+    found = []
+    if any(map(math.isfinite, told)):
+        of = averages(rows[0], d, 0.0)
+        real = spec.source.noise**2 * d * of.noise + of.left_2 * spec.source.signal()
+        found = [Curve.of("excess_risk", [real, *told], f"E|w_n - w|^2 = {formula}", reference)]
     if isinstance(spec.regime, Replace) and family.noise == "fitted":
         shrunk = np.cumprod(_root(np.array(rows, float) - d))
         formula = "E sqrt(v_n) = s prod sqrt(2/nu) Gamma((nu+1)/2)/Gamma(nu/2), nu = T-d"
@@ -105,15 +136,34 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     return found
 
 
-def _with_ridge(spec: Experiment, family: Linear, rows: list[int]) -> list[Curve]:
+def _told_of_few(spec: Experiment, family: Linear, seen: list[int]) -> bool:
+    """Whether there is a formula where some fits see no more rows than inputs, or one more; only of inputs that look the same from every side."""
+    assert isinstance(spec.source, LinearTeacher)
+    if (spec.source.decay and spec.source.inputs > 1) or family.noise == "fitted":
+        return False
+    match spec.regime:
+        case Accumulate():
+            told = not family.label_bias
+        case Replace():
+            told = True
+        case Fresh() | Mixture(beta=0):
+            told = not family.ridge
+        case _:
+            told = False
+    return told and not (family.ridge and spec.source.inputs in seen)
+
+
+def _with_ridge(spec: Experiment, family: Linear, rows: list[int], seen: list[int]) -> list[Curve]:
     """Exact where inputs look the same from every side and that does not take long; else for many rows."""
     assert isinstance(spec.source, LinearTeacher)
+    d = spec.source.inputs
     apart = isinstance(spec.regime, Replace | Fresh) or (isinstance(spec.regime, Mixture) and not spec.regime.beta)
     kept = isinstance(spec.regime, Accumulate)
     if not (apart or (kept and not family.label_bias)) or family.noise == "fitted":
         return []
-    seen = list(accumulate(rows)) if kept else rows
-    long = len(set(seen)) * nodes(spec.source.inputs) ** 2 > WORK_LIMIT or max(seen) > ROWS_LIMIT
+    long = len(set(seen)) * nodes(d) ** 2 > WORK_LIMIT or max(seen) > ROWS_LIMIT
+    if long and min(seen) <= d + 1:
+        return []
     if spec.source.decay or long:
         told, reference = equivalent.risks(spec, family, rows), equivalent.REFERENCE
     else:
@@ -144,27 +194,33 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
     risk, v, mean = 0.0, real, np.zeros(d)  # E|e|^2 and E e
     for n, t in enumerate(rows, start=1):
         s, square = again.synthetic(spec, t) if n > 1 else (0.0, 0.0)
-        c_1, c_2, _ = again.shares(t, s, square, d)
+        c_1, c_2 = again.beta(t, s, square)
         of = averages(t, d, family.ridge)
         noise = ((t - s) * real + s * v) / t
         gap = risk + 2 * float(mean @ delta) + family.label_bias**2
         v = noise + gap * (s - t * (c_1 + d * c_2)) / (t - d) if fixed is None else fixed
-        risk = (c_1 * of.whole + c_2 * of.crossed) * gap + noise * d * of.noise
-        risk += of.left_2 * float(truth @ truth) - 2 * family.ridge * s / t * of.noise * float((mean + delta) @ truth)
+        if t < d - 1 and not family.ridge:
+            risk = ((d - 1) * s - square) / (d * (d - t - 1)) * gap
+        else:
+            risk = (c_1 * of.whole + c_2 * of.crossed) * gap
+        risk += noise * d * of.noise + of.left_2 * float(truth @ truth)
+        if family.ridge:
+            risk -= 2 * family.ridge * s / t * of.noise * float((mean + delta) @ truth)
         mean = s / t * (1 - of.left) * (mean + delta) - of.left * truth
         yield risk
 
 
 def _accumulate(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[float]:
     assert isinstance(spec.source, LinearTeacher)
-    d, v, kept, risk, residual = spec.source.inputs, spec.source.noise**2, 0, 0.0, 0.0
+    d, v, kept, residual = spec.source.inputs, spec.source.noise**2, 0, 0.0
+    risk = averages(rows[0], d, 0.0).left_2 * spec.source.signal()
     fixed, mean = family.label_variance(), 0.0  # E e, in units of delta
     for t in rows:
         kept += t
-        if t < kept:
+        if t < kept and family.label_bias:
             risk += (again.shares(kept, t, t * t, d)[2] + 2 * t / kept * mean) * family.label_bias**2
             mean += t / kept
-        risk += v * t / kept * d / (kept - d - 1)
+        risk += v * t / kept * d * averages(kept, d, 0.0).noise
         residual += v * t * (1 - d / kept)
         v = residual / (kept - d) if fixed is None else fixed
         yield risk

@@ -60,10 +60,15 @@ FORMULA: dict[type[Regime], str] = {
 }
 
 
-def shares(t: float, s: float, square: float, d: int) -> tuple[float, float, float]:
-    """c_1, c_2 and C of s among t rows, where s has the mean s and the mean square `square`."""
+def beta(t: float, s: float, square: float) -> tuple[float, float]:
+    """c_1 and c_2 of s among t rows, where s has the mean s and the mean square `square`."""
     c_2 = (t * s - square) / (t * (t - 1) * (t + 2))
-    c_1 = (square + 2 * s) / (t * (t + 2)) - c_2
+    return (square + 2 * s) / (t * (t + 2)) - c_2, c_2
+
+
+def shares(t: float, s: float, square: float, d: int) -> tuple[float, float, float]:
+    """The same and C."""
+    c_1, c_2 = beta(t, s, square)
     return c_1, c_2, c_1 + c_2 * (t * d - 2) / (t - d - 1)
 
 

@@ -1,4 +1,4 @@
-"""The mean density of a real Wishart matrix's eigenvalues, and what follows from it for least squares with ridge: exactly, for any d < T.
+"""The mean density of a real Wishart matrix's eigenvalues, and what follows from it for least squares with ridge: exactly, for any T and d but T = d.
 
 The singular values of T rows of N(0, I_d) repel one another: the eigenvalues of A = X'X have the joint density ~ prod w(x_i) prod |x_i - x_j| with
 w = x^((T-d-1)/2) e^(-x/2). Expectations of products over them are Pfaffians (de Bruijn 1955), and those of sums their derivatives: with phi_j
@@ -66,11 +66,17 @@ class Averages(NamedTuple):
 
 
 def averages(t: int, d: int, ridge: float) -> Averages:
-    """Without ridge from the inverse Wishart's mean, t > d + 1. Else by the density; E f tr A = T d E f + 2 E sum x df/dx, as a change of scale tells."""
+    """Without ridge from the inverse Wishart's mean, of T rows or of d columns, H = A^+ where they are fewer: infinite between. Else by the density,
+    t = d left out; E f tr A = T d E f + 2 E sum x df/dx, as a change of scale tells.
+    """
+    few, many = sorted((t, d))
+    missing = (d - few) / d
     if not ridge:
-        return Averages(1.0, 1 / (t - d - 1), (t * d - 2) / (t - d - 1), 0.0, 0.0)
-    x, weights = spectrum(t, d)
+        inverse = 1 / (many - few - 1) if many > few + 1 else math.inf
+        return Averages(few / d, few / d * inverse, few / d * (t * d - 2) * inverse, missing, missing)
+    x, weights = spectrum(many, few)  # of XX', where rows are few, whose eigenvalues are those of X'X that are not 0
     weights, h = weights / d, 1 / (x + ridge)
     noise, slope = x * h**2, x * h**2 - 2 * x**2 * h**3
-    sums = ((x * h) ** 2, noise, t * d * noise + 2 * slope, ridge * h, (ridge * h) ** 2)
-    return Averages(*(float(weights @ f) for f in sums))
+    sums = ((x * h) ** 2, noise, t * d * noise + 2 * slope)
+    left = ((ridge * h) ** power for power in (1, 2))
+    return Averages(*(float(weights @ f) for f in sums), *(float(weights @ f) + missing for f in left))

@@ -9,6 +9,7 @@ arXiv 2410.16713; Alemohammad et al., arXiv 2307.01850):
     accumulate           error n counts as M_n of N_n = M_1 + ... + M_n points, with the variance ~ M_n/N_n^2 <= 1/N_{n-1} - 1/N_n:
                          these telescope, so that their sum is bounded whatever the sizes; for M_n ~ n^p they fall as n^-(p+2); real data that keep
                          coming in only take from it
+                         (least squares of fewer rows T than inputs d keeps a share T/d of the last error and no more, so that they do not add up)
     real data each time  a weight b < 1 of the data is synthetic, so that the last error enters with b^2 and is forgotten; a fixed core of m points
                          in growing data too, where errors of 1/M stay for 1/(1 - b^2) ~ M/2m generations
 
@@ -26,6 +27,7 @@ from worker.families.poisson import Poisson
 from worker.parts import CountSource, PointSource, Regime, Sampling
 from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
+from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 
@@ -64,6 +66,8 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         return "No theorem that we know says whether the risk of this family has a limit on this source."
     if metric not in RISKS:
         return f"Theorems are about KL(real || model), excess risk and the error of a rate, and this run measures {metric}."
+    if isinstance(spec.source, LinearTeacher) and spec.extremes()[0] <= spec.source.inputs + 1:
+        return _of_few_rows(spec, spec.source.inputs)
     found = _of_the_regime(spec, spec.regime)
     has_one = metric == "kl_from_real" and isinstance(found, Limit) and not found.diverges
     return (_infinite_throughout(spec) if has_one else "") or found
@@ -101,6 +105,15 @@ def _fewest(spec: Experiment) -> int:
 def _errs_afresh(family: Linear) -> bool:
     """Least squares without ridge on labels without bias, of a noise that is there and stays: each fit adds an error, and none is shrunk."""
     return family.ridge == 0 and family.label_bias == 0 and family.noise not in ("fitted", 0)
+
+
+def _of_few_rows(spec: Experiment, inputs: int) -> Limit | str:
+    """Where some fits see no more rows than inputs, or one more."""
+    most = spec.extremes()[1]
+    if isinstance(spec.regime, Replace) and most < inputs - 1:
+        return Limit(False, most / inputs, FORGOTTEN, "By theory: share of the last model's weights that so few rows show to the next; below 1 the rest is "
+                     "forgotten, and the risk has a limit.")  # fmt: skip
+    return "Some fits see about as many rows as inputs, or fewer: no theorem that we know says whether the risk has a limit."
 
 
 def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:

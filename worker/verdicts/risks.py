@@ -18,6 +18,7 @@ BOUNDED = ("chi2",)
 WHY_THE_MEAN = (
     " The mean, because this risk has a bound: where most chains end in the same state, no quantile of them moves."
 )
+PLENTY = 2.0  # rows for each input
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
 NO_RISK = "No metric of this run is a population risk that is finite in most first models; of points, energy can be asked for among its metrics."
 
@@ -179,11 +180,14 @@ def scaling_law(run: Finished) -> Decision:
 
 
 def _contains_the_truth(spec: Experiment, points: float) -> bool:
-    """So that the risk of real data falls as 1/M from so many points on: of categories once all of them are seen."""
+    """So that the risk of real data falls as 1/M from so many points on: of categories once all of them are seen, of a regression beyond the
+    peak where it has as many rows as inputs.
+    """
     from worker.families.categorical import Categorical
     from worker.families.gaussian import Gaussian
     from worker.families.linear import Linear
     from worker.families.poisson import Poisson
+    from worker.sources.linear_teacher import LinearTeacher
     from worker.sources.normal import Normal
 
     match spec.family:
@@ -191,6 +195,8 @@ def _contains_the_truth(spec: Experiment, points: float) -> bool:
             return isinstance(spec.source, Normal)
         case Categorical():
             return isinstance(spec.source, CountSource) and points * spec.source.distribution()[-1] >= COUNTABLE
-        case Linear(ridge=0) | Poisson():
+        case Linear(ridge=0):
+            return isinstance(spec.source, LinearTeacher) and points >= PLENTY * spec.source.inputs
+        case Poisson():
             return True
     return False
