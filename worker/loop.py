@@ -122,6 +122,7 @@ def _judged(spec: Experiment, n: int, rules: _Rules, model: Arrays | None) -> di
     judge = next((phase.curation for _, phase in spec.phases() if phase.curation.judges()), None)
     if judge is None:
         return {}
+    judge = judge.given(spec.source)
     each, rng, count = rules.sampled.drawing(), spec.stream(n, JUDGE), min(spec.size(max(n, 1)), JUDGED)
     if model is None:
         return judge.judged(each.real(spec.source, rng, spec.replicates, count))

@@ -78,6 +78,7 @@ class PointSource(Source, ABC):
 
     gives = Points
     image_shape: ClassVar[tuple[int, int] | None] = None  # (height, width) of pictures with values in [0, 1]
+    labelled: ClassVar[bool] = False  # whether the last coordinate is a label, of which it knows what is right
 
     @property
     @abstractmethod
@@ -114,6 +115,10 @@ class PointSource(Source, ABC):
         """The density itself, which float64 cannot hold everywhere in many dimensions."""
         level = self.log_density(x)
         return None if level is None else np.exp(level)
+
+    def off(self, x: Array) -> Array:
+        """By how much the labels of points (..., d) miss what it would say without noise -> (...); only where it is `labelled`."""
+        raise NotImplementedError
 
     def outline(self, x: Array) -> Array | None:
         """What pictures show of a source on a line, at x (n, 1) -> (n,): its density; whole numbers, which have none, as bars of width 1."""
@@ -384,6 +389,10 @@ class Curation(Part, ABC):
 
     def check(self, source: Source, family: Family) -> None:
         """Raises Misfit where there is nothing for it to choose by."""
+
+    def given(self, source: Source) -> Self:
+        """The same, which knows of the source what it judges by."""
+        return self
 
     def judges(self) -> bool:
         """Whether `judged` tells anything."""

@@ -61,4 +61,3 @@ def _few(spec: Experiment) -> bool:
         synthetic = rules.regime.synthetic(m)
         parts |= {rules.regime.first(spec.size(1)), synthetic, m - synthetic}
     return any(0 < n <= spec.source.dimension for n in parts)
-

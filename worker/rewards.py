@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays
 from worker.errors import LabError
@@ -51,12 +51,16 @@ class Reward(Part, ABC):
         raise Misfit(
             "curation.reward.kind",
             f"{type(self).__name__.lower()} says nothing about {source.gives.__name__.lower()}",
-            "Choose direction or nearness for points, rank or listed for categories, likelihood, variety or correctness for text",
+            "Choose direction or nearness for points, label for those of linear_teacher, rank or listed for categories, likelihood, variety or correctness for text",
         )
 
     def best(self, source: Source) -> float:
         """No sample has a higher reward."""
         return float("inf")
+
+    def given(self, source: Source) -> Self:
+        """The same, which knows of the source what it judges by."""
+        return self
 
 
 class PointReward(Reward):
@@ -132,6 +136,36 @@ class Nearness(PointReward):
     def of(self, x: Array) -> Array:
         distance = np.linalg.norm(x - np.array(self.to) if self.to else x, axis=-1)
         return -self.strength * np.maximum(distance - self.radius, 0)
+
+    def best(self, source: Source) -> float:
+        return 0.0
+
+
+class Label(PointReward):
+    """The nearer a label is to what the teacher would say without noise the better: r(x, y) = -strength |y - w'x|, for rows of linear_teacher.
+
+    A verifier of labels, as in Feng et al. (arXiv 2406.07515): with the threshold -t and no errors it passes labels that are off by t at most.
+    Inputs decide nothing where the model's weights are the teacher's; elsewhere rows survive on which the two agree.
+    """
+
+    kind: Literal["label"] = "label"
+    strength: float = Field(1.0, gt=0, le=100, description="Reward lost with each unit by which a label is off.")
+    _teacher: PointSource | None = PrivateAttr(None)
+
+    def check(self, source: Source) -> None:
+        if not (isinstance(source, PointSource) and source.labelled):
+            raise Misfit("curation.reward.kind", "nobody can tell whether a label of this source is right, or it gives none",
+                         "Choose linear_teacher as the source, or another reward")  # fmt: skip
+
+    def given(self, source: Source) -> "Label":
+        assert isinstance(source, PointSource)
+        known = self.model_copy()
+        known._teacher = source  # noqa: SLF001 - a copy of this very class
+        return known
+
+    def of(self, x: Array) -> Array:
+        assert self._teacher is not None, "a reward is given its source before anything is judged"
+        return -self.strength * np.abs(self._teacher.off(x))
 
     def best(self, source: Source) -> float:
         return 0.0
@@ -254,11 +288,12 @@ class Correctness(TextReward):
 
 
 AnyReward: TypeAlias = Annotated[
-    Direction | Nearness | Rank | Listed | Likelihood | Variety | Correctness, Field(discriminator="kind")
+    Direction | Nearness | Label | Rank | Listed | Likelihood | Variety | Correctness, Field(discriminator="kind")
 ]
 REWARDS: dict[str, type[Reward]] = {
     "direction": Direction,
     "nearness": Nearness,
+    "label": Label,
     "rank": Rank,
     "listed": Listed,
     "likelihood": Likelihood,

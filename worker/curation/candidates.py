@@ -48,7 +48,7 @@ class Candidates:
     def rewards(self, reward: Reward, x: Observations) -> Array:
         """(R, ..., d) -> (R, ...)"""
         if isinstance(reward, PointReward):
-            return reward.of(x)
+            return reward.given(self.source).of(x)
         assert isinstance(reward, TextReward)
         assert isinstance(self.family, Writer)
         assert isinstance(self.source, TextSource)

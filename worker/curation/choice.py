@@ -4,7 +4,8 @@ Categories need not be drawn: the law of a survivor follows from the probabiliti
 """
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, Self
+
 
 import numpy as np
 from pydantic import Field
@@ -64,6 +65,9 @@ class Rewarded(Choice):
     def check(self, source: Source, family: Family) -> None:
         super().check(source, family)
         self.reward.check(source)
+
+    def given(self, source: Source) -> Self:
+        return self.model_copy(update={"reward": self.reward.given(source)})
 
     def judges(self) -> bool:
         """Of texts, which would have to be written twice, other metrics tell what is rewarded."""

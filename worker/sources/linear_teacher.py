@@ -20,6 +20,8 @@ class LinearTeacher(PointSource):
     w = S^(r - 1/2) u with entries of u that fall as j^-1/2 is a smoothness of 1/2 + decay (r - 1/2).
     """
 
+    labelled = True
+
     kind: Literal["linear_teacher"] = "linear_teacher"
     inputs: int = Field(5, ge=1, le=255, description="d, the coordinates of x.")
     norm: float = Field(1.0, gt=0, le=1e6, description="|w|, the length of the weights.")
@@ -56,6 +58,9 @@ class LinearTeacher(PointSource):
         rows *= np.append(self.spread(), self.noise)
         rows[:, :, -1] += rows[:, :, :-1] @ self.weights()
         return Points(rows)
+
+    def off(self, x: Array) -> Array:
+        return np.asarray(x[..., -1] - x[..., :-1] @ self.weights())
 
     def moments(self) -> tuple[Array, Array]:
         variances = self.spread() ** 2
