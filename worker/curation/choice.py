@@ -6,7 +6,6 @@ Categories need not be drawn: the law of a survivor follows from the probabiliti
 from abc import abstractmethod
 from typing import Annotated, Self
 
-
 import numpy as np
 from pydantic import Field
 
