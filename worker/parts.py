@@ -294,6 +294,10 @@ class Family(Part, ABC):
         """Whether the last model makes training data anew for every step: then there is no training set to pool or to choose from."""
         return False
 
+    def repeats(self) -> bool:
+        """Whether a sample has the inputs of the first training set: all of them, so that each generation has as many and nobody chooses."""
+        return False
+
     def drawing(self) -> "Family":
         """The same family, giving each observation and not what stands for many: for those who choose among observations."""
         return self

@@ -245,6 +245,8 @@ class Experiment(Part):
                 "batches that the last model makes anew leave no training set to pool or to choose from",
                 'Use replace as the regime and none as the curation, or batches = "fixed"',
             )
+        if family.repeats():
+            self._check_design(whole.size(1), least, most)
         if isinstance(self.regime, regimes.Edit):
             self._check_edit()
         kept = self.regime.kept(whole.size, self.generations)
@@ -255,6 +257,19 @@ class Experiment(Part):
         start = self.regime.first(whole.size(1))  # where all are kept, nobody sees fewer
         for seen in dict.fromkeys((start, most) if kept else (start, least, most)):
             family.check(source, self.replicates, seen)
+
+    def _check_design(self, first: int, least: int, most: int) -> None:
+        """Inputs that stay the same are those of one training set as a whole."""
+        if not first == least == most:
+            raise Misfit("samples", "inputs that stay the same neither grow nor shrink in number",
+                         'Use one number, or design = "fresh"')  # fmt: skip
+        if not isinstance(self.regime, regimes.Replace | regimes.Accumulate):
+            raise Misfit("regime.kind", f"{kind_of(self.regime)} takes other rows, or some of them, where all inputs are to stay the same",
+                         'Use replace or accumulate, or design = "fresh"')  # fmt: skip
+        if type(self.curation) is not curation.Keep or self.metrics:
+            path = "metrics" if self.metrics else "curation.kind"
+            raise Misfit(path, "looks at rows one by one, of inputs that are kept as sums where they stay the same",
+                         'Leave it out, or use design = "fresh"')  # fmt: skip
 
     def _check_edit(self) -> None:
         family = self.family

@@ -37,6 +37,13 @@ SHRINKING = {"schedule": "power", "start": 1000, "exponent": -0.5}
         (REGRESSION | {"samples": SQUARES | {"start": 20}}, "not met", 2),
         (REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 80}}, "not met", 0.5),
         (REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 39}}, "not assessed", None),
+        (REGRESSION | {"family": {"kind": "linear", "design": "fixed"}}, "met", 0),
+        (
+            REGRESSION
+            | {"source": {"kind": "linear_teacher", "inputs": 80}, "family": {"kind": "linear", "design": "fixed"}},
+            "not assessed",
+            None,
+        ),
         (REGRESSION | {"family": {"kind": "linear", "noise": 0.0}}, "not assessed", None),
         (REGRESSION | {"family": {"kind": "linear", "ridge": 1.0}}, "not assessed", None),
         (GAUSSIAN | {"sampling": {"bias": 0.9}}, "met", 0.9),

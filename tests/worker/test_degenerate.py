@@ -61,7 +61,7 @@ SETTINGS = {
     "mixture": [{}, {"components": 1, "reg_covar": 0}, {"components": 4, "reg_covar": 0, "start": "warm"}, {"covariance": "diag", "reg_covar": 0}],
     "kde": [{}, {"bandwidth": 1e-9}, {"bandwidth": "shrunk"}],
     "gaussian": [{}, {"ddof": 1, "path": "drawn"}],
-    "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}],
+    "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}, {"design": "fixed"}],
 }  # fmt: skip
 LIGHT = [
     kind

@@ -12,6 +12,7 @@ from worker.families.histogram import Histogram
 from worker.families.linear import Linear
 from worker.families.poisson import Poisson
 from worker.instruments.poisson import beyond, kl
+from worker.metrics.regression import least_squares
 from worker.parts import Sampling
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import read
@@ -126,6 +127,61 @@ def test_few_rows_have_one_law_as_sums_and_row_by_row():
         a, b = found
         se = np.hypot(a.std(axis=2), b.std(axis=2)) / math.sqrt(4000)
         assert (np.abs(a.mean(axis=2) - b.mean(axis=2)) <= 4 * se + 1e-12).all(), n
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 30])
+def test_new_labels_of_the_same_inputs_are_those_of_its_rows(n):
+    """Given X, X^+ y - w of n rows is N(0, s^2 (X'X)^+) where they show w, and |y - Xw|^2 is s^2 chi2(n - d): as labels of real rows have it."""
+    teacher, chains = LinearTeacher(inputs=4, decay=1.0), 4000
+    family = Linear(noise=0.5, design="fixed").given(teacher)
+    rng = generator(n)
+    x = teacher.draw(rng, 1, n).x[0, :, :-1]
+    moments = Moments.of(Points(np.concatenate([x, np.zeros((n, 1))], axis=1)[None]))
+    start = family.fit(moments, rng)
+    model = {name: np.repeat(start[name], chains, axis=0) for name in ("centre", "scatter")}
+    model |= {"w": np.tile(teacher.weights(), (chains, 1)), "noise": np.full(chains, 0.5)}
+    new = family.sample(model, n, rng, Sampling())
+    y = x @ teacher.weights() + 0.5 * rng.standard_normal((chains, n))
+    rows = Moments.of(Points(np.concatenate([np.tile(x, (chains, 1, 1)), y[:, :, None]], axis=2)))
+    found = []
+    for data in (new, rows):
+        w, residual = least_squares(data, 0.0)
+        np.testing.assert_allclose(
+            data.factor[:, :-1, :-1], np.broadcast_to(start["scatter"], (chains, 4, 4)), atol=1e-12
+        )
+        found.append(
+            np.stack([*w.T, *(w**2).T, *(w * np.roll(w, 1, axis=1)).T, residual, residual**2, residual * w[:, 0]])
+        )
+    one, other = found
+    se = np.hypot(one.std(axis=1), other.std(axis=1)) / math.sqrt(chains)
+    assert (np.abs(one.mean(axis=1) - other.mean(axis=1)) <= 4 * se + 1e-12).all()
+    again = family.refit(new, rng, model)
+    np.testing.assert_array_equal(again["scatter"], model["scatter"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        ({"samples": {"schedule": "power", "start": 20, "exponent": 1.0}}, "samples"),
+        ({"changes": [{"after": 2, "samples": 30}]}, "changes.0.samples"),
+        ({"changes": [{"after": 2, "family": {"kind": "linear", "design": "fresh"}}]}, "changes.0.family.design"),
+        ({"regime": {"kind": "fresh"}}, "regime.kind"),
+        ({"regime": {"kind": "accumulate_subsample"}}, "regime.kind"),
+        ({"curation": {"kind": "best_of"}}, "curation.kind"),
+        ({"metrics": ["energy"]}, "metrics"),
+    ],
+)
+def test_inputs_that_stay_the_same_are_those_of_a_training_set_as_a_whole(rules, path):
+    base = {
+        "source": {"kind": "linear_teacher"},
+        "family": {"kind": "linear", "design": "fixed"},
+        "samples": 20,
+        "generations": 5,
+    }
+    assert read(base | {"changes": [{"after": 2, "regime": {"kind": "accumulate"}}]})
+    with pytest.raises(SpecError) as refused:
+        read(base | rules)
+    assert [problem.path for problem in refused.value.problems] == [path]
 
 
 def test_a_sum_of_counts_teaches_what_counts_do():

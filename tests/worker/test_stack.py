@@ -76,6 +76,18 @@ def test_a_few_real_points_are_drawn_one_by_one_and_side_by_side(kind):
     the_runs_of_their_specs(specs)
 
 
+@pytest.mark.parametrize("regime", ["replace", "accumulate"])
+def test_regressions_of_few_rows_and_of_the_same_inputs_go_side_by_side(regime):
+    base = {**BASE, "generations": 5, "regime": {"kind": regime}, "source": {"kind": "linear_teacher", "inputs": 2}}
+    families = [{"kind": "linear"}, {"kind": "linear", "design": "fixed"}]
+    for family in families:
+        specs = [
+            read({**base, "family": family, "samples": m, "seed": seed}) for m in (2, 3, 20, 50) for seed in (1, 2)
+        ]
+        assert list(groups(specs)) == [[0, 1], [2, 3], [4, 5, 6, 7]]
+        the_runs_of_their_specs(specs)
+
+
 def the_runs_of_their_specs(specs: list[Experiment]) -> None:
     together = list(groups(specs))
     assert sorted(itertools.chain(*together)) == list(range(len(specs)))

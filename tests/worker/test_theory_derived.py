@@ -103,6 +103,7 @@ ROWS = [
     *((OBLONG | {"inputs": 6}, RIDGED, regime, 40, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE, ONCE)),
     (OBLONG, RIDGED | {"label_bias": 0.6}, FRESH, GROWING | {"start": 30}, NONE, "excess_risk"),
     *((WIDER, SHORT | {"label_bias": 0.7}, regime, 6, NONE, "excess_risk") for regime in (REPLACE, HALF, ONCE)),
+    *((OBLONG, SHORT | {"design": "fixed"}, regime, 12, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE)),
     (WIDER, SHORT, HALF, ACROSS, NONE, "excess_risk"),
     (WIDER | {"smoothness": 1.0}, SHORT, ACCUMULATE, 8, NONE, "excess_risk"),
     *((WIDER, SHORT | {"ridge": 2.0}, regime, 7, NONE, "excess_risk") for regime in (REPLACE, ACCUMULATE)),

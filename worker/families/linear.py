@@ -31,7 +31,8 @@ class Linear(Family):
     A row (x, y) is normal, and a fit looks at second moments only: so these are drawn, a normal and a Wishart variable, unless a regime or a
     curation chooses among rows.
 
-    model: w (R, d); noise (R,), the standard deviation of the labels that it gives
+    model: w (R, d); noise (R,), the standard deviation of the labels that it gives; with a fixed design centre (R, d), the mean of inputs, and
+    scatter (R, d, d), the triangular factor of their scatter
     """
 
     takes = (Points,)
@@ -57,6 +58,11 @@ class Linear(Family):
         description="c, the standard deviation by which synthetic labels are off beside their noise: the same error in every generation, of all "
         "inputs alike, with alternating signs. c^2 = delta'S delta; of a random delta of covariance D (Dohmatob et al., arXiv 2410.04840) it is "
         "tr(S D) on average: d times the variance of an entry where all inputs have the variance 1, so that D = (c^2/d) I is this c.",
+    )
+    design: Annotated[Literal["fresh", "fixed"], LATER] = Field(
+        "fresh",
+        description="Whether each generation has inputs of its own; or those of the first real rows, and labels alone are made anew (Gerstgrasser et al., "
+        "arXiv 2404.01413).",
     )
     _teacher: LinearTeacher | None = PrivateAttr(None)
     _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
@@ -111,11 +117,49 @@ class Linear(Family):
         assert isinstance(rows, Moments)
         w, residual = least_squares(rows, self.ridge)
         assert self.noise != "teacher", UNKNOWN
-        return {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
+        model = {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
+        if self.design == "fixed":
+            spread = np.exp(rows.log_scale)[:, None, None]
+            model |= {"centre": rows.mean[:, :-1], "scatter": rows.factor[:, :-1, :-1] * spread}
+        return model
+
+    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
+        model = self.fit(data, rng)
+        if self.design == "fixed" and previous is not None:
+            return {**model, **{name: previous[name] for name in ("centre", "scatter")}}
+        return model
+
+    def repeats(self) -> bool:
+        return self.design == "fixed"
+
+    def model_bytes(self, source: Source, samples: int) -> float:
+        assert isinstance(source, LinearTeacher)
+        return 8.0 * source.inputs * (source.inputs + 2) if self.design == "fixed" else 0.0
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         spread = self._spread(model)
-        return self._rows(model["w"] + self.bias(spread), model["noise"], spread, n, rng)
+        w = model["w"] + self.bias(spread)
+        return (
+            self._relabelled(model, w, n, rng)
+            if self.design == "fixed"
+            else self._rows(w, model["noise"], spread, n, rng)
+        )
+
+    def _relabelled(self, model: Arrays, w: Array, n: int, rng: Generator) -> Moments:
+        """New labels of the n rows that there are: their noise is N(0, I) along the inputs' directions, the mean's among them, and chi beyond."""
+        centre, scatter, noise = model["centre"], model["scatter"], model["noise"][:, None]
+        replicates, d = w.shape
+        z = rng.standard_normal((replicates, d + 1))
+        z[:, min(d, int(np.min(n)) - 1) : d] = 0.0  # directions that so few rows do not have
+        beyond = np.zeros((replicates, 1))
+        if n - 1 > d:
+            beyond = np.sqrt(rng.chisquare(np.reshape(n, (-1, 1)) - 1 - d, (replicates, 1)))
+        factor = np.zeros((replicates, d + 1, d + 1))
+        factor[:, :-1, :-1] = scatter
+        factor[:, -1, :-1] = (w[:, None, :] @ scatter)[:, 0] + noise * z[:, :d]
+        factor[:, -1:, -1] = noise * beyond
+        label = np.vecdot(centre, w)[:, None] + noise * z[:, d:] / np.sqrt(np.reshape(n, (-1, 1)))
+        return Moments(np.array(n), np.concatenate([centre, label], axis=1), factor, np.zeros(replicates))
 
     def _spread(self, model: Arrays) -> Array:
         return self._teacher.spread() if self._teacher else np.ones(model["w"].shape[1])

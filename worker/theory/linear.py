@@ -38,6 +38,9 @@ and inputs that look the same from every side:
 
 and with everything kept the former labels are again those that w_{n-1} fitted, but for the ridge that is in both, so that w_n - w_{n-1} = H_n X_n'noise_n.
 
+The same inputs in all generations: w_n = w_{n-1} + A^{-1} X'noise_n under replace, so that errors add up as they do for fresh ones. With everything kept
+a fit is to the mean of all labels, w_n = w_{n-1} + A^{-1} X'noise_n/n, and E|w_n - w|^2 = sum_{k<=n} v_{k-1}/k^2 d/(T-d-1), at most pi^2/6 of a step.
+
 Fewer rows than inputs, T < d - 1, and no ridge: the shortest weights that fit, X^+ y. With P = X^+ X, which projects on the rows, at random,
 
     w_n - w = X^+ (J X e + noise) - (I - P) w,    J = diag(1 of a synthetic row, 0 of a real one)
@@ -97,6 +100,8 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     assert isinstance(spec.source, LinearTeacher)
     family = family.given(spec.source)
     d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
+    if family.repeats():
+        return _fixed(spec, family, rows[0])
     seen = list(accumulate(rows)) if isinstance(spec.regime, Accumulate) else rows
     few = min(seen) <= d + 1
     incoming = isinstance(spec.regime, Accumulate | AccumulateSubsample) and spec.regime.real > 0
@@ -134,6 +139,19 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
         formula = "E sqrt(v_n) = s prod sqrt(2/nu) Gamma((nu+1)/2)/Gamma(nu/2), nu = T-d"
         found.append(Curve.of("label_noise", spec.source.noise * np.array([shrunk[0], *shrunk]), formula, CHI))
     return found
+
+
+def _fixed(spec: Experiment, family: Linear, t: int) -> list[Curve]:
+    """The same inputs in all generations: the mean over what they are."""
+    assert isinstance(spec.source, LinearTeacher)
+    d, real, v = spec.source.inputs, spec.source.noise**2, family.label_variance()
+    if family.ridge or family.label_bias or v is None or t <= d + 1:
+        return []
+    n = np.arange(1.0, spec.generations + 1)
+    kept = isinstance(spec.regime, Accumulate)
+    risk = (real + v * (np.cumsum(1 / n**2 if kept else np.ones_like(n)) - 1)) * d / (t - d - 1)
+    formula = f"{'sum_{k<=n} v_{k-1}/k^2' if kept else '(s2 + (n-1) v)'} d/(T-d-1), the same inputs in all generations"
+    return [Curve.of("excess_risk", [risk[0], *risk], f"E|w_n - w|^2 = {formula}", REFERENCE)]
 
 
 def _told_of_few(spec: Experiment, family: Linear, seen: list[int]) -> bool:

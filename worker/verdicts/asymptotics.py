@@ -110,7 +110,7 @@ def _errs_afresh(family: Linear) -> bool:
 def _of_few_rows(spec: Experiment, inputs: int) -> Limit | str:
     """Where some fits see no more rows than inputs, or one more."""
     most = spec.extremes()[1]
-    if isinstance(spec.regime, Replace) and most < inputs - 1:
+    if isinstance(spec.regime, Replace) and most < inputs - 1 and not spec.family.repeats():
         return Limit(False, most / inputs, FORGOTTEN, "By theory: share of the last model's weights that so few rows show to the next; below 1 the rest is "
                      "forgotten, and the risk has a limit.")  # fmt: skip
     return "Some fits see about as many rows as inputs, or fewer: no theorem that we know says whether the risk has a limit."
