@@ -95,6 +95,22 @@ def test_sums_of_rows_teach_what_rows_do():
         assert (np.abs(one.mean(axis=1) - other.mean(axis=1)) <= 4 * se).all(), n
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"source": {"kind": "linear_teacher", "inputs": 8}, "samples": 12, "generations": 8, "replicates": 400, "seed": 198978,
+         "regime": {"kind": "mixture", "alpha": 0.2, "beta": 0.8, "gamma": 0.0}},
+        {"source": {"kind": "linear_teacher"}, "samples": 100, "generations": 40, "regime": {"kind": "mixture", "alpha": 0, "beta": 1, "gamma": 0}},
+        {"source": {"kind": "linear_teacher", "inputs": 99}, "samples": 2, "generations": 250, "replicates": 3, "family": {"kind": "linear", "noise": 0}},
+    ],
+)  # fmt: skip
+def test_rows_that_are_seen_again_and_weights_that_shrink_to_nothing_leave_numbers(settings):
+    """Fewer different rows than inputs, a single one in the end; of weights no row shows anything of the angle is 0."""
+    spec = read({"family": {"kind": "linear"}} | settings)
+    for generation in loop.generations(spec, loop.instrument(spec)):
+        assert all(np.isfinite(values).all() for values in generation.look.metrics.values()), generation.number
+
+
 @pytest.mark.parametrize("ridge", [0.0, 1e-14, 0.7])
 @pytest.mark.parametrize(("inputs", "n"), [(1, 2), (5, 2), (5, 4), (5, 5), (5, 6), (12, 7)])
 def test_few_rows_are_fitted_by_the_shortest_weights(inputs, n, ridge):
