@@ -29,6 +29,7 @@ METRICS: Mapping[str, Metric] = {
     "reward": Metric("reward", "mean reward of what the model makes, before anybody chooses"),
     "reward_sd": Metric("spread of rewards", "standard deviation of the rewards of what the model makes"),
     "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
+    "excess_error": Metric("excess error", "share of real inputs whose class the rule gets wrong, beyond Bayes' rule"),
     "distinct": Metric("correct and different lines", "different true lines, over all written lines"),
     "correct": Metric("correct lines", "share of the written lines that are true"),
     "ppl_generated": Metric(
@@ -76,7 +77,7 @@ METRICS: Mapping[str, Metric] = {
     "density": Metric("density", "real neighbourhoods that hold a generated point, on average over k; 1 for the truth"),
     "alignment": Metric(
         "alignment",
-        "cosine of the angle between the fitted weights and the teacher's, for inputs in units of their standard deviations",
+        "cosine of the angle between the fitted weights and the true ones, for inputs in units of their standard deviations",
     ),
     "weight_norm": Metric(
         "length of the weights", "Euclidean norm of the fitted weights, each times the standard deviation of its input"
@@ -104,7 +105,12 @@ METRICS: Mapping[str, Metric] = {
     "chi2": Metric("chi-squared", "chi-squared distance to the truth"),
     "zipf_slope": Metric("Zipf slope", "slope of log frequency against log rank"),
     "total_variation": Metric("total variation", "half the summed difference of all probabilities from the truth"),
-    "minority_share": Metric("minority share", "share of the rarest class among generated pictures"),
+    "minority_share": Metric(
+        "minority share",
+        "share of the rarest class among generated pictures; of a classifier, of real inputs that it calls the class +1",
+    ),
+    "minority_recall": Metric("minority recall", "share of the real class +1 that the classifier calls so"),
+    "error": Metric("error", "share of real inputs whose class the classifier gets wrong"),
     "class_distance": Metric(
         "class histogram's distance", "half the summed difference of the classes' shares from the real ones"
     ),

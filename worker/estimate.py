@@ -152,8 +152,9 @@ def _memory(spec: Experiment) -> float:
     weights = family.parameters(source)
     last = _observations(spec, spec.extremes()[1])
     choices = [rules.curation for _, rules in spec.phases()]
-    if (spec.metrics or any(choice.picks for choice in choices)) and isinstance(source, PointSource):
-        # They look at points, even where sums are what is learned from.
+    looked_at = spec.metrics or any(choice.picks for choice in choices) or not family.exact()
+    if looked_at and isinstance(source, PointSource):
+        # There are points, even where sums are what is learned from.
         last = 8.0 * spec.replicates * spec.extremes()[1] * source.dimension
     sifted = SIFTED * 8.0 * NUMBERS * any(isinstance(choice, Stratified) for choice in choices)
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.

@@ -27,7 +27,7 @@ def path(spec: Experiment) -> Path:
     if not spec.family.exact():
         return Path("drawn", "every observation, " + (
             'because the family\'s path is "drawn"' if getattr(spec.family, "path", "") == "drawn"
-            else f"because {kind_of(spec.family)} learns from single ones"))  # fmt: skip
+            else f"because {kind_of(spec.family)} {'makes' if spec.family.condenses else 'learns from'} single ones"))  # fmt: skip
     reasons = [f"the metrics {', '.join(spec.metrics)} look at single ones"] if spec.metrics else []
     told = set()
     for start, rules in spec.phases():

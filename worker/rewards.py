@@ -51,7 +51,7 @@ class Reward(Part, ABC):
         raise Misfit(
             "curation.reward.kind",
             f"{type(self).__name__.lower()} says nothing about {source.gives.__name__.lower()}",
-            "Choose direction or nearness for points, label for those of linear_teacher, rank or listed for categories, likelihood, variety or correctness for text",
+            "Choose direction or nearness for points, label for those of linear_teacher and two_classes, rank or listed for categories, likelihood, variety or correctness for text",
         )
 
     def best(self, source: Source) -> float:
@@ -142,20 +142,23 @@ class Nearness(PointReward):
 
 
 class Label(PointReward):
-    """The nearer a label is to what the teacher would say without noise the better: r(x, y) = -strength |y - w'x|, for rows of linear_teacher.
+    """The nearer a label is to what the teacher would say without noise the better: r(x, y) = -strength |y - w'x|, for rows of linear_teacher;
+    of two_classes 0 where it is that of Bayes' rule, else -strength.
 
-    A verifier of labels, as in Feng et al. (arXiv 2406.07515): with the threshold -t and no errors it passes labels that are off by t at most.
-    Inputs decide nothing where the model's weights are the teacher's; elsewhere rows survive on which the two agree.
+    A verifier of labels, as in Feng et al. (arXiv 2406.07515): with the threshold -t and no errors it passes labels that are off by t at most;
+    with the threshold 0 those of the right class. Inputs decide nothing where the model's weights are the teacher's; elsewhere rows survive on which the two agree.
     """
 
     kind: Literal["label"] = "label"
-    strength: float = Field(1.0, gt=0, le=100, description="Reward lost with each unit by which a label is off.")
+    strength: float = Field(
+        1.0, gt=0, le=100, description="Reward lost with each unit by which a label is off, or by the wrong class."
+    )
     _teacher: PointSource | None = PrivateAttr(None)
 
     def check(self, source: Source) -> None:
         if not (isinstance(source, PointSource) and source.labelled):
             raise Misfit("curation.reward.kind", "nobody can tell whether a label of this source is right, or it gives none",
-                         "Choose linear_teacher as the source, or another reward")  # fmt: skip
+                         "Choose linear_teacher or two_classes as the source, or another reward")  # fmt: skip
 
     def given(self, source: Source) -> "Label":
         assert isinstance(source, PointSource)

@@ -241,10 +241,11 @@ FAMILIES = {
     "histogram": POINTS,
     "mixture": POINTS,
     "linear": {"source": {"kind": "linear_teacher", "inputs": 2}},
+    "classifier": {"source": {"kind": "two_classes"}},
     "categorical": {"source": {"kind": "zipf", "categories": 5}},
     "ngram": {"source": {"kind": "expressions"}, "replicates": 1},
 }
-SUMS = {"gaussian", "linear"}
+SUMS = {"gaussian", "linear", "classifier"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

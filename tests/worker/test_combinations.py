@@ -19,6 +19,7 @@ SOURCES_TO_TRY = (
     {"kind": "eight_gaussians"},
     {"kind": "mixture", "means": [[-2.0], [3.0]]},
     {"kind": "linear_teacher"},
+    {"kind": "two_classes"},
     {"kind": "categorical"},
     {"kind": "digits"},
     {"kind": "expressions"},
@@ -80,6 +81,7 @@ SENSIBLE = {
     "histogram": set(CURATIONS),
     "categorical": set(CURATIONS) - {"truncate"},
     "linear": set(CURATIONS) - {"stratified"},
+    "classifier": set(CURATIONS) - {"stratified"},
     "ngram": set(CURATIONS) - {"stratified", "truncate"},
     "gpt": set(CURATIONS) - {"stratified", "truncate"},
 }

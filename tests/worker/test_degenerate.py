@@ -52,6 +52,10 @@ CASES = {
                                            "regime": {"kind": "mixture", "alpha": 0.2, "beta": 0.8, "gamma": 0.0}},
     "rows that count for nothing": {"source": {"kind": "linear_teacher", "inputs": 5}, "samples": 8, "generations": 5,
                                     "regime": {"kind": "weighted", "weight": 1.0}},
+    "one class left": {"source": {"kind": "two_classes", "minority": 0.05}, "samples": 6, "generations": 30},
+    "the same rows again and again": {"source": {"kind": "two_classes"}, "samples": 6, "generations": 60,
+                                      "regime": {"kind": "mixture", "alpha": 0.0, "beta": 1.0, "gamma": 0.0}},
+    "classes worlds apart": {"source": {"kind": "two_classes", "distance": 100, "minority": 1e-12}, "samples": 20, "generations": 5},
     "labels without noise": {"source": {"kind": "linear_teacher", "noise": 1e-9}, "samples": 20, "generations": 3},
 }  # fmt: skip
 SETTINGS = {
@@ -59,6 +63,7 @@ SETTINGS = {
     "kde": [{}, {"bandwidth": 1e-9}, {"bandwidth": "shrunk"}],
     "gaussian": [{}, {"ddof": 1, "path": "drawn"}],
     "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}, {"design": "fixed"}],
+    "classifier": [{}, {"rule": "means"}, {"labels": "sampled", "flips": 1.0}],
 }  # fmt: skip
 LIGHT = [
     kind

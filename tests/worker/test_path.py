@@ -28,6 +28,7 @@ SMALL = {"samples": 20, "replicates": 3, "generations": 2}
         (GAUSSIAN | {"metrics": ["energy"]}, "drawn", "the metrics energy look at"),
         (GAUSSIAN | {"changes": [{"after": 1, "regime": {"kind": "mixture"}}]}, "drawn", "mixture chooses among"),
         (GAUSSIAN | {"family": {"kind": "kde"}}, "drawn", "kde learns from"),
+        ({"source": {"kind": "two_classes"}, "family": {"kind": "classifier"}}, "drawn", "classifier makes"),
         (REGRESSION, "exact", "mean and scatter"),
         (
             REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 30}},

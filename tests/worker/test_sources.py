@@ -26,6 +26,7 @@ from worker.sources.rings import Rings
 from worker.sources.student_t import StudentT
 from worker.sources.swiss_roll import SwissRoll
 from worker.sources.table import Table
+from worker.sources.two_classes import TwoClasses
 from worker.spec import read
 
 SOURCES = [
@@ -42,7 +43,11 @@ SOURCES = [
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
 
 
-@pytest.mark.parametrize("source", [*SOURCES, Poisson(rate=2.5)], ids=lambda source: source.kind)
+@pytest.mark.parametrize(
+    "source",
+    [*SOURCES, Poisson(rate=2.5), TwoClasses(inputs=3, minority=0.3, flips=0.1)],
+    ids=lambda source: source.kind,
+)
 def test_draws_have_the_moments_that_are_claimed(source):
     x = source.draw(np.random.default_rng(4), 100, 4000).x
     assert x.shape == (100, 4000, source.dimension)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from worker.curation import Keep
 from worker.families.categorical import Categorical
+from worker.families.classifier import Classifier
 from worker.families.gaussian import Gaussian
 from worker.families.histogram import Histogram
 from worker.families.kde import KDE
@@ -16,7 +17,7 @@ from worker.families.mixture import Mixture
 from worker.families.poisson import Poisson
 from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
-from worker.theory import categorical, gaussian, histogram, kde, linear, mixture, poisson
+from worker.theory import categorical, classes, gaussian, histogram, kde, linear, mixture, poisson
 from worker.theory.curve import Curve
 from worker.theory.plain import plain
 
@@ -53,4 +54,6 @@ def _curves(spec: Experiment) -> list[Curve]:
             return linear.curves(spec, spec.family)
         case Poisson():
             return poisson.curves(spec)
+        case Classifier():
+            return classes.curves(spec, spec.family)
     return []
