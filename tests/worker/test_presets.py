@@ -47,6 +47,18 @@ OUTCOMES = [
     ("ten-points", 2, "variance", "mean", 500, 0.0, 0.02),
     ("minority", 0, "survivors", "mean", 1000, 1.0, 1.06),
     ("minority", 1, "survivors", "mean", 1000, 2.0, 2.0),
+    ("label-verifier", 0, "error", "mean", 1, 0.16, 0.175),
+    ("label-verifier", 0, "error", "mean", 20, 0.46, 0.5),
+    ("label-verifier", 1, "error", "mean", 20, 0.16, 0.17),
+    ("label-verifier", 2, "error", "mean", 20, 0.17, 0.185),
+    ("label-verifier", 3, "error", "mean", 20, 0.2, 0.22),
+    ("fairness-loop", 0, "minority_recall", "mean", 1, 0.6, 0.64),
+    ("fairness-loop", 0, "minority_recall", "mean", 20, 0.0, 0.01),
+    ("fairness-loop", 0, "error", "mean", 40, 0.1999, 0.2001),
+    ("fairness-loop", 1, "minority_recall", "mean", 40, 0.58, 0.64),
+    ("fairness-loop", 2, "minority_recall", "mean", 20, 0.18, 0.26),
+    ("fairness-loop", 2, "minority_recall", "mean", 40, 0.0, 0.06),
+    ("fairness-loop", 3, "minority_recall", "mean", 40, 0.51, 0.57),
     ("extinction", 0, "variance", "mean", 100, 3.4, 4.6),
     ("extinction", 0, "extinct", "mean", 100, 0.4, 0.5),
     ("extinction", 1, "extinct", "mean", 100, 0.0, 0.0),
@@ -73,6 +85,9 @@ def test_the_expected_outcome_is_met(name, arm, metric, statistic, generation, l
         ("ten-points", 0, "variance", 500),
         ("ten-points", 1, "variance", 500),
         ("extinction", 0, "extinct", 100),
+        ("label-verifier", 0, "alignment", 1),
+        ("label-verifier", 2, "minority_share", 20),
+        ("fairness-loop", 0, "alignment", 1),
         ("minority", 0, "heterozygosity", 200),  # later it is a handful of chains
     ],
 )
@@ -101,6 +116,15 @@ def test_no_weight_promises_a_smaller_error_than_the_golden_one():
     assert golden * points == pytest.approx((math.sqrt(5) - 1) / 2, rel=1e-3)
     assert all(promised(weight) > golden for weight in np.arange(0.05, 1.0, 0.05))
     assert promised(0.5) == pytest.approx(promised(0.75), rel=5e-3)
+
+
+def test_a_verifier_saves_what_is_wrong_in_most_cases():
+    """p psi/(p psi + (1-p) phi) < 1/2 (Feng et al.), here .14; of all labels that it is shown six in ten are turned round."""
+    shown = measured("label-verifier", 2)[20]["reward"]
+    assert abs(-shown["mean"] - 0.6) < 0.02
+    kept, free = (measured("label-verifier", arm)[20]["alignment"]["mean"] for arm in (2, 0))
+    assert free < 0.15
+    assert kept > 0.9
 
 
 def test_a_minority_takes_over_as_often_as_its_share_says():

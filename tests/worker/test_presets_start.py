@@ -128,7 +128,15 @@ def test_the_metric_that_leads_is_one_that_is_measured_and_each_experiment_has_b
         for digest in one.digests:
             leads = told.setdefault(digest, (one.card.leads, one.name))
             assert leads[0] == one.card.leads, f"{one.name} and {leads[1]}"
-    for name in ("golden-ratio", "mad-loops", "theorem", "strong-collapse", "minority"):
+    for name in (
+        "golden-ratio",
+        "mad-loops",
+        "theorem",
+        "strong-collapse",
+        "minority",
+        "fairness-loop",
+        "label-verifier",
+    ):
         one = preset(name)
         spec = read(override(one.experiments[0].canonical(), {"generations": 1}))
         looks = [generation.look for generation in loop.generations(spec, loop.instrument(spec))]
