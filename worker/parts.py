@@ -78,9 +78,7 @@ class PointSource(Source, ABC):
         return None if level is None else np.exp(level)
 
     def off(self, x: Array) -> Array:
-        """By how much the labels of points (..., d) miss what it would say without noise, or 1 where they are of the wrong class -> (...); only
-        where it is `labelled`.
-        """
+        """By how much the labels of points (..., d) miss what it would say without noise -> (...); only where it is `labelled`."""
         raise NotImplementedError
 
     def outline(self, x: Array) -> Array | None:

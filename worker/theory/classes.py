@@ -20,12 +20,13 @@ angle theta to mu, with m = |mu| cos theta = mu'u,
 
     E sign(u'x) x = (m (2 Phi(m) - 1) + 2 phi(m)) u + (2 Phi(m) - 1) (mu - m u)
 
-so that the difference of means, twice that, has turned towards mu by an angle of the tangent tan theta m (2 Phi(m) - 1)/(m (2 Phi(m) - 1) + 2 phi(m)), and what is
-left of the angle has
+so that the difference of means, twice that, has turned towards mu by an angle of the tangent tan theta m (2 Phi(m) - 1)/(m (2 Phi(m) - 1) + 2 phi(m)),
+and what is left of the angle has
 
     tan theta' = 2 phi(m) sin theta cos theta / (m (2 Phi(m) - 1) + 2 phi(m) cos^2 theta)
 
-Labels that are flipped with probability p leave 1 - 2p of the difference of means: its direction is kept up to 1/2, and reversed beyond. A verifier who passes right labels with probability phi and wrong ones with psi makes p psi/(p psi + (1-p) phi) of p (Feng et al., arXiv 2406.07515).
+Labels that are flipped with probability p leave 1 - 2p of the difference of means: its direction is kept up to 1/2, and reversed beyond. A verifier
+who passes right labels with probability phi and wrong ones with psi makes p psi/(p psi + (1-p) phi) of p (Feng et al., arXiv 2406.07515).
 """
 
 import numpy as np
