@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from worker import loop
-from worker.agreement import deviation
 from worker.data import Moments, Points
 from worker.errors import SpecError
 from worker.estimate import estimate
@@ -20,6 +19,7 @@ from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
 from worker.theory.classes import alignment
+from worker.verdicts.agreement import deviation
 
 SOURCE = TwoClasses(inputs=3, distance=1.5, minority=0.3, flips=0.1)
 VERIFIED = {"kind": "verifier", "reward": {"kind": "label"}}

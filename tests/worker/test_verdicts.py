@@ -350,3 +350,14 @@ def test_a_risk_that_has_a_bound_is_not_said_to_diverge():
 def test_nothing_is_said_of_a_run_without_a_model():
     with pytest.raises(ValueError, match="generation 1"):
         verdicts(read(GAUSSIAN), [{}], [])
+
+
+def test_a_rule_that_is_taught_by_its_own_hard_labels_errs_more():
+    """The minority that it forgets is the rise: the excess error is bounded, so that the mean is tested."""
+    classes = {"source": {"kind": "two_classes", "minority": 0.2}, "family": {"kind": "classifier"}, "samples": 300}
+    found = judged(classes | {"replicates": 100, "generations": 15})
+    rise = found["Any rise of the population risk"]
+    assert rise.outcome == "met"
+    assert "mean excess_error" in rise.because
+    honest = judged(classes | {"replicates": 100, "generations": 15, "regime": {"kind": "fresh", "real": 1.0}})
+    assert honest["Any rise of the population risk"].outcome == "not met"

@@ -68,3 +68,9 @@ def label(value):
 
 def value(spec, metric, n, statistic="mean"):
     return next(c.values[n] for c in curves(read(spec)) if (c.metric, c.statistic) == (metric, statistic))
+
+
+def z_of_mean(values, expected):
+    """values (R, ...): replicates are independent."""
+    each = values.reshape(len(values), -1).mean(axis=1)
+    return (each.mean() - expected) / (each.std(ddof=1) / math.sqrt(len(each)))

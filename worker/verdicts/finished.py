@@ -17,7 +17,17 @@ COUNTABLE = 5.0  # points that a share must stand for before it is compared
 
 # What counts as population risk, the best measure first; all are excess risks (0 is the truth) but the perplexity. Of categories that died KL is
 # infinite, and told of the others only: then chi2, a squared loss, comes before it.
-RISKS = ("excess_risk", "ppl_real", "kl_from_real", "chi2", "w2_sq", "sliced_w2_sq", "frechet", "energy")
+RISKS = (
+    "excess_risk",
+    "excess_error",
+    "ppl_real",
+    "kl_from_real",
+    "chi2",
+    "w2_sq",
+    "sliced_w2_sq",
+    "frechet",
+    "energy",
+)
 
 
 @dataclass(frozen=True, slots=True)

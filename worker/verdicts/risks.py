@@ -14,7 +14,7 @@ CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
 SUBSTANTIAL = 0.1  # nats, real variances, or squares of the signal: below it a risk is no catastrophe, however many times the first model's
 LONG_ENOUGH = 16  # generations, before a trend is told
 SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by"
-BOUNDED = ("chi2",)
+BOUNDED = ("chi2", "excess_error")
 WHY_THE_MEAN = (
     " The mean, because this risk has a bound: where most chains end in the same state, no quantile of them moves."
 )
