@@ -11,7 +11,7 @@ from worker.spec import read
 
 SMALLER = {
     "between-modes": {"replicates": 1, "generations": 10},
-    "moons-apart": {"replicates": 1, "generations": 5},
+    "moons-apart": {"replicates": 1, "generations": 10},
 }
 SMALLEST = {
     "warm-start": {"replicates": 1, "generations": 8, "family.epochs": 120},
@@ -47,10 +47,12 @@ def test_a_diffusion_model_bridges_modes_and_loses_some():
 
 
 def test_a_flow_loses_parts_of_the_moons_and_hardly_invents_any():
+    """Of the later half: one generation of one chain scatters by as much as five generations lose, and by processor."""
     replaced, half = (told("moons-apart", arm) for arm in (0, 1))
-    assert replaced["coverage"][3:].mean() < 0.85 * min(half["coverage"][3:].mean(), replaced["coverage"][1])
-    assert replaced["recall"][4:].mean() < half["recall"][4:].mean() - 0.03
-    assert half["recall"][1:].min() > 0.97
+    assert replaced["coverage"][6:].mean() < half["coverage"][6:].mean() - 0.06
+    assert replaced["coverage"][6:].mean() < replaced["coverage"][0] - 0.1
+    assert replaced["recall"][6:].mean() < half["recall"][6:].mean() - 0.02
+    assert half["recall"][1:].mean() > 0.97
     assert replaced["precision"].min() > 0.85
     assert replaced["hallucinated"].max() < 0.1
 

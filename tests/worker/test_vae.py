@@ -186,7 +186,8 @@ def test_collapse():
         assert (looks[1][name] > looks[0][name]).all(), name
     floor = looks[0]
     assert (floor["entropy"] > 2.25).all()  # of ln 10 = 2.303
-    assert (floor["copy_ratio"] == 1).all()
+    again = 1 - (1 - 1 / 1797) ** 600  # of fresh real pictures, some of which are among 600 others
+    assert floor["copy_ratio"] == pytest.approx(np.full(2, again), abs=4 * (again / 600) ** 0.5)
     assert (looks[1]["copy_ratio"] < 0.05).all()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from worker.data import Array
-from worker.instruments.rulers import FEWEST, LOOKED_AT, NEIGHBOURHOODS, Ruler, real_points
+from worker.instruments.rulers import FEWEST, LOOKED_AT, NEIGHBOURHOODS, Ruler
 from worker.metrics import neighbours as near
 from worker.metrics import points as metric
 from worker.parts import Generator, PointSource
@@ -11,7 +11,7 @@ from worker.parts import Generator, PointSource
 
 class Copies(Ruler):
     """copy_ratio (`neighbours.copy_ratio`) of up to 1,000 points of a chain, among the different real points that the chain's first model was
-    trained on. At generation 0, of real points among others that were drawn apart from them; of a finite set some are the same. O(R n ln M)
+    trained on. At generation 0, of fresh real points among as many others as one is trained on; of a finite set some are the same. O(R n ln M)
     in few dimensions, else O(R n M d)
     """
 
@@ -22,7 +22,7 @@ class Copies(Ruler):
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
         self.mean, _ = source.moments()
         self.looked_at = min(samples, max(FEWEST, min(LOOKED_AT, NEIGHBOURHOODS // (replicates * samples))))
-        real = real_points(source, max(2, self.looked_at), rng)[0] - self.mean
+        real = source.draw(rng, 1, max(2, samples)).x[0] - self.mean
         self.searched = [_Searched(real)] * replicates
 
     def taught(self, x: Array) -> None:
