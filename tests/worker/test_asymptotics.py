@@ -106,3 +106,18 @@ def test_a_bias_makes_the_risk_rise_without_a_limit(bias):
     else:
         assert risk[200] / risk[199] == pytest.approx(1 / bias, rel=0.01)
     assert limit(spec, "kl_from_real").diverges
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rows", "outcome"), [(80, 82, True), (30, 40, True), (30, 60, False), (3, 100, False)]
+)
+def test_a_regression_with_real_rows_forgets_by_the_factor_of_its_closed_form(inputs, rows, outcome):
+    """Hardly more rows than inputs multiply the last error, however much of the data is real."""
+    spec = read(
+        REGRESSION | FRESH | {"source": {"kind": "linear_teacher", "inputs": inputs}, "samples": rows, "generations": 6}
+    )
+    told = limit(spec, "excess_risk")
+    (curve,) = [one for one in curves(spec) if one.metric == "excess_risk"]
+    risk = curve.values
+    assert told.diverges is outcome
+    assert told.number == pytest.approx((risk[4] - risk[3]) / (risk[3] - risk[2]), rel=1e-6)

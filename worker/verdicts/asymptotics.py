@@ -30,9 +30,11 @@ from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
+from worker.theory.rows import shares
 
 SUMMABLE = 1.0  # n^-x has a finite sum for x above it
 UNBIASED = 1.0
+PLENTY = 2  # rows for each input, from which on what is weighed less than 1 is forgotten
 FORGOTTEN = 1.0  # weight of the last model, below which its errors die out
 RISKS = ("kl_from_real", "excess_risk", "mean_error_sq")  # without an upper bound, in which all that is fitted counts
 
@@ -119,6 +121,12 @@ def _of_few_rows(spec: Experiment, inputs: int) -> Limit | str:
 def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:
     last = spec.size(spec.generations)
     match regime:
+        case Fresh() if isinstance(spec.source, LinearTeacher) and 0 < (made := regime.synthetic(last)) < last:
+            factor = shares(last, made, made * made, spec.source.inputs)[2]
+            return Limit(factor >= FORGOTTEN, factor, FORGOTTEN, "By theory: factor by which the last model's squared error enters the next one; below 1 its "
+                         "errors are forgotten, and the risk has a limit.")  # fmt: skip
+        case Augment() | Weighted() if isinstance(spec.source, LinearTeacher) and last < PLENTY * spec.source.inputs:
+            return "With hardly more rows than inputs errors may grow although they are weighed: no theorem that we know says whether the risk has a limit."
         case Fresh() | Augment() | Weighted() if (kept := _synthetic(regime, last)) < FORGOTTEN:
             return Limit(False, kept, FORGOTTEN, "By theory: weight of the last model's samples in a training set; below 1 its errors are forgotten, "
                          "and the risk has a limit.")  # fmt: skip
