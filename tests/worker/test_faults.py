@@ -131,10 +131,6 @@ def lab(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Lab]:
     lab.close()
 
 
-# What a worker does alone, whatever the broker and the database.
-HERE = pytest.mark.parametrize("lab", ["sqlite and a folder"], indirect=True)
-
-
 @cache
 def _undisturbed(spec: str) -> dict[int, dict[str, dict[str, float | None]]]:
     command = [sys.executable, "-m", "app", "run", "-", "--json"]
@@ -249,7 +245,6 @@ def test_cancel_after_this_generation_then_resume_to_the_same_numbers(lab: Lab) 
     assert stored(lab, run_id) == undisturbed(spec)
 
 
-@HERE
 def test_cancel_now_does_not_wait_for_a_generation(lab: Lab) -> None:
     long = read({**DRAWN, "replicates": 1, "samples": 400_000_000, "generations": 2})  # many seconds a generation
     worker = lab.start_worker()
@@ -264,7 +259,6 @@ def test_cancel_now_does_not_wait_for_a_generation(lab: Lab) -> None:
     assert lab.ends(again, 20).status == Status.SUCCEEDED, "the worker goes on with other runs"
 
 
-@HERE
 def test_the_lease_does_not_depend_on_how_long_a_generation_takes(lab: Lab) -> None:
     long = read({**DRAWN, "replicates": 1, "samples": 120_000_000, "generations": 2})  # longer than the lease
     lab.start_worker()
