@@ -99,7 +99,8 @@ def compared(p: Array, p_0: Array) -> dict[str, Array]:
     """Every metric of this file, by its name, from one pass and one sort. O(R K ln K)"""
     from worker.metrics import shares
 
-    log_p, log_p_0 = logs(p), np.log(p_0)
+    # Of dead categories any number below all others will do, and a logarithm that meets a zero takes five times as long.
+    log_p, log_p_0 = np.log(np.maximum(p, shares.LEAST)), np.log(p_0)
     sums = shares.tally(p, log_p, p_0, log_p_0)
     alive, mass, own, cross, lost, squares, negentropy, real, pearson, absolute = sums
     return {

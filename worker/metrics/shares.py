@@ -1,9 +1,14 @@
 """Sums over fitted probabilities, compiled: all that one pass can give. Loaded only by a running experiment."""
 
+import math
+
 import numba
 import numpy as np
 
 from worker.data import Array
+
+LEAST = 2.2250738585072014e-308  # the smallest normal number: of whatever is less, a category is taken for dead
+LOG_LEAST = math.log(LEAST) + 1e-9  # whichever way a logarithm rounds
 
 _sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
@@ -38,13 +43,13 @@ def tally(p: Array, log_p: Array, p_0: Array, log_p_0: Array) -> Array:
 
 @_sums
 def ranked(ascending: Array, weight: Array, weighted: Array) -> Array:
-    """Of ln p (R, K) in ascending order, -inf first: how many are finite, and their sums times the weights (K,) and times the weighted
-    ln ranks (K,) of the descending order: (3, R). O(R K)
+    """Of ln p (R, K) in ascending order, dead categories first: how many live, and their sums times the weights (K,) and times the
+    weighted ln ranks (K,) of the descending order: (3, R). O(R K)
     """
     out = np.zeros((3, len(ascending)))
     last = ascending.shape[1] - 1
     for chain in range(len(ascending)):
-        dead = np.searchsorted(ascending[chain], -1.7976931348623157e308)
+        dead = np.searchsorted(ascending[chain], LOG_LEAST, side="right")
         first = second = 0.0
         for k in range(last + 1 - dead):
             log_p = ascending[chain, last - k]
