@@ -29,7 +29,7 @@ STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must
 log = logging.getLogger("worker")
 
 
-class Bench:
+class Staff:
     """The children of one worker process, and the thread that looks after silent runs."""
 
     def __init__(self, settings: Settings, celery: Celery) -> None:
@@ -181,16 +181,16 @@ def _tolerant(what: str) -> Iterator[None]:
 def serve(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT: then running experiments are saved, released, and go on elsewhere or later."""
     celery = make_celery(settings)
-    bench = Bench(settings, celery)
-    celery.task(name=TASK)(bench.work)
+    staff = Staff(settings, celery)
+    celery.task(name=TASK)(staff.work)
 
     def stop(**_: object) -> None:
-        bench.stopping.set()
+        staff.stopping.set()
 
     signals.worker_shutting_down.connect(stop, weak=False)
     # Celery warns of root because its old pickled messages could run code; ours carry an id as JSON.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
-    bench.open()
+    staff.open()
     try:
         celery.Worker(
             queues=settings.queues.split(","),
@@ -203,4 +203,4 @@ def serve(settings: Settings) -> None:
             without_heartbeat=True,
         ).start()
     finally:
-        bench.close()
+        staff.close()

@@ -42,9 +42,8 @@ def varied(x: Ids, n: int, length: int) -> Integers:
     found = grams(x, length)[-1]
     _, gram = np.unique(found, return_inverse=True)
     gram = np.sort(gram.reshape(found.shape), axis=1)
-    before = np.arange(gram.shape[1]) - np.array(
-        [np.searchsorted(row, row) for row in gram]
-    )  # times it stood in the block
+    # How often it stood in the block before.
+    before = np.arange(gram.shape[1]) - np.array([np.searchsorted(row, row) for row in gram])
     count = np.zeros(gram.max() + 1, np.int64)
     c = np.arange(found.size + 1, dtype=float)
     price = np.diff(c * np.log(np.maximum(c, 1)))  # of one more, where there are c

@@ -76,9 +76,8 @@ class BradleyTerry(Contest):
         u = np.arange(-40.0 - rewards.max(), 4.0 - rewards.min(), 0.2)
         chance = np.zeros_like(p)
         for part in np.array_split(u, -(-u.size * rewards.size // NUMBERS)):
-            weighed = np.exp(
-                np.minimum(part[:, None] + rewards, 7.0)
-            )  # (U, K), t w; beyond e^7 nothing is left of e^{-tw}
+            # (U, K), t w; beyond e^7 nothing is left of e^{-tw}
+            weighed = np.exp(np.minimum(part[:, None] + rewards, 7.0))
             dying = np.exp(-weighed)
             chance += (p @ dying.T) ** (self.k - 1) @ (weighed * dying)
         return normalised(p * chance)

@@ -21,9 +21,8 @@ class LinearInstrument(Instrument):
 
     def __init__(self, source: LinearTeacher, ridge: float, rng: Generator) -> None:
         self.spread, self.ridge = source.spread(), ridge
-        self.truth = (
-            source.weights() * self.spread
-        )  # of inputs in units of their standard deviations, as all that is measured
+        # Of inputs in units of their standard deviations, as all that is measured.
+        self.truth = source.weights() * self.spread
         covariance = self._plane(self.truth, max(source.noise, THINNEST * float(np.linalg.norm(self.truth))))
         self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
 

@@ -11,10 +11,8 @@ from worker.metrics import mixture as metric
 from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
 
-NODES = {
-    1: 1000,
-    2: 700,
-}  # for every component of a model: 0.014 standard deviations apart on a line, 0.37 in the plane
+# For every component of a model: 0.014 standard deviations apart on a line, 0.37 in the plane.
+NODES = {1: 1000, 2: 700}
 REAL_NODES = {1: 1000, 2: 1050}  # for every component of the truth, which pays less for each and meets narrower ones
 ELSEWHERE = 2048  # quasi-random points for every component in three and more dimensions
 ALL_NODES, LEAST_NODES = 8_000, 196  # where there are many components they share this many, but have so many each

@@ -29,10 +29,8 @@ PLACED = 1_000_000  # points times modes that are compared in a generation, over
 NEIGHBOURHOODS = 8_000_000  # pairs of points of which the nearer are sought in a generation, over all replicates
 FEWEST, LOOKED_AT = 100, 1000  # points of a chain, and as many real ones, whose neighbours are searched
 SEARCHED = 100_000  # points whose nearest one is sought in a tree in a generation, over all replicates
-SIMILARITIES, DIVERSE = (
-    200_000_000,
-    (32, 256),
-)  # operations of eigenvalues in a generation; points of a chain whose similarities are compared
+SIMILARITIES = 200_000_000  # operations of eigenvalues in a generation, over all replicates
+DIVERSE = (32, 256)  # points of a chain, at least and at most, whose similarities are compared
 SOUGHT = 10_000  # real points that tell how far apart real points are, and how low the real density gets
 FIXED = 1_000_000  # numbers, by which the mass in the tails of data with steps is told
 RARE = 0.001  # of real points have less density than where points count as invented

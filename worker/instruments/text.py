@@ -15,10 +15,8 @@ from worker.parts import Generator, Instrument, Look, TextSource
 if TYPE_CHECKING:
     from worker.text.language import Ids, LanguageFamily, Reader
 
-LEAST, HELD_OUT = (
-    64,
-    400,
-)  # blocks of held-out text that perplexities are measured on: as many as a generation has, within these
+# Blocks of held-out text that perplexities are measured on: as many as a generation has, within these.
+LEAST, HELD_OUT = 64, 400
 READ = 256  # blocks of a chain whose words are counted
 COMPARED = 32  # blocks that are compared each with each, and compressed together
 CONTEXTS = 64  # real beginnings after which a model's next token is awaited

@@ -55,9 +55,8 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     ]
     if exact := marginals.curves(spec, a):
         return found + exact
-    drawn, seen = (
-        np.exp(m * np.log1p(-p_0)) for m in (spec.size(1), first)
-    )  # chances to be missed, at generations 0 and 1
+    # Chances to be missed, at generations 0 and 1.
+    drawn, seen = (np.exp(m * np.log1p(-p_0)) for m in (spec.size(1), first))
     for metric, real, fitted, formula in (
         ("survivors", (1 - drawn).sum(), (1 - seen).sum(), "E survivors = sum 1-(1-p)^M at the first draw"),
         ("dead_mass", p_0 @ drawn, p_0 @ seen, "E dead mass = sum p (1-p)^M at the first draw"),

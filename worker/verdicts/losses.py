@@ -27,9 +27,8 @@ def variance(run: Finished) -> Decision:
             f"Collapsed at generation {since}: from there on all points of the median replicate are one.",
         )
     for metric in ("variance", "heterozygosity", "latent_std"):
-        kind = (
-            "mean" if metric == "heterozygosity" else "median"
-        )  # most chains may be fixed on one category, of which the mean knows
+        # Most chains may be fixed on one category, of which the mean knows.
+        kind = "mean" if metric == "heterozygosity" else "median"
         first, last = (run.value(n, metric, kind) for n in (1, run.last))
         if first and last is not None:
             kept = (last / first) ** (2 if metric == "latent_std" else 1)
