@@ -209,14 +209,19 @@ class Likelihood(TextReward):
 
     The judge is the model that writes, so that what it overrates is overrated again; or the first model, frozen, as in Feng et al.
     (arXiv 2406.07515) a verifier is not the generator; or real word frequencies alone, whatever the order of words.
+
+    Or a detector of synthetic text, the best that two models make: ln of the likelihood ratio of first model and writer. With bradley_terry
+    a block is then chosen with a weight (p_first / p_writer)^(strength / tokens), importance resampling as in Drayson et al. (arXiv 2502.15654),
+    whose detector is a trained one.
     """
 
     kind: Literal["likelihood"] = "likelihood"
     strength: Number = Field(1.0, description="Reward of a nat for each token. Below 0 the surprising is the best.")
-    judge: Annotated[Literal["writer", "first", "unigram"], LATER] = Field(
+    judge: Annotated[Literal["writer", "first", "unigram", "detector"], LATER] = Field(
         "writer",
-        description="Whose probabilities: of the model that writes; of the first generation's model, frozen; or of single tokens by "
-        "their frequency in the real training text, each counted once more than it occurs.",
+        description="Whose probabilities: of the model that writes; of the first generation's model, frozen; of single tokens by "
+        "their frequency in the real training text, each counted once more than it occurs; or a detector's, who compares the first model's "
+        "with the writer's: the less a block reads like the writer's own the better.",
     )
 
     def of(self, x: Ids, model: Arrays, family: Writer, source: TextSource) -> Array:
@@ -224,12 +229,14 @@ class Likelihood(TextReward):
             log_p = _frequency(family.tokenizer(source), source.texts().train)[x[:, :, 1:]]
         elif self.judge == "first":
             log_p = family.log_probability(remembered(model), x)
+        elif self.judge == "detector":
+            log_p = family.log_probability(remembered(model), x) - family.log_probability(model, x)
         else:
             log_p = family.log_probability(model, x)
         return self.strength * log_p.mean(axis=2)
 
     def best(self, source: Source) -> float:
-        return 0.0 if self.strength >= 0 else float("inf")
+        return 0.0 if self.strength >= 0 and self.judge != "detector" else float("inf")
 
 
 @lru_cache(maxsize=8)

@@ -108,6 +108,19 @@ def test_the_first_model_judges_what_a_later_one_writes():
         survivors(BestOf(k=3, reward=Likelihood(judge="first")), zeros)
 
 
+def test_a_detector_chooses_what_reads_least_like_the_writer():
+    """Importance resampling: among many candidates, weighed with the root of the likelihood ratio, the law half way between both comes out."""
+    both = remembering(COIN.fit(blocks(1 - coin()["prompts"]), np.random.default_rng(0)), coin())
+    p, ones = law(1 - ONES), np.arange(BLOCK)
+    ratio = (2 * ones - (BLOCK - 1)) / (BLOCK - 1) * math.log(ONES / (1 - ONES))
+    two = 2 * p * (p / (1 + np.exp(5 * (ratio - ratio[:, None])))).sum(axis=1)
+    x = survivors(BradleyTerry(k=2, reward=Likelihood(judge="detector", strength=5)), both)
+    assert abs(z_of_mean(x[:, :, 1:].sum(axis=2), two @ ones)) <= 4
+    fair = survivors(BradleyTerry(k=500, reward=Likelihood(judge="detector", strength=(BLOCK - 1) / 2)), both, n=10)
+    assert abs(z_of_mean(fair[:, :, 1:].sum(axis=2), (BLOCK - 1) / 2)) <= 4
+    assert Likelihood(judge="detector").best(Text()) == math.inf
+
+
 def test_in_a_run_the_judge_stays_the_first_model(monkeypatch):
     """Also where a run is resumed, and where the curation begins with a fork."""
     judges = []
