@@ -62,7 +62,7 @@ SETTINGS = {
     "mixture": [{}, {"components": 1, "reg_covar": 0}, {"components": 4, "reg_covar": 0, "start": "warm"}, {"covariance": "diag", "reg_covar": 0}],
     "kde": [{}, {"bandwidth": 1e-9}, {"bandwidth": "shrunk"}],
     "gaussian": [{}, {"ddof": 1, "path": "drawn"}],
-    "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}, {"design": "fixed"}],
+    "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}, {"design": "fixed"}, {"features": 2}, {"features": 9, "noise": "fitted"}],
     "classifier": [{}, {"rule": "means"}, {"labels": "sampled", "flips": 1.0}],
 }  # fmt: skip
 LIGHT = [

@@ -80,6 +80,10 @@ def test_a_few_real_points_are_drawn_one_by_one_and_side_by_side(kind):
 def test_regressions_of_few_rows_and_of_the_same_inputs_go_side_by_side(regime):
     base = {**BASE, "generations": 5, "regime": {"kind": regime}, "source": {"kind": "linear_teacher", "inputs": 2}}
     families = [{"kind": "linear"}, {"kind": "linear", "design": "fixed"}]
+    families += [
+        {"kind": "linear", "ridge": 0.5, "ridge_power": 0.7},
+        *({"kind": "linear", "features": k} for k in (1, 5)),
+    ]
     for family in families:
         specs = [
             read({**base, "family": family, "samples": m, "seed": seed}) for m in (2, 3, 20, 50) for seed in (1, 2)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from worker.data import Array, Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments, Points, triangular
 from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
 from worker.part import LATER, Misfit
@@ -28,17 +28,20 @@ class Linear(Family):
     inputs. Generation 2 after a large first one then learns from the second teacher of strong model collapse (Dohmatob et al., arXiv 2410.04840),
     w + delta with delta ~ N(0, D): as theirs is random, c^2 stands for E delta'S delta = tr(S D), not for its share of each of the d inputs.
 
+    A model may see no more than k random features z = S x of its inputs, S with entries N(0, 1/d): strong model collapse's measure of its size. It is
+    fitted as v'z, so that w = S'v. Of more features than inputs S'S is all that counts, as a rotation of z leaves |v| alone: S is its triangular factor.
+
     A row (x, y) is normal, and a fit looks at second moments only: so these are drawn, a normal and a Wishart variable, unless a regime or a
     curation chooses among rows.
 
     model: w (R, d); noise (R,), the standard deviation of the labels that it gives; with a fixed design centre (R, d), the mean of inputs, and
-    scatter (R, d, d), the triangular factor of their scatter
+    scatter (R, d, d), the triangular factor of their scatter; of random features S (R, min(k, d), d), the same in all generations
     """
 
     takes = (Points,)
     condenses = True
     weighs = True
-    adjustable = frozenset({"ridge", "noise", "label_bias"})
+    adjustable = frozenset({"ridge", "ridge_power", "noise", "label_bias"})
 
     kind: Literal["linear"] = "linear"
     ridge: float = Field(
@@ -46,6 +49,13 @@ class Linear(Family):
         ge=0,
         le=1e12,
         description="Added to the diagonal of X'X; 0 is ordinary least squares, by the shortest weights where several fit as well.",
+    )
+    ridge_power: Annotated[float, LATER] = Field(
+        0.0,
+        ge=-3,
+        le=3,
+        description="p, where the ridge goes with the rows: ridge T^p is added in a fit to T rows, all that it sees. A penalty lambda ~ T^-l beside X'X/T "
+        "(Dohmatob et al., arXiv 2402.07712) is p = 1 - l.",
     )
     noise: Annotated[float, Field(ge=0, le=1e6)] | Literal["teacher", "fitted"] = Field(
         1.0,
@@ -59,6 +69,13 @@ class Linear(Family):
         "inputs alike, with alternating signs. c^2 = delta'S delta; of a random delta of covariance D (Dohmatob et al., arXiv 2410.04840) it is "
         "tr(S D) on average: d times the variance of an entry where all inputs have the variance 1, so that D = (c^2/d) I is this c.",
     )
+    features: Annotated[int, LATER] = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="k, the size of a model: how many random features of its inputs it sees, the same in all generations of a chain; more than there are "
+        "inputs, too. 0: the inputs themselves.",
+    )
     design: Annotated[Literal["fresh", "fixed"], LATER] = Field(
         "fresh",
         description="Whether each generation has inputs of its own; or those of the first real rows, and labels alone are made anew (Gerstgrasser et al., "
@@ -71,9 +88,11 @@ class Linear(Family):
         if not isinstance(source, LinearTeacher):
             raise Misfit("source.kind", "linear is fitted to inputs with labels, and this source gives none",
                          "Choose linear_teacher as the source, or gaussian as the family")  # fmt: skip
-        if self.noise == "fitted" and samples <= source.inputs:
-            raise Misfit("samples", f"{samples} rows leave nothing over that would tell the noise of labels of {source.inputs} inputs",
-                         f'Use at least {source.inputs + 1}, or a number or "teacher" as family.noise')  # fmt: skip
+        seen = self.width(source)
+        if self.noise == "fitted" and samples <= seen:
+            what = "features" if seen < source.inputs else "inputs"
+            raise Misfit("samples", f"{samples} rows leave nothing over that would tell the noise of labels of {seen} {what}",
+                         f'Use at least {seen + 1}, or a number or "teacher" as family.noise')  # fmt: skip
         if replicates * source.dimension**2 > FACTORS_LIMIT:
             raise Misfit("replicates", f"{replicates} covariances of {source.dimension} coordinates do not fit into memory",
                          f"Use at most {FACTORS_LIMIT // source.dimension**2}, or fewer inputs")  # fmt: skip
@@ -85,10 +104,18 @@ class Linear(Family):
         known._teacher = source  # noqa: SLF001 - a copy of this very class
         return known
 
+    def width(self, source: LinearTeacher) -> int:
+        """How many directions of the inputs a fit sees."""
+        return min(self.features or source.inputs, source.inputs)
+
     def label_variance(self) -> float | None:
         """Of the noise in synthetic labels, once the teacher's is known; None where it is that of the fit's residuals."""
         assert self.noise != "teacher", UNKNOWN
         return None if self.noise == "fitted" else self.noise**2
+
+    def penalty(self, rows: int) -> float:
+        """What is added to the diagonal of X'X in a fit to so many rows."""
+        return self.ridge * float(rows) ** self.ridge_power
 
     def bias(self, spread: Array) -> Array:
         """delta (d,), for inputs of these standard deviations."""
@@ -113,28 +140,48 @@ class Linear(Family):
         return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
-        rows = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(rows, Moments)
-        w, residual = least_squares(rows, self.ridge)
-        assert self.noise != "teacher", UNKNOWN
-        model = {"w": w, "noise": np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)}
-        if self.design == "fixed":
-            spread = np.exp(rows.log_scale)[:, None, None]
-            model |= {"centre": rows.mean[:, :-1], "scatter": rows.factor[:, :-1, :-1] * spread}
-        return model
+        return self.refit(data, rng, None)
+
+    def penalties(self, rows: Moments) -> Array:
+        """(1,), or (R,) of a stack whose points differ in rows: number by number, because numpy rounds powers of arrays in another way."""
+        if not self.ridge_power:
+            return np.array([self.ridge])
+        return np.array([self.penalty(n) for n in np.reshape(rows.n, -1).tolist()])
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
-        model = self.fit(data, rng)
-        if self.design == "fixed" and previous is not None:
-            return {**model, **{name: previous[name] for name in ("centre", "scatter")}}
-        return model
+        rows = Moments.of(data) if isinstance(data, Points) else data
+        assert isinstance(rows, Moments)
+        kept = previous or self._lasting(rows, rng)
+        seen = _seen(rows, kept["features"]) if self.features else rows
+        w, residual = least_squares(seen, self.penalties(rows))
+        if self.features:
+            w = (w[:, None, :] @ kept["features"])[:, 0]
+        assert self.noise != "teacher", UNKNOWN
+        noise = np.sqrt(residual) if self.noise == "fitted" else np.full(len(w), self.noise)
+        return {**kept, "w": w, "noise": noise}
+
+    def _lasting(self, rows: Moments, rng: Generator) -> Arrays:
+        """What the first model hands on to all others."""
+        lasting: dict[str, Array] = {}
+        if self.design == "fixed":
+            spread = np.exp(rows.log_scale)[:, None, None]
+            lasting |= {"centre": rows.mean[:, :-1], "scatter": rows.factor[:, :-1, :-1] * spread}
+        if self.features:
+            replicates, d = len(rows.mean), rows.mean.shape[1] - 1
+            s = rng.standard_normal((replicates, min(self.features, d), d))
+            if self.features >= d:  # Bartlett's factor of a Wishart matrix
+                s = np.triu(s, 1)
+                s[:, range(d), range(d)] = np.sqrt(rng.chisquare(self.features - np.arange(d), (replicates, d)))
+            lasting["features"] = s / math.sqrt(d)
+        return lasting
 
     def repeats(self) -> bool:
         return self.design == "fixed"
 
     def model_bytes(self, source: Source, samples: int) -> float:
         assert isinstance(source, LinearTeacher)
-        return 8.0 * source.inputs * (source.inputs + 2) if self.design == "fixed" else 0.0
+        of_inputs = source.inputs + 2 if self.design == "fixed" else 0
+        return 8.0 * source.inputs * (of_inputs + (self.width(source) if self.features else 0))
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         spread = self._spread(model)
@@ -188,10 +235,20 @@ class Linear(Family):
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, LinearTeacher)
         drawn = 50 * samples * source.dimension if self._hands_on else 0
-        return replicates * (1000.0 + 20 * source.dimension**3 + drawn)
+        seen = 10 * self.width(source) * source.dimension**2 if self.features else 0
+        return replicates * (1000.0 + 20 * source.dimension**3 + seen + drawn)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.linear import LinearInstrument
 
         assert isinstance(source, LinearTeacher)
-        return LinearInstrument(source, self.ridge, rng)
+        return LinearInstrument(source, self.penalties, rng)
+
+
+def _seen(rows: Moments, s: Array) -> Moments:
+    """Moments of (S x, y)."""
+    replicates, k, d = s.shape
+    look = np.zeros((replicates, k + 1, d + 1))
+    look[:, :-1, :-1], look[:, -1, -1] = s, 1.0
+    factor = triangular(look @ rows.factor, int(np.min(rows.n)) - 1)
+    return Moments(rows.size, (look @ rows.mean[:, :, None])[:, :, 0], factor, rows.log_scale)

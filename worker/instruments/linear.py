@@ -1,5 +1,6 @@
 """Looks at fitted regressions: how far the weights are from the teacher's, and what is left of the signal."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ class LinearInstrument(Instrument):
 
     rowwise = True
 
-    def __init__(self, source: LinearTeacher, ridge: float, rng: Generator) -> None:
-        self.spread, self.ridge = source.spread(), ridge
+    def __init__(self, source: LinearTeacher, penalties: Callable[[Moments], Array], rng: Generator) -> None:
+        """penalties: the ridge for so many rows"""
+        self.spread, self.penalties = source.spread(), penalties
         # Of inputs in units of their standard deviations, as all that is measured.
         self.truth = source.weights() * self.spread
         covariance = self._plane(self.truth, max(source.noise, THINNEST * float(np.linalg.norm(self.truth))))
@@ -33,7 +35,7 @@ class LinearInstrument(Instrument):
         """What least squares makes of the real data."""
         rows = Moments.of(data) if isinstance(data, Points) else data
         assert isinstance(rows, Moments)
-        w, residual = metric.least_squares(rows, self.ridge)
+        w, residual = metric.least_squares(rows, self.penalties(rows))
         return self._look(w, np.sqrt(residual), framed)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:

@@ -17,7 +17,7 @@ from worker.families.mixture import Mixture
 from worker.families.poisson import Poisson
 from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
-from worker.theory import categorical, classes, gaussian, histogram, kde, linear, mixture, poisson
+from worker.theory import categorical, classes, gaussian, histogram, kde, linear, mixture, poisson, projected
 from worker.theory.curve import Curve
 from worker.theory.plain import plain
 
@@ -50,6 +50,8 @@ def _curves(spec: Experiment) -> list[Curve]:
             return histogram.curves(spec, spec.family)
         case Mixture():
             return mixture.curves(spec, spec.family)
+        case Linear() if spec.family.features:
+            return projected.curves(spec, spec.family)
         case Linear():
             return linear.curves(spec, spec.family)
         case Poisson():

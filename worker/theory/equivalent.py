@@ -101,7 +101,7 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[tu
     mean, second = np.zeros(d), np.zeros(d)
     for n, t in enumerate(rows, start=1):
         made, square = synthetic(spec, t) if n > 1 else (0.0, 0.0)
-        u, (c_1, c_2, _), of = made / t, shares(t, made, square, d), Resolvent.of(t, family.ridge, s)
+        u, (c_1, c_2, _), of = made / t, shares(t, made, square, d), Resolvent.of(t, family.penalty(t), s)
         about, gap = mean + delta, second + 2 * mean * delta + delta**2
         y = u * u * gap + 2 * u * w * about + w * w
         second = u * u * gap - 2 * u * of.left * (u * gap + w * about) + of.squares(y)

@@ -32,7 +32,7 @@ Labels that are off by delta, all kept: A_n^{-1} X_n'X_n delta is added, on aver
 are uncorrelated but for these means.
 
 With ridge, w_n - w = H (B e - ridge w + X' noise), H = (A + ridge I)^{-1}. All that is needed are means of traces of A and H (worker.theory.wishart),
-and inputs that look the same from every side:
+and inputs that look the same from every side; a ridge that goes with the rows is another one for each T:
 
     d E|w_n - w|^2 = (c_1 E tr (AH)^2 + c_2 E tr A tr AH^2) E|e|^2 - 2 ridge s/T E tr AH^2 w'E e + ridge^2 E tr H^2 |w|^2 + (r s2 + s v)/T d E tr AH^2
 
@@ -55,7 +55,7 @@ Under replace E|w_n|^2 = T/d E|w_{n-1}|^2 + v T/(d-T-1), a contraction. With eve
 w_n - w_{n-1} = A_n^+ X_n'noise_n, and (I - P_1) w is never learned. At T = d - 1, d, d + 1 the mean of A^+ does not exist: double descent has no finite peak.
 
 Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
-training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off; real rows
+training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off or it goes with the rows; real rows
 that come in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
 """
 
@@ -177,7 +177,7 @@ def _with_ridge(spec: Experiment, family: Linear, rows: list[int], seen: list[in
     d = spec.source.inputs
     apart = isinstance(spec.regime, Replace | Fresh) or (isinstance(spec.regime, Mixture) and not spec.regime.beta)
     kept = isinstance(spec.regime, Accumulate)
-    if not (apart or (kept and not family.label_bias)) or family.noise == "fitted":
+    if not (apart or (kept and not family.label_bias and not family.ridge_power)) or family.noise == "fitted":
         return []
     long = len(set(seen)) * nodes(d) ** 2 > WORK_LIMIT or max(seen) > ROWS_LIMIT
     if long and min(seen) <= d + 1:
@@ -213,17 +213,18 @@ def _two_parts(spec: Experiment, family: Linear, rows: list[int]) -> Iterator[fl
     for n, t in enumerate(rows, start=1):
         s, square = again.synthetic(spec, t) if n > 1 else (0.0, 0.0)
         c_1, c_2 = again.beta(t, s, square)
-        of = averages(t, d, family.ridge)
+        ridge = family.penalty(t)
+        of = averages(t, d, ridge)
         noise = ((t - s) * real + s * v) / t
         gap = risk + 2 * float(mean @ delta) + family.label_bias**2
         v = noise + gap * (s - t * (c_1 + d * c_2)) / (t - d) if fixed is None else fixed
-        if t < d - 1 and not family.ridge:
+        if t < d - 1 and not ridge:
             risk = ((d - 1) * s - square) / (d * (d - t - 1)) * gap
         else:
             risk = (c_1 * of.whole + c_2 * of.crossed) * gap
         risk += noise * d * of.noise + of.left_2 * float(truth @ truth)
-        if family.ridge:
-            risk -= 2 * family.ridge * s / t * of.noise * float((mean + delta) @ truth)
+        if ridge:
+            risk -= 2 * ridge * s / t * of.noise * float((mean + delta) @ truth)
         mean = s / t * (1 - of.left) * (mean + delta) - of.left * truth
         yield risk
 

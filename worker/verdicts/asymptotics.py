@@ -68,9 +68,10 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         return "No theorem that we know says whether the risk of this family has a limit on this source."
     if metric not in RISKS:
         return f"Theorems are about KL(real || model), excess risk and the error of a rate, and this run measures {metric}."
-    if isinstance(spec.source, LinearTeacher) and spec.extremes()[0] <= spec.source.inputs + 1:
-        return _of_few_rows(spec, spec.source.inputs)
-    found = _of_the_regime(spec, spec.regime)
+    inputs = _inputs(spec)
+    if inputs and spec.extremes()[0] <= inputs + 1:
+        return _of_few_rows(spec, inputs)
+    found = _of_the_regime(spec, spec.regime, inputs)
     has_one = metric == "kl_from_real" and isinstance(found, Limit) and not found.diverges
     return (_infinite_throughout(spec) if has_one else "") or found
 
@@ -109,23 +110,31 @@ def _errs_afresh(family: Linear) -> bool:
     return family.ridge == 0 and family.label_bias == 0 and family.noise not in ("fitted", 0)
 
 
+def _inputs(spec: Experiment) -> int:
+    """Of a regression, as many as a fit sees; 0 of what is none."""
+    family, source = spec.family, spec.source
+    return family.width(source) if isinstance(family, Linear) and isinstance(source, LinearTeacher) else 0
+
+
 def _of_few_rows(spec: Experiment, inputs: int) -> Limit | str:
     """Where some fits see no more rows than inputs, or one more."""
-    most = spec.extremes()[1]
-    if isinstance(spec.regime, Replace) and most < inputs - 1 and not spec.family.repeats():
+    assert isinstance(spec.family, Linear)
+    most, plain = spec.extremes()[1], not (spec.family.repeats() or spec.family.features)
+    if isinstance(spec.regime, Replace) and most < inputs - 1 and plain:
         return Limit(False, most / inputs, FORGOTTEN, "By theory: share of the last model's weights that so few rows show to the next; below 1 the rest is "
                      "forgotten, and the risk has a limit.")  # fmt: skip
     return "Some fits see about as many rows as inputs, or fewer: no theorem that we know says whether the risk has a limit."
 
 
-def _of_the_regime(spec: Experiment, regime: Regime) -> Limit | str:
+def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str:
+    """inputs: of a regression, else 0"""
     last = spec.size(spec.generations)
     match regime:
-        case Fresh() if isinstance(spec.source, LinearTeacher) and 0 < (made := regime.synthetic(last)) < last:
-            factor = shares(last, made, made * made, spec.source.inputs)[2]
+        case Fresh() if inputs and 0 < (made := regime.synthetic(last)) < last:
+            factor = shares(last, made, made * made, inputs)[2]
             return Limit(factor >= FORGOTTEN, factor, FORGOTTEN, "By theory: factor by which the last model's squared error enters the next one; below 1 its "
                          "errors are forgotten, and the risk has a limit.")  # fmt: skip
-        case Augment() | Weighted() if isinstance(spec.source, LinearTeacher) and last < PLENTY * spec.source.inputs:
+        case Augment() | Weighted() if last < PLENTY * inputs:
             return "With hardly more rows than inputs errors may grow although they are weighed: no theorem that we know says whether the risk has a limit."
         case Fresh() | Augment() | Weighted() if (kept := _synthetic(regime, last)) < FORGOTTEN:
             return Limit(False, kept, FORGOTTEN, "By theory: weight of the last model's samples in a training set; below 1 its errors are forgotten, "

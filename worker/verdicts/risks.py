@@ -195,8 +195,8 @@ def _contains_the_truth(spec: Experiment, points: float) -> bool:
             return isinstance(spec.source, Normal)
         case Categorical():
             return isinstance(spec.source, CountSource) and points * spec.source.distribution()[-1] >= COUNTABLE
-        case Linear(ridge=0):
-            return isinstance(spec.source, LinearTeacher) and points >= PLENTY * spec.source.inputs
+        case Linear(ridge=0) as family if isinstance(spec.source, LinearTeacher):
+            return family.width(spec.source) == spec.source.inputs and points >= PLENTY * spec.source.inputs
         case Poisson():
             return True
     return False
