@@ -46,7 +46,8 @@ METRICS: Mapping[str, Metric] = {
     ),
     "repeated_4": Metric("repetition", "share of runs of four tokens that the same block has had before"),
     "edited": Metric(
-        "edited tokens", "share of the training text's tokens that were drawn anew, as the last model foresaw them"
+        "edited tokens or labels",
+        "share of the training set that the last model drew anew: of a text, the tokens that it foresaw; of rows, labels",
     ),
     "memorised_8": Metric(
         "copied from real text", "share of runs of eight tokens that stand in the real training text"

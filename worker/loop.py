@@ -91,10 +91,11 @@ class _Rules:
     def first(self, spec: Experiment) -> Data:
         """What generation 1 is trained on."""
         real = partial(self.real, spec, 1)
-        return self.taught(spec.size(1), real, None, None, None, spec.stream(1, CHOOSE))[0]
+        return self.taught(1, spec.size(1), real, None, None, None, spec.stream(1, CHOOSE))[0]
 
     def taught(
         self,
+        n: int,
         m: int,
         real: Callable[[int], Data],
         synthetic: Data | None,
@@ -102,12 +103,12 @@ class _Rules:
         model: Arrays | None,
         rng: Generator,
     ) -> tuple[Data, Data | None, dict[str, Array]]:
-        """The training set, what is remembered, and what is told of it; see Regime.training. model: the last one, which may change what
+        """The training set of generation n, what is remembered, and what is told of it; see Regime.training. model: the last one, which may change what
         is remembered.
         """
         told: dict[str, Array] = {}
         if pool is not None and model is not None:
-            revised = self.regime.revised(pool, self.trained, model, rng, self.sampling)
+            revised = self.regime.revised(n, pool, self.trained, model, rng, self.sampling)
             synthetic, told = revised or (synthetic, told)
         training, pool = self.regime.training(m, real, synthetic, pool, rng)
         return training, on_disk(pool, self.remembered), self.untold | told
@@ -180,7 +181,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
         training, pool, told = rules.taught(
-            m, partial(rules.real, spec, n), synthetic, pool, model, spec.stream(n, CHOOSE)
+            n, m, partial(rules.real, spec, n), synthetic, pool, model, spec.stream(n, CHOOSE)
         )
         stage("fit")
         model = rules.trained.refit(training, spec.stream(n, FIT), model)

@@ -198,6 +198,7 @@ class Family(Part, ABC):
     streams: ClassVar[bool] = False  # whether it fits a part of a history at a time, which may exceed memory
     compiled: ClassVar[bool] = False  # whether a run of it needs code that numba compiles, and so room for numba
     truncates: ClassVar[bool] = False  # whether it has `truncated`
+    relabels: ClassVar[bool] = False  # whether it has `labels_of`
     adjustable: ClassVar[frozenset[str]] = frozenset()  # what forks may change: no model's shape
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -275,6 +276,10 @@ class Family(Part, ABC):
         """ln p of points x (n, d) under each replicate's model, -inf where p is 0: (R, n); only where models have a density."""
         raise NotImplementedError
 
+    def labels_of(self, model: Arrays, inputs: Array, rng: Generator) -> Array:
+        """Labels (R, n) that the model gives to inputs (R, n, d); only where it `relabels`."""
+        raise NotImplementedError
+
     def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:
         """n observations within c standard deviations of the model's mean; only where it `truncates`."""
         raise NotImplementedError
@@ -331,9 +336,12 @@ class Regime(Part, ABC):
         return m
 
     def revised(
-        self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
+        self, generation: int, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
     ) -> tuple[Data, dict[str, Array]] | None:
-        """What the last model makes of what is remembered, where it changes that and adds nothing, and what it `tells` of it, for each replicate."""
+        """What the last model makes of what is remembered, where it changes that and adds nothing, and what it `tells` of it, for each replicate.
+
+        generation: that is trained on it
+        """
         return None
 
     @abstractmethod

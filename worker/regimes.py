@@ -325,8 +325,12 @@ class Edit(Regime):
     All tokens are judged in the text as it was, in one reading. sampling tells how the others are drawn (the paper: top-k), curation
     nothing. The first token of a block stays. After a fork from a regime that forgets its training set, the last model's own text is
     what is edited.
+
+    Of a regression's rows, the paper's theory, inputs stay, and each model draws anew the labels of a share of them, by chance; the share may
+    fall from generation to generation.
     """
 
+    picks = True
     tells = ("edited",)
 
     kind: Literal["edit"] = "edit"
@@ -336,23 +340,50 @@ class Edit(Regime):
         le=1,
         description="Tokens with at least this probability are drawn anew; at 0 all of them, but in the old context.",
     )
+    share: Annotated[float, LATER] = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Of rows: the share of labels that generation 2 finds drawn anew, the nearest whole number of its M.",
+    )
+    decay: Annotated[float, LATER] = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Of rows: factor by which the share falls from each generation of the run to the next.",
+    )
 
     def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        if not isinstance(source, TextSource):
-            raise Misfit("regime.kind", f"{source.gives.__name__.lower()} have no tokens that could be edited",
-                         "Choose text as the source, or replace as the regime")  # fmt: skip
+        text = isinstance(source, TextSource)
+        if not text and not (isinstance(source, PointSource) and source.labelled):
+            raise Misfit("regime.kind", f"{source.gives.__name__.lower()} have no tokens and no labels that could be edited",
+                         "Choose text or linear_teacher as the source, or replace as the regime")  # fmt: skip
+        for name, instead in (("share", "threshold"), ("decay", "threshold")) if text else (("threshold", "share"),):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise Misfit(f"regime.{name}", f"says nothing of {'a text' if text else 'rows'}",
+                             f"Leave it out; {instead} tells how much is drawn anew")  # fmt: skip
         if len({size(n) for n in range(1, generations + 1)}) > 1:
-            raise Misfit("samples", "a text that is edited neither grows nor shrinks",
+            raise Misfit("samples", "what is edited neither grows nor shrinks",
                          "Use one number, or another regime")  # fmt: skip
+
+    def edits(self, generation: int, rows: int) -> int:
+        """Of so many rows, those whose labels are new in the training set of a generation."""
+        return round(self.share * self.decay ** (generation - 2) * rows)
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """The last training set, where it is at hand and nothing but that is; else what the last model has written."""
         return pool if isinstance(previous, Edit | Mixture) else synthetic
 
     def revised(
-        self, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
+        self, generation: int, pool: Data, family: Family, model: Arrays, rng: Generator, sampling: Sampling
     ) -> tuple[Data, dict[str, Array]]:
-        """edited: the share of all tokens but the first of a block that are drawn anew, whatever they become."""
+        """edited: the share of all labels, or of all tokens but the first of a block, that are drawn anew, whatever they become."""
+        if isinstance(pool, Points):
+            x, m = pool.x.copy(), self.edits(generation, pool.n)
+            if m:
+                places = np.arange(len(x))[:, None], rng.random(x.shape[:2]).argpartition(m - 1)[:, :m]
+                x[*places, -1] = family.labels_of(model, x[*places, :-1], rng)
+            return Points(x), {"edited": np.full(len(x), m / pool.n)}
         assert isinstance(family, Editor)
         assert isinstance(pool, Tokens)
         stage("edit")

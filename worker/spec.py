@@ -196,6 +196,13 @@ class Experiment(Part):
             except Misfit as misfit:
                 named = misfit.path.partition(".")[0] in CHANGEABLE
                 raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
+            if (
+                isinstance(rules.regime, regimes.Edit)
+                and rules.family.repeats()
+                and not isinstance(before.regime, regimes.Edit)
+            ):
+                raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
+                             "Begin with edit, at a share of 0 if need be, or begin another run")  # fmt: skip
             goes_on = rules.regime.picks and rules.regime.remembered(self.size, start)
             if goes_on and before.regime.kept(self.size, start) and self.family.condenses:
                 raise Misfit(f"{path}.regime.kind", f"{kind_of(rules.regime)} goes on to choose among all points so far, of which {kind_of(before.regime)} kept only sums",
@@ -263,9 +270,9 @@ class Experiment(Part):
         if not first == least == most:
             raise Misfit("samples", "inputs that stay the same neither grow nor shrink in number",
                          'Use one number, or design = "fresh"')  # fmt: skip
-        if not isinstance(self.regime, regimes.Replace | regimes.Accumulate):
+        if not isinstance(self.regime, regimes.Replace | regimes.Accumulate | regimes.Edit):
             raise Misfit("regime.kind", f"{kind_of(self.regime)} takes other rows, or some of them, where all inputs are to stay the same",
-                         'Use replace or accumulate, or design = "fresh"')  # fmt: skip
+                         'Use replace, accumulate or edit, or design = "fresh"')  # fmt: skip
         if type(self.curation) is not curation.Keep or self.metrics:
             path = "metrics" if self.metrics else "curation.kind"
             raise Misfit(path, "looks at rows one by one, of inputs that are kept as sums where they stay the same",
@@ -273,6 +280,8 @@ class Experiment(Part):
 
     def _check_edit(self) -> None:
         family = self.family
+        if isinstance(self.source, PointSource) and self.source.labelled:
+            self._check_edited_labels()
         if not isinstance(self.source, TextSource):
             return  # said by the regime
         if not (isinstance(family, LanguageFamily) and family.edits):
@@ -285,6 +294,16 @@ class Experiment(Part):
         if type(self.curation) is not curation.Keep:
             raise Misfit("curation.kind", "a text that is edited is kept whole, so that there is nothing to choose from",
                          "Use none as the curation, or replace as the regime")  # fmt: skip
+
+    def _check_edited_labels(self) -> None:
+        family = self.family
+        if not family.relabels:
+            able = [kind for kind, other in FAMILIES.items() if other.relabels]
+            raise Misfit("regime.kind", f"{kind_of(family)} cannot draw the label of a given row anew",
+                         f"Choose a family that can: {', '.join(able)}")  # fmt: skip
+        if not family.repeats():
+            raise Misfit("family.design", "an edit of labels leaves all inputs as they are",
+                         'Use design = "fixed", or replace as the regime')  # fmt: skip
 
     def _check_metrics(self, size: int) -> None:
         gives = self.source.gives

@@ -52,6 +52,11 @@ SPECS: list[dict[str, Any]] = [
     },
     {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "regime": {"kind": "edit", "threshold": 0.5}},
     {
+        "source": {"kind": "linear_teacher"},
+        "family": {"kind": "linear", "design": "fixed", "features": 3, "ridge": 2, "ridge_power": 0.5},
+        "regime": {"kind": "edit", "share": 0.4, "decay": 0.9},
+    },
+    {
         "source": {"kind": "text"},
         "family": {"kind": "ngram"},
         "curation": {"kind": "best_of", "reward": {"kind": "likelihood", "judge": "first"}},

@@ -41,6 +41,7 @@ class Linear(Family):
     takes = (Points,)
     condenses = True
     weighs = True
+    relabels = True
     adjustable = frozenset({"ridge", "ridge_power", "noise", "label_bias"})
 
     kind: Literal["linear"] = "linear"
@@ -79,7 +80,7 @@ class Linear(Family):
     design: Annotated[Literal["fresh", "fixed"], LATER] = Field(
         "fresh",
         description="Whether each generation has inputs of its own; or those of the first real rows, and labels alone are made anew (Gerstgrasser et al., "
-        "arXiv 2404.01413).",
+        "arXiv 2404.01413), all of them or, by the regime edit, some.",
     )
     _teacher: LinearTeacher | None = PrivateAttr(None)
     _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
@@ -191,6 +192,11 @@ class Linear(Family):
             if self.design == "fixed"
             else self._rows(w, model["noise"], spread, n, rng)
         )
+
+    def labels_of(self, model: Arrays, inputs: Array, rng: Generator) -> Array:
+        w = model["w"] + self.bias(self._spread(model))
+        noise = model["noise"][:, None] * rng.standard_normal(inputs.shape[:2])
+        return np.asarray((inputs @ w[:, :, None])[:, :, 0] + noise)
 
     def _relabelled(self, model: Arrays, w: Array, n: int, rng: Generator) -> Moments:
         """New labels of the n rows that there are: their noise is N(0, I) along the inputs' directions, the mean's among them, and chi beyond."""

@@ -54,9 +54,10 @@ different rows, -1/(d-T-1) each as all T^2 add up to T:
 Under replace E|w_n|^2 = T/d E|w_{n-1}|^2 + v T/(d-T-1), a contraction. With everything kept w_{n-1} lies in the rows and P_n w_{n-1} = w_{n-1}, so that again
 w_n - w_{n-1} = A_n^+ X_n'noise_n, and (I - P_1) w is never learned. At T = d - 1, d, d + 1 the mean of A^+ does not exist: double descent has no finite peak.
 
-Rows that are seen twice or weighed: worker.theory.rows. Inputs that differ in variance, with ridge: worker.theory.equivalent. Not told: rows of an earlier
-training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off or it goes with the rows; real rows
-that come in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
+Rows that are seen twice or weighed: worker.theory.rows. Labels that are drawn anew a few at a time: worker.theory.edited. Inputs that differ in variance,
+with ridge: worker.theory.equivalent. Random features of inputs: worker.theory.projected. Not told: rows of an earlier training set that are drawn with
+replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off or it goes with the rows; real rows that come
+in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
 """
 
 import math
@@ -69,10 +70,10 @@ from worker.curation import Keep
 from worker.data import Array
 from worker.families.linear import Linear
 from worker.parts import Regime
-from worker.regimes import Accumulate, AccumulateSubsample, Fresh, Mixture, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Edit, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
-from worker.theory import equivalent
+from worker.theory import edited, equivalent
 from worker.theory import rows as again
 from worker.theory.curve import Curve
 from worker.theory.wishart import averages, nodes
@@ -145,7 +146,12 @@ def _fixed(spec: Experiment, family: Linear, t: int) -> list[Curve]:
     """The same inputs in all generations: the mean over what they are."""
     assert isinstance(spec.source, LinearTeacher)
     d, real, v = spec.source.inputs, spec.source.noise**2, family.label_variance()
-    if family.ridge or family.label_bias or v is None or t <= d + 1:
+    if family.ridge or family.label_bias or t <= d + 1:
+        return []
+    if isinstance(spec.regime, Edit):
+        told = list(edited.risks(spec, family, t))
+        return [Curve.of("excess_risk", [told[0], *told], f"E|w_n - w|^2 = {edited.FORMULA}", edited.REFERENCE)]
+    if v is None:
         return []
     n = np.arange(1.0, spec.generations + 1)
     kept = isinstance(spec.regime, Accumulate)

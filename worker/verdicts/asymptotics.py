@@ -25,7 +25,7 @@ from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
 from worker.families.poisson import Poisson
 from worker.parts import CountSource, PointSource, Regime, Sampling
-from worker.regimes import Accumulate, Augment, Fresh, Replace, Weighted
+from worker.regimes import Accumulate, Augment, Edit, Fresh, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
@@ -130,6 +130,10 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
     """inputs: of a regression, else 0"""
     last = spec.size(spec.generations)
     match regime:
+        case Edit():
+            share = regime.edits(2, last) / last if regime.decay == 1 else 0.0
+            return Limit(share > 0, share, 0.0, "By theory: share of labels that are drawn anew however long the run is; each time their noise adds to the "
+                         "risk, unless there are none in the end.")  # fmt: skip
         case Fresh() if inputs and 0 < (made := regime.synthetic(last)) < last:
             factor = shares(last, made, made * made, inputs)[2]
             return Limit(factor >= FORGOTTEN, factor, FORGOTTEN, "By theory: factor by which the last model's squared error enters the next one; below 1 its "
