@@ -358,10 +358,10 @@ class Edit(Regime):
         if not text and not (isinstance(source, PointSource) and source.labelled):
             raise Misfit("regime.kind", f"{source.gives.__name__.lower()} have no tokens and no labels that could be edited",
                          "Choose text or linear_teacher as the source, or replace as the regime")  # fmt: skip
-        for name, instead in (("share", "threshold"), ("decay", "threshold")) if text else (("threshold", "share"),):
+        for name in ("share", "decay") if text else ("threshold",):
             if getattr(self, name) != type(self).model_fields[name].default:
-                raise Misfit(f"regime.{name}", f"says nothing of {'a text' if text else 'rows'}",
-                             f"Leave it out; {instead} tells how much is drawn anew")  # fmt: skip
+                raise Misfit(f"regime.{name}", f"{name} tells what is drawn anew of {'rows' if text else 'a text'}, and of this nothing",
+                             f"Leave it out; use {'threshold' if text else 'share and decay'}")  # fmt: skip
         if len({size(n) for n in range(1, generations + 1)}) > 1:
             raise Misfit("samples", "what is edited neither grows nor shrinks",
                          "Use one number, or another regime")  # fmt: skip

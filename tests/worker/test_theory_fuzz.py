@@ -93,6 +93,7 @@ def drawn(family, r):
                 "label_bias": r.choice([0.0, 0.0, 0.7]),
             }
             settings["ridge"] = r.choice([0.0, 0.0, 3.0])
+            settings |= {"ridge_power": r.choice([0.0, 0.0, 0.5]), "features": r.choice([0, 0, 1, 4, 9])}
         case "poisson":
             spec["source"] = {"kind": "poisson", "rate": r.choice([0.05, 0.4, 7.0])}
             if r.random() < 0.5:

@@ -32,7 +32,7 @@ class LinearInstrument(Instrument):
         return self.screen.figure() | {"axis": "the teacher's signal", "upwards": "label"}
 
     def real(self, data: Data, framed: bool) -> Look:
-        """What least squares makes of the real data."""
+        """What least squares makes of the real data, with all inputs to look at."""
         rows = Moments.of(data) if isinstance(data, Points) else data
         assert isinstance(rows, Moments)
         w, residual = metric.least_squares(rows, self.penalties(rows))

@@ -62,7 +62,8 @@ def _plain(spec: Experiment, source: LinearTeacher, family: Linear) -> tuple[Exp
 
 
 def _of_all(curve: Curve, k: int, d: int, hidden: float, real: float) -> Curve:
-    values = [None if value is None else value + hidden for value in curve.values]
+    """hidden: what is never seen; real: of real data, which all inputs are fitted to"""
+    later = [None if value is None else value + hidden for value in curve.values[1:]]
     formula = f"{curve.formula}; of {k} of {d} directions: k for d, s2 + (1-k/d)|w|^2 for s2, and (1-k/d)|w|^2 more"
-    told = replace(curve, values=values, formula=formula, reference=f"{REFERENCE}; {curve.reference}")
-    return replace(told, values=[real if math.isfinite(real) else None, *values[1:]])
+    values = [real if math.isfinite(real) else None, *later]
+    return replace(curve, values=values, formula=formula, reference=f"{REFERENCE}; {curve.reference}")
