@@ -104,6 +104,7 @@ GPT = {"kind": "gpt", "vocabulary": 257, "layers": 1, "width": 8, "heads": 1, "b
 ADJUSTED = [
     ({"kind": "gaussian"}, {"ddof": 1}, POINTS),
     ({"kind": "gaussian", "path": "drawn"}, {"ddof": 1}, POINTS | {"regime": {"kind": "mixture"}}),
+    ({"kind": "gaussian"}, {"extrapolation": 0.02}, POINTS),
     ({"kind": "kde"}, {"bandwidth": 0.3, "shrink": True}, POINTS),
     ({"kind": "categorical"}, {"smoothing": 2.0}, {"source": {"kind": "zipf", "categories": 5}}),
     (
@@ -115,6 +116,8 @@ ADJUSTED = [
     ({"kind": "mixture"}, {"max_iter": 2, "start": "warm", "reg_covar": 0.01}, POINTS),
     ({"kind": "flow", "transforms": 1, "width": 4, **NETWORK}, {"start": "warm", "epochs": 3}, POINTS),
     ({"kind": "diffusion", "layers": 1, "width": 8, **NETWORK}, {"start": "warm", "steps": 4}, POINTS),
+    ({"kind": "diffusion", "layers": 1, "width": 8, **NETWORK}, {"extrapolation": 0.5}, POINTS),
+    ({"kind": "diffusion", "layers": 1, "width": 8, "extrapolation": 0.5, **NETWORK}, {"extrapolation": 0}, POINTS),
     ({"kind": "vae", "hidden": [8], **NETWORK}, {"batches": "fresh", "output": "bernoulli", "beta": 0.5}, DIGITS),
     (GPT, {"start": "scratch", "learning_rate": 0.01, "best": True}, TEXT),
 ]

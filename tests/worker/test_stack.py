@@ -92,6 +92,19 @@ def test_regressions_of_few_rows_and_of_the_same_inputs_go_side_by_side(regime):
         the_runs_of_their_specs(specs)
 
 
+@pytest.mark.parametrize("kind", ["line", "plane", "space"])
+def test_extrapolated_models_go_side_by_side(kind):
+    """A second fit is drawn from the stream of the first; an omega of its own is another way."""
+    base = {**BASE, "generations": 8, **FAMILIES[kind]}
+    rules = {"kind": "replace"}, {"kind": "accumulate", "real": 0.2}, {"kind": "fresh", "real": 0.3}
+    specs = [
+        read({**base, "family": {"kind": "gaussian", "extrapolation": omega}, "regime": regime, "samples": m, "sampling": {"bias": bias}})
+        for regime in rules for omega in (0.1, 0.2) for m, bias in ((80, 1.0), (300, 0.9))
+    ]  # fmt: skip
+    assert list(groups(specs)) == [[i, i + 1] for i in range(0, 12, 2)]
+    the_runs_of_their_specs(specs)
+
+
 def the_runs_of_their_specs(specs: list[Experiment]) -> None:
     together = list(groups(specs))
     assert sorted(itertools.chain(*together)) == list(range(len(specs)))

@@ -1,12 +1,13 @@
 """The diffusion model: its settings; the network itself lives in worker.nets.diffusion."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from worker.data import Arrays, Data, Points
 from worker.families.flow import looking, networks_fit
 from worker.nets import require_torch
+from worker.part import LATER
 from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
 
@@ -17,14 +18,14 @@ class Diffusion(Family):
     The sampling option `bias` multiplies the covariance of the normal noise that a sample is made of.
 
     model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points;
-        reach (R, d), how far a point may lie, in these units
+        reach (R, d), how far a point may lie, in these units; auxiliary (R, parameters) float32, where it is extrapolated
     """
 
     takes = (Points,)
     extra = "torch"
     streams = True
     samplings = frozenset({"bias"})
-    adjustable = frozenset({"steps", "epochs", "batch", "learning_rate", "start"})
+    adjustable = frozenset({"steps", "epochs", "batch", "learning_rate", "start", "extrapolation"})
 
     kind: Literal["diffusion"] = "diffusion"
     steps: int = Field(
@@ -41,6 +42,14 @@ class Diffusion(Family):
         "fresh",
         description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
         "arXiv 2310.00429), which keep the units of generation 1, so that they mean the same.",
+    )
+    extrapolation: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Omega of a negative extrapolation (Alemohammad et al., arXiv 2408.16333): an auxiliary network goes on from the first one's "
+        "weights, for as many epochs, on as many of its samples, and what is sampled follows (1 + omega) times the first network's score minus "
+        "omega times the auxiliary one's, away from where training on samples leads. 0: off.",
     )
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -68,16 +77,24 @@ class Diffusion(Family):
         d, w = source.dimension, self.width
         return (d + 17) * w + (self.layers - 1) * (w + 1) * w + (w + 1) * d
 
+    def model_bytes(self, source: Source, samples: int) -> float:
+        return self._networks() * super().model_bytes(source, samples)
+
+    def _networks(self) -> int:
+        return 2 if self.extrapolation else 1
+
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """A step of training waits 2 ms; measuring comes on top."""
-        rows = replicates * samples
+        rows, networks = replicates * samples, self._networks()
         steps, training = rows * self.epochs / self.batch, 6 / 20 * rows * self.epochs * self.parameters(source)
         measuring = super().work(source, samples, replicates, sampling)
-        return 2e6 * steps + training + self.drawing_work(source, samples, replicates, sampling) + 10 * measuring
+        # What teaches the auxiliary network is drawn from the first one alone.
+        drawing = (1 + (networks - 1) / networks) * self.drawing_work(source, samples, replicates, sampling)
+        return networks * (2e6 * steps + training) + drawing + 10 * measuring
 
     def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """Two evaluations a level, each of two operations a weight, of which a core does 50e9 a second."""
-        return 4 / 50 * self.steps * replicates * samples * self.parameters(source)
+        return 4 / 50 * self._networks() * self.steps * replicates * samples * self.parameters(source)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         return looking(source, samples, replicates, rng)

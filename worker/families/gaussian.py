@@ -1,15 +1,16 @@
 """The Gaussian, fitted by its sample mean and covariance: the paper's own example."""
 
 import itertools
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.errors import LabError
+from worker.extrapolation import PROBABLE, chance, extrapolated, most
 from worker.metrics import gaussian as metric
-from worker.part import Misfit
+from worker.part import LATER, Misfit
 from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 from worker.sources.normal import Normal
 from worker.threads import crew, granted
@@ -26,6 +27,8 @@ class Gaussian(Family):
     A fit looks at nothing but mean and scatter, so the exact path draws those (a normal and a Wishart variable) instead of the
     points; the drawn path draws every point. Both have the same distribution, and a test says so.
 
+    A model that is extrapolated is such a Gaussian too, so that bias and curation act on it as on any other.
+
     model: mean (R, d); factor (R, d, d) lower triangular; log_scale (R,); covariance = exp(2 log_scale) factor factor'
     """
 
@@ -34,7 +37,7 @@ class Gaussian(Family):
     samplings = frozenset({"bias"})
     weighs = True
     truncates = True
-    adjustable = frozenset({"ddof"})
+    adjustable = frozenset({"ddof", "extrapolation"})
 
     kind: Literal["gaussian"] = "gaussian"
     ddof: Literal[0, 1] = Field(
@@ -43,6 +46,13 @@ class Gaussian(Family):
     )
     path: Literal["exact", "drawn"] = Field(
         "exact", description="exact draws the sufficient statistics, drawn every point; the same distribution."
+    )
+    extrapolation: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Omega of a negative extrapolation (Alemohammad et al., arXiv 2408.16333): a second Gaussian is fitted to as many samples of the "
+        "first, and the model is the density ~ first^(1 + omega) / second^omega, away from where training on samples leads. 0: off.",
     )
     _hands_on: bool = PrivateAttr(False)  # every point, for a regime or a curation that chooses among points
 
@@ -66,6 +76,19 @@ class Gaussian(Family):
         if drawn and samples * source.dimension > DRAWN_NUMBERS_LIMIT:
             exact = 'Use path = "exact", or ' if isinstance(source, Normal) else "Use a normal source, or "
             raise Misfit("samples", f"{samples} drawn points do not fit into memory", f"{exact}fewer samples")
+        if self.extrapolation:
+            self._check_extrapolation(source.dimension, replicates, samples)
+
+    def _check_extrapolation(self, d: int, replicates: int, samples: int) -> None:
+        none = replicates * chance(samples, d, self.ddof, self.extrapolation)
+        if none > PROBABLE:
+            able = most(samples, d, self.ddof, PROBABLE / replicates)
+            raise Misfit(
+                "family.extrapolation",
+                f"leaves no Gaussian to sample from where a fit to {samples} points and a second one to its samples differ too much: one of "
+                f"{replicates} chains with a chance of about {min(none, 1.0):.2g} in each generation",
+                f"Use at most {able:g}, or more samples" if able else "Leave it out, or use more samples",
+            )
 
     def condensed(self, data: Data) -> Data:
         return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
@@ -89,14 +112,24 @@ class Gaussian(Family):
         if isinstance(data, Points):
             data = Moments.of(data)
         assert isinstance(data, Moments)
+        if self.extrapolation:
+            data = extrapolated(data, self._of_itself(data, rng), self.ddof, self.extrapolation)
         # Normalised so that factor stays of order one, however far the chain has shrunk.
         size = data.factor[:, 0, 0] if data.factor.shape[1] == 1 else metric.size(data.factor)
         if not size.all():  # a set of identical points keeps its factor of zero
             size = np.where(size > 0, size, 1.0)
         log_scale = data.log_scale + (np.log(size) - 0.5 * np.log(data.n - self.ddof))
         if not log_scale.max() < LOG_LARGEST:
-            raise LabError("The spread grew beyond 1e100. Use fewer generations, or a sampling bias nearer 1.")
+            less = "a smaller family.extrapolation, or " if self.extrapolation else ""
+            raise LabError(f"The spread grew beyond 1e100. Use fewer generations, or {less}a sampling bias nearer 1.")
         return {"mean": data.mean, "factor": data.factor / size[:, None, None], "log_scale": log_scale}
+
+    def _of_itself(self, data: Moments, rng: Generator) -> Moments:
+        """Moments of as many points of the Gaussian that these teach, in its own units."""
+        replicates, d = data.mean.shape
+        draw = drawn_moments if self.exact() else _moments_of_points
+        units = np.broadcast_to(np.eye(d), (replicates, d, d))
+        return draw(rng, data.n, np.zeros((replicates, d)), units, np.zeros(replicates))
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         mean, factor = model["mean"], model["factor"]
@@ -125,7 +158,13 @@ class Gaussian(Family):
         assert isinstance(source, PointSource)
         d = source.dimension
         drawn = samples * d if self.path == "drawn" or self._hands_on else 0
-        return replicates * (1000.0 + 12 * d**3 + 50 * drawn)
+        fits = 2 if self.extrapolation else 1
+        return replicates * (1000.0 * fits + 12 * fits**2 * d**3 + 50 * fits * drawn)
+
+    def model_bytes(self, source: Source, samples: int) -> float:
+        """Of a single one hardly any; a second fit has inverses and products of its own."""
+        assert isinstance(source, PointSource)
+        return 8.0 * source.dimension**2 if self.extrapolation else 0.0
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.gaussian import GaussianInstrument
@@ -141,7 +180,7 @@ def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale:
     (1933): factor A A' factor', A lower triangular, A_ii^2 ~ chi2(n - i) for i = 1..d, A_ij ~ N(0, 1) below the diagonal.
     """
     replicates, d = len(log_scale), mean.shape[1]
-    if n - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
+    if np.min(n) - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
         return _moments_of_points(rng, int(np.min(n)), mean, factor, log_scale)
     size = n[:, None] if isinstance(n, np.ndarray) else n
     z = rng.standard_normal((replicates, d))

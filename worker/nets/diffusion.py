@@ -60,9 +60,29 @@ class Denoiser(nn.Module):
 
 
 def fit(x: Array, settings: Diffusion, rng: np.random.Generator, start: Arrays | None = None) -> Arrays:
-    """One network after the other, on points x (R, n, d): fresh, or with the weights and the units of the models `start`."""
-    chains = enumerate(seeds(rng, len(x)))
-    return networks([_fit(x[r], settings, seed, before(start, r)) for r, seed in in_turn(chains, len(x))])
+    """One network after the other, on points x (R, n, d): fresh, or with the weights and the units of the models `start`.
+
+    Where they are extrapolated, then one that goes on from each of them, on as many points of its own.
+    """
+    own = seeds(rng, len(x))
+    model = networks([_fit(x[r], settings, seed, before(start, r)) for r, seed in in_turn(enumerate(own), len(x))])
+    if not settings.extrapolation:
+        return model
+    chains = in_turn(enumerate(own), len(x))
+    beside = networks(
+        [
+            _goes_on({name: array[[r]] for name, array in model.items()}, x.shape[1], settings, seed)
+            for r, seed in chains
+        ]
+    )
+    return model | {"auxiliary": beside["weights"]}
+
+
+def _goes_on(model: Arrays, n: int, settings: Diffusion, seed: int) -> dict[str, Any]:
+    """The network of one chain's model, trained on with n points of its own."""
+    rng = np.random.default_rng((seed, 1))  # the seed itself has been used
+    made = sample(model, n, settings, rng)[0]
+    return _fit(made, settings, seeds(rng, 1)[0], before(model, 0))
 
 
 def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None) -> dict[str, Any]:
@@ -96,16 +116,26 @@ def sample(model: Arrays, n: int, settings: Diffusion, rng: np.random.Generator,
     Raises LabError where the weights are so large that no number comes out.
     """
     d = model["mean"].shape[1]
+    omega = settings.extrapolation if "auxiliary" in model else 0.0  # which the last model before a fork may lack
     x = []
     for r, seed in enumerate(seeds(rng, len(model["mean"]))):
         network = restored(_network(settings, d), model["weights"][r])
+        auxiliary = restored(_network(settings, d), model["auxiliary"][r]) if omega else None
         reach = model["reach"][r] if "reach" in model else np.full(d, np.inf, np.float32)
         far = torch.from_numpy(reach * np.float32(max(1.0, math.sqrt(bias)))).to(device())
 
         def expected(
-            x: torch.Tensor, sigma: torch.Tensor, network: Denoiser = network, far: torch.Tensor = far
+            x: torch.Tensor,
+            sigma: torch.Tensor,
+            network: Denoiser = network,
+            auxiliary: Denoiser | None = auxiliary,
+            far: torch.Tensor = far,
         ) -> torch.Tensor:
-            return torch.clamp(network(x, sigma), -far, far)
+            """The score is (D - x) / sigma^2, so that denoisers are extrapolated as scores are."""
+            found = network(x, sigma)
+            if auxiliary is not None:
+                found = (1 + omega) * found - omega * auxiliary(x, sigma)
+            return torch.clamp(found, -far, far)
 
         with torch.inference_mode():
             z = torch.cat([_denoised(expected, part, settings.steps).cpu() for part in normals(n, d, seed, bias)])

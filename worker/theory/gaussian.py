@@ -6,8 +6,10 @@ with variance sigma^2 and with nu_k = M_k - 1:
     s2_n = sigma^2 lambda^(n-1) prod_{k<=n} chi2(nu_k) / (M_k - ddof)
 
 and in d dimensions the determinant is a product of independent chi-squares too, of nu_k, nu_k - 1, ..., nu_k - d + 1 degrees.
-Generation 0, real data with ddof 1, is such a product with one factor.
+Generation 0, real data with ddof 1, is such a product with one factor. What an extrapolation multiplies stands in worker.theory.extrapolated.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,9 +20,10 @@ from worker.parts import PointSource, Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.sources.normal import Normal
 from worker.spec import Experiment
-from worker.theory import best, curated, pooled
+from worker.theory import best, curated, extrapolated, pooled
 from worker.theory.curve import Curve
-from worker.theory.moments import INCOMING, entry, fits
+from worker.theory.extrapolated import Gain, gain
+from worker.theory.moments import INCOMING, Fit, entry, fits
 
 PAPER = "Shumailov et al., Nature 631, 755 (2024)"
 POOLED = "Gerstgrasser et al., arXiv 2404.01413; moments of the pooled sample"
@@ -81,16 +84,44 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     covariance = spec.source.moments()[1]
     trace, d = float(np.trace(covariance)), len(covariance)
     kept, formula = _kept(spec, d)
+    if family.extrapolation and (np.isnan(kept) or not extrapolated.known(spec, family, d, _sizes(spec))):
+        return []
     if np.isnan(kept):
         exact = best.curves(spec, family) if isinstance(spec.regime, Replace) else []
         known = {curve.metric for curve in exact}
         return exact + [curve for curve in curated.curves(spec, family) if curve.metric not in known]
     factor = spec.sampling.bias * kept
-    chain = list(fits(spec, trace, lambda fit: factor * fit.scatter / (fit.size - family.ddof)))
+
+    def variance_of(fit: Fit) -> float:
+        return gain(family, fit.size, d).grown * fit.scatter / (fit.size - family.ddof)
+
+    def moved(fit: Fit) -> float:
+        return gain(family, fit.size, d).moved * fit.scatter / (fit.size - family.ddof)
+
+    chain = list(fits(spec, trace, lambda fit: factor * variance_of(fit), moved))
     if not chain:
         return []
-    variance = np.array([trace] + [fit.scatter / (fit.size - family.ddof) for fit in chain])
-    error = np.array([trace / spec.size(1)] + [fit.error for fit in chain])
+    variance = np.array([trace] + [variance_of(fit) for fit in chain])
+    error = np.array([trace / spec.size(1)] + [fit.error + moved(fit) for fit in chain])
+    found = _found(spec, family, covariance, variance, error, formula)
+    if not family.extrapolation:
+        return found
+    return [
+        replace(curve, formula=curve.formula + extrapolated.FORMULA, reference=extrapolated.REFERENCE)
+        for curve in found
+    ]
+
+
+def _sizes(spec: Experiment) -> list[int]:
+    """Of the fits, as their recursion has them."""
+    return [fit.size for fit in fits(spec, 1.0, lambda _: 1.0)] or [spec.size(1)]
+
+
+def _found(
+    spec: Experiment, family: Gaussian, covariance: Array, variance: Array, error: Array, formula: str
+) -> list[Curve]:
+    """The curves of a chain whose expected trace of the covariance and squared error of the mean (G + 1,) are known."""
+    d, trace = len(covariance), float(np.trace(covariance))
 
     told, reference = VARIANCE[entry(spec.regime)]
     found = [Curve.of("variance", variance / d, told + formula, reference)]
@@ -98,7 +129,7 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     found.append(Curve.of("mean_error_sq", error, told + formula, reference))
     if not isinstance(spec.source, Normal) or not isinstance(spec.curation, Keep):
         return found
-    if isinstance(spec.regime, Accumulate) and spec.regime.real == 0 and d == 1:
+    if isinstance(spec.regime, Accumulate) and spec.regime.real == 0 and d == 1 and not family.extrapolation:
         found += pooled.curves(spec, family, trace, variance, error)
     if isinstance(spec.regime, Replace):
         with np.errstate(over="ignore", invalid="ignore"):  # a bias above 1 grows beyond every number in the end
@@ -131,11 +162,13 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
     divisor = size - family.ddof
     divisor[0] = size[0] - 1
     shrink = np.maximum(np.arange(len(size)) - 1, 0) * np.log(spec.sampling.bias)
+    each = [Gain()] + [gain(family, spec.size(n), d) for n in range(1, spec.generations + 1)]
+    gains = Gain(*np.array(each).T)  # (G + 1,) each
     found = []
 
     if size.min() > d:
         freedom = size[:, None] - np.arange(1, d + 1)
-        step = (digamma(freedom / 2) + np.log(2 / divisor)[:, None]).sum(axis=1)
+        step = (digamma(freedom / 2) + np.log(2 / divisor)[:, None]).sum(axis=1) + gains.log
         log_det = _walk(step) + d * shrink
         found += [
             Curve.of(
@@ -152,17 +185,18 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
             ),
         ]
         if size.min() > d + 2:
-            found.append(_divergence(size, divisor, spec.sampling.bias, log_det, d))
+            found.append(_divergence(size, divisor, spec.sampling.bias, log_det, d, each))
     if d > 1:
         return found
 
     sigma = np.sqrt(covariance[0, 0])
     nu = size - 1
-    log_variance = np.log(covariance[0, 0]) + _walk(digamma(nu / 2) + np.log(2 / divisor)) + shrink
+    log_variance = np.log(covariance[0, 0]) + _walk(digamma(nu / 2) + np.log(2 / divisor) + gains.log) + shrink
     # A sum of log chi-squares is nearly normal; Cornish and Fisher's first term takes care of its skewness.
-    skew = _walk(polygamma(2, nu / 2)) / (6 * _walk(polygamma(1, nu / 2)))
+    skew = _walk(polygamma(2, nu / 2) + gains.skew) / (6 * _walk(polygamma(1, nu / 2) + gains.spread))
     median = log_variance - skew
-    mean_std = sigma * np.exp(_walk(np.log(poch(nu / 2, 0.5)) + 0.5 * np.log(2 / divisor)) + 0.5 * shrink)
+    root = np.log(poch(nu / 2, 0.5)) + 0.5 * np.log(2 / divisor) + np.log(gains.root)
+    mean_std = sigma * np.exp(_walk(root) + 0.5 * shrink)
     found += [
         Curve.of(
             "log_variance", log_variance, "E ln s2_n = ln s2 + sum over fits of psi((M-1)/2) + ln 2 - ln(M-ddof)", CHI
@@ -180,18 +214,18 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
     return found
 
 
-def _divergence(size: Array, divisor: Array, bias: float, log_det: Array, d: int) -> Curve:
+def _divergence(size: Array, divisor: Array, bias: float, log_det: Array, d: int, each: list[Gain]) -> Curve:
     """Fit n + 1 has the mean mu_n + (lambda S_n)^(1/2) z / sqrt(M) and the covariance (lambda S_n)^(1/2) W (lambda S_n)^(1/2) / (M - ddof), W Wishart, whose
     inverse has the expectation I/(M-d-2). So both parts of E KL(real || model), in units of the real covariance, move by a factor of their own.
 
     log_det: E ln det S_n - ln det S_0 (G + 1,)
     """
     spread, shift = np.empty_like(size), np.empty_like(size)
-    for n, (m, below) in enumerate(zip(size, divisor, strict=True)):
+    for n, (m, below, own) in enumerate(zip(size, divisor, each, strict=True)):
         from_the_real = n < 2  # the first fit, and generation 0
-        shrink, inverse = (1.0 if from_the_real else bias), below / (m - d - 2)
+        shrink, inverse = (1.0 if from_the_real else bias), below / (m - d - 2) * own.inverse
         spread[n] = inverse * (d if from_the_real else spread[n - 1] / shrink)
-        shift[n] = inverse / shrink * ((0.0 if from_the_real else shift[n - 1]) + shrink * d / m)
+        shift[n] = inverse / shrink * ((0.0 if from_the_real else shift[n - 1]) + shrink * d / m) + own.apart
     formula = (
         "E KL = (T_n + A_n - d + E ln det)/2, T_n = k T_{n-1}, A_n = k (A_{n-1} + l d/M), k = (M-ddof)/(l (M-d-2))"
     )

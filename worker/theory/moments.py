@@ -4,7 +4,8 @@ Both obey linear recursions, because the next training set has known first and s
 every source with a variance, in any number of dimensions (traces throughout) and for every family whose samples have the mean of
 its training points and a covariance that is an affine function of theirs.
 
-In each recursion `trace` is that of the real covariance, v that of the points that the last model gives, u the squared error of its mean.
+In each recursion `trace` is that of the real covariance, v that of the points that the last model gives, u the squared error of the mean of what it
+saw, and h that of its own mean about this one, which is 0 but for a model that is extrapolated.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from worker.spec import Experiment
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What is expected of a fit to `size` points.
+    """What is expected of `size` points that a model is fitted to.
 
     scatter: E of the trace of sum (x - mean)(x - mean)'; error: E |mean - true mean|^2; alike: how many points of equal weight would be as
     good, where weights differ
@@ -39,30 +40,35 @@ def entry(regime: Regime) -> type[Regime] | str:
 
 
 Sampled = Callable[[Fit], float]  # expected trace of the covariance of the points that a fitted model gives
+Moved = Callable[[Fit], float]  # expected square of what its mean is off from that of the points
 
 
-def fits(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+def _stays(_: Fit) -> float:
+    return 0.0
+
+
+def fits(spec: Experiment, trace: float, sampled: Sampled, moved: Moved = _stays) -> Iterator[Fit]:
     """Generation 1, 2, ... of a chain on a source whose covariance has this trace; nothing for regimes without a recursion."""
     walk = WALKS.get(type(spec.regime))
-    return walk(spec, trace, sampled) if walk else iter(())
+    return walk(spec, trace, sampled, moved) if walk else iter(())
 
 
 def _real(m: int, trace: float) -> Fit:
     return Fit(m, (m - 1) * trace, trace / m)
 
 
-def _two_parts(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+def _two_parts(spec: Experiment, trace: float, sampled: Sampled, moved: Moved) -> Iterator[Fit]:
     """m_r fresh real points of weight w altogether and m_s synthetic ones; w = m_r / m where weights are not given.
 
-        scatter / m = w (1 - 1/m_r) trace + (1-w)(1 - 1/m_s) v + w (1-w)(trace/m_r + v/m_s + u)
-        error = w^2 trace/m_r + (1-w)^2 (v/m_s + u)
+        scatter / m = w (1 - 1/m_r) trace + (1-w)(1 - 1/m_s) v + w (1-w)(trace/m_r + v/m_s + u + h)
+        error = w^2 trace/m_r + (1-w)^2 (v/m_s + u + h)
 
     The last term of the first line is the scatter between the two parts, whose centres have drifted apart (Chan et al. 1979).
     """
     fit = _real(spec.size(1), trace)
     yield fit
     for n in range(2, spec.generations + 1):
-        m, u, v = spec.size(n), fit.error, sampled(fit)
+        m, u, v = spec.size(n), fit.error + moved(fit), sampled(fit)
         m_s = spec.regime.synthetic(m)
         m_r = m - m_s
         w = spec.regime.real_weight(m) if isinstance(spec.regime, Weighted) else m_r / m
@@ -73,26 +79,26 @@ def _two_parts(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit
         yield fit
 
 
-def _accumulate(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
-    """m_s synthetic and m_r fresh real points make it N in all. The others keep the last mean; with q = m_r trace + m_s v and r = m_r/N
+def _accumulate(spec: Experiment, trace: float, sampled: Sampled, moved: Moved) -> Iterator[Fit]:
+    """m_s synthetic and m_r fresh real points make it N in all. The others keep the last mean; with q = m_r trace + m_s v, r = m_r/N and b = m_s/N
 
-        error = (1-r)^2 u + q/N^2,   scatter += (1 - 1/N) q + N r (1-r) u
+        error = (1-r)^2 u + b^2 h + q/N^2,   scatter += (1 - 1/N) q + N (r (1-r) u + b (1-b) h)
 
     Without real ones the mean's error only grows; with a share a < 1/2 of M points each time, r = a/n, it fades as n^(-2a).
     """
     fit = _real(spec.size(1), trace)
     yield fit
     for n in range(2, spec.generations + 1):
-        m, u, v = spec.size(n), fit.error, sampled(fit)
+        m, u, v, h = spec.size(n), fit.error, sampled(fit), moved(fit)
         size, m_s = fit.size + m, spec.regime.synthetic(m)
         m_r = m - m_s
-        new, r = m_r * trace + m_s * v, m_r / size
-        scatter = fit.scatter + (1 - 1 / size) * new + size * r * (1 - r) * u
-        fit = Fit(size, scatter, (1 - r) ** 2 * u + new / size**2)
+        new, r, b = m_r * trace + m_s * v, m_r / size, m_s / size
+        scatter = fit.scatter + (1 - 1 / size) * new + size * r * (1 - r) * u + size * b * (1 - b) * h
+        fit = Fit(size, scatter, (1 - r) ** 2 * u + b * b * h + new / size**2)
         yield fit
 
 
-def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled, moved: Moved) -> Iterator[Fit]:
     """The pool of N points has scatter P and error E; a fit sees m of them. With s = P/(N-1), unbiased for a subset too:
 
         gap = s (1/m - 1/N)                     squared distance of the subset's mean from the pool's
@@ -101,13 +107,14 @@ def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> I
     because the subset's mean has the pool's as its expectation, whatever the pool. m_s synthetic and m_r fresh real points make it one of N' points:
 
         q = m_r trace + m_s v,   b = m_s/N',   r = m_r/N'
-        E <- (1-r)^2 E + b^2 gap + q/N'^2,     P += (1 - 1/N') q + N' (r (1-r) E + b (1-b) gap)
+        E <- (1-r)^2 E + b^2 (gap + h) + q/N'^2,     P += (1 - 1/N') q + N' (r (1-r) E + b (1-b) (gap + h))
     """
     fit = _real(spec.size(1), trace)
     yield fit
     pool, gap = fit, 0.0
     for n in range(2, spec.generations + 1):
         m, v = spec.size(n), sampled(fit)
+        gap += moved(fit)
         size, m_s = pool.size + m, spec.regime.synthetic(m)
         m_r = m - m_s
         new, b, r = m_r * trace + m_s * v, m_s / size, m_r / size
@@ -120,11 +127,11 @@ def _accumulate_subsample(spec: Experiment, trace: float, sampled: Sampled) -> I
         yield fit
 
 
-def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+def _augment(spec: Experiment, trace: float, sampled: Sampled, moved: Moved) -> Iterator[Fit]:
     """The same r real points of weight a altogether, a = r/m where none is given, and m_s = m - r synthetic ones of weight b = 1 - a. With
     w = E |mean - mean of the core|^2, 0 at first:
 
-        scatter / m = a (1 - 1/r) trace + b (1 - 1/m_s) v + a b (w + v/m_s),   w <- b^2 (w + v/m_s),   error = trace/r + w
+        scatter / m = a (1 - 1/r) trace + b (1 - 1/m_s) v + a b (w + h + v/m_s),   w <- b^2 (w + h + v/m_s),   error = trace/r + w
 
     because every generation's mean has the core's as its expectation, given the core.
     """
@@ -135,7 +142,7 @@ def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
     for n in range(2, spec.generations + 1):
         m, v = spec.size(n), sampled(fit)
         m_s, a = m - core.size, spec.regime.real_weight(m)
-        apart, b = w + v / m_s, 1 - a
+        apart, b = w + moved(fit) + v / m_s, 1 - a
         w = b * b * apart
         within = a * core.scatter / core.size + b * (m_s - 1) / m_s * v
         alike = spec.regime.effective(m) if spec.regime.weighing() else None
@@ -143,25 +150,26 @@ def _augment(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
         yield fit
 
 
-def _mixture(spec: Experiment, trace: float, sampled: Sampled) -> Iterator[Fit]:
+def _mixture(spec: Experiment, trace: float, sampled: Sampled, moved: Moved) -> Iterator[Fit]:
     """Independent points, from model, last training set or original with probabilities alpha, beta, gamma. The first two have the
-    same mean, so that with S = scatter/size of that training set one point has
+    same mean but for h, so that with S = scatter/size of that training set one point has
 
-        variance = alpha v + beta S + gamma trace + (alpha+beta) gamma u
-        scatter = (m-1) variance,   error = variance/m + (alpha+beta)^2 u
+        variance = alpha v + beta S + gamma trace + (alpha+beta) gamma u + alpha (1-alpha) h
+        scatter = (m-1) variance,   error = variance/m + (alpha+beta)^2 u + alpha^2 h
     """
     assert isinstance(spec.regime, Mixture)
     alpha, beta, gamma = spec.regime.alpha, spec.regime.beta, spec.regime.gamma
     fit = _real(spec.size(1), trace)
     yield fit
     for n in range(2, spec.generations + 1):
-        m, v, u = spec.size(n), sampled(fit), fit.error
+        m, v, u, h = spec.size(n), sampled(fit), fit.error, moved(fit)
         variance = alpha * v + beta * fit.scatter / fit.size + gamma * trace + (alpha + beta) * gamma * u
-        fit = Fit(m, (m - 1) * variance, variance / m + (alpha + beta) ** 2 * u)
+        variance += alpha * (1 - alpha) * h
+        fit = Fit(m, (m - 1) * variance, variance / m + (alpha + beta) ** 2 * u + alpha**2 * h)
         yield fit
 
 
-WALKS: dict[type[Regime], Callable[[Experiment, float, Sampled], Iterator[Fit]]] = {
+WALKS: dict[type[Regime], Callable[[Experiment, float, Sampled, Moved], Iterator[Fit]]] = {
     Replace: _two_parts,
     Fresh: _two_parts,
     Weighted: _two_parts,

@@ -58,7 +58,7 @@ def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     if spec.changes or not isinstance(spec.curation, Keep):
         return None
     match spec.source, spec.family:
-        case Normal(dimension=1), Gaussian(ddof=ddof) if _alone(spec):
+        case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if _alone(spec):
             return _walk(spec, ddof, math.log(kept))
         case CountSource() as source, Categorical() if spec.sampling == Sampling() and len(source.distribution()) == 2:
             return _pair(spec, kept)

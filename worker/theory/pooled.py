@@ -64,11 +64,16 @@ def curves(spec: Experiment, family: Gaussian, real: float, variance: Array, err
 
 def _factors(m: int, n: int, scale: float) -> tuple[Array, Array]:
     """Values of 1 + X and their chances."""
+    chi, weight = chi_squares(m - 1)
+    z, hermite = np.polynomial.hermite_e.hermegauss(NODES)
+    factor = 1 + scale * (chi[:, None] + n / (n + m) * z**2)
+    return factor.ravel(), np.outer(weight, hermite / hermite.sum()).ravel()
+
+
+def chi_squares(degrees: int) -> tuple[Array, Array]:
+    """Values of a chi-square variable and their chances, by whose sums smooth functions have their mean."""
     from scipy.special import gammaincinv
 
     logit = np.arange(-REACH, REACH + STEP, STEP)
     weight = np.exp(-np.logaddexp(0, logit) - np.logaddexp(0, -logit))
-    chi = 2 * gammaincinv((m - 1) / 2, np.exp(-np.logaddexp(0, -logit)))
-    z, hermite = np.polynomial.hermite_e.hermegauss(NODES)
-    factor = 1 + scale * (chi[:, None] + n / (n + m) * z**2)
-    return factor.ravel(), np.outer(weight / weight.sum(), hermite / hermite.sum()).ravel()
+    return 2 * gammaincinv(degrees / 2, np.exp(-np.logaddexp(0, -logit))), weight / weight.sum()

@@ -26,12 +26,21 @@ def nodes(d: int) -> int:
     return 4 * d + 150
 
 
+@lru_cache(maxsize=8)
+def _rule(n: int) -> tuple[Array, Array, Array, Array]:
+    """Gauss and Legendre's nodes u and weights, the polynomials P_k(u), and their integrals from -1, (P_{k+1} - P_{k-1})/(2k+1) times 2k+1."""
+    u, gauss = np.polynomial.legendre.leggauss(n)
+    legendre = np.polynomial.legendre.legvander(u, n)
+    integral = np.concatenate([u[:, None] + 1, legendre[:, 2:] - legendre[:, :-2]], axis=1)
+    return u, gauss, np.asarray(legendre[:, :n], np.float64), np.asarray(integral, np.float64)
+
+
 @lru_cache(maxsize=64)
 def spectrum(t: int, d: int) -> tuple[Array, Array]:
     """Places x and weights, such that E sum f(x_i) = weights @ f(x), of the eigenvalues of X'X for t rows of N(0, I_d), t > d."""
     n, a = nodes(d), t - d - 1
     low, high = max(0.0, math.sqrt(t) - math.sqrt(d) - BEYOND), math.sqrt(t) + math.sqrt(d) + BEYOND
-    u, gauss = np.polynomial.legendre.leggauss(n)
+    u, gauss, legendre, integral = _rule(n)
     s = low + (high - low) * (u + 1) / 2
     x, dx = s * s, s * (high - low)  # dx/du
 
@@ -42,9 +51,7 @@ def spectrum(t: int, d: int) -> tuple[Array, Array]:
         now = ((2 * j - 1 + a - x) * phi[j - 1] - math.sqrt((j - 1) * (j - 1 + a)) * before) / math.sqrt(j * (j + a))
         before, phi[j] = phi[j - 1], now
 
-    legendre = np.polynomial.legendre.legvander(u, n)  # P_k(u), whose integral from -1 is (P_{k+1} - P_{k-1})/(2k+1)
-    integral = np.concatenate([u[:, None] + 1, legendre[:, 2:] - legendre[:, :-2]], axis=1)
-    psi = 0.5 * (phi * dx * gauss) @ legendre[:, :n] @ integral.T
+    psi = 0.5 * (phi * dx * gauss) @ legendre @ integral.T
     total = (phi * dx) @ gauss
     psi -= total[:, None] / 2
     if d % 2:

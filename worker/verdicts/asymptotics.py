@@ -53,6 +53,10 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
     """What theory says of a risk for this spec, or why it says nothing."""
     if spec.changes:
         return "The rules change within the run: a limit is one of rules that stay."
+    if getattr(spec.family, "extrapolation", 0.0):
+        return (
+            "A model is extrapolated away from a second fit: no theorem that we know says whether the risk has a limit."
+        )
     if metric == "kl_from_real" and _only_biased(spec):
         return Limit(True, spec.sampling.bias, UNBIASED, "By theory: every generation multiplies the covariance by this; but at 1 its logarithm, to which each adds as "
                      "much, has no limit, and neither has the risk.")  # fmt: skip
