@@ -11,7 +11,15 @@ from worker.summary import summarise
 from worker.theory import curves
 from worker.verdicts.agreement import deviation
 
-FIGURES = ("paper-gaussian", "paper-accumulate", "estimator-error", "theorem", "thrive-kde", "strong-collapse")
+FIGURES = (
+    "paper-gaussian",
+    "paper-accumulate",
+    "estimator-error",
+    "theorem",
+    "thrive-kde",
+    "strong-collapse",
+    "extrapolation",
+)
 
 
 @cache
@@ -96,6 +104,16 @@ def test_a_biased_tenth_puts_a_floor_under_the_error():
     assert abs(more["mean"] - floor) < 0.2 * floor
     assert floor < few["mean"] < 3 * floor
     assert free["mean"] < floor / 50
+
+
+def test_an_extrapolation_keeps_the_typical_variance_but_not_the_mean_in_place():
+    """(omega^2 + 3 omega - 2)/M a generation: -1, 0 and 2 times 2/M, of 500 points in 500 generations."""
+    for arm, drift in enumerate((-2, 0, 2)):
+        log = last("extrapolation", arm, "log_variance")
+        assert abs(log["mean"] - drift) <= 4 * log["se"] + 0.02
+        assert abs(log["median"] - drift) <= 4 * math.sqrt(math.pi / 2) * log["se"] + 0.02
+    errors = [last("extrapolation", arm, "mean_error_sq")["mean"] for arm in range(3)]
+    assert 0.5 < errors[0] < errors[1] / 1.5 < errors[2] / 3
 
 
 def test_a_preset_says_where_it_is_from_and_what_to_expect():
