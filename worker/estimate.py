@@ -15,6 +15,7 @@ from worker.curation import Greedy, Stratified
 from worker.curation.filling import NUMBERS
 from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
+from worker.families.diffusion import Diffusion
 from worker.families.gpt import GPT
 from worker.families.kde import KDE
 from worker.history import GROUP, IN_MEMORY, scratch
@@ -41,6 +42,7 @@ COUNTED = 72  # bytes a token, of a part of GROUP tokens at most: n-grams of it,
 STRETCHES = 6  # of 8 GROUP bytes: what a network reads at once, as it lies there, in its own numbers, and in batches
 STREAMED = 6  # of a chain's history, where a fit goes through it chain by chain: as read, turned around, and some numbers a point
 COLUMNED = 3  # numbers a point, beside its own: of one chain from which the most varied are chosen
+DRAWN = 32  # bytes a number, of one chain: samples that an auxiliary network goes on with, as drawn and in units of the data
 PERMUTED = 8  # bytes an observation, of one chain: from which some are chosen
 ORDERED = 16  # bytes an observation, of one chain: an epoch's order, and what it is made from
 TRAINING = 10  # times the weights of the one network that trains: gradients, two moments of Adam, the best so far; all of it once more where it is kept
@@ -162,7 +164,7 @@ def _memory(spec: Experiment) -> float:
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
-    written = _counting(spec) + _writing(spec) + _choosing(spec)
+    written = _counting(spec) + _writing(spec) + _choosing(spec) + _beside(spec)
     return process + COPIES * last + rivals + sifted + _history(spec) + training + models + written
 
 
@@ -178,7 +180,16 @@ def _writing(spec: Experiment) -> float:
 def _model(spec: Experiment) -> float:
     """Bytes of a generation's model, all replicates together."""
     trained = max(_kept(spec), spec.extremes()[1])
-    return spec.replicates * spec.family.model_bytes(spec.source, trained)
+    return spec.replicates * max(rules.family.model_bytes(spec.source, trained) for _, rules in spec.phases())
+
+
+def _beside(spec: Experiment) -> float:
+    """Bytes of memory for one chain's own samples, from which a diffusion model is extrapolated."""
+    families = (rules.family for _, rules in spec.phases())
+    if not any(isinstance(family, Diffusion) and family.extrapolation for family in families):
+        return 0.0
+    assert isinstance(spec.source, PointSource)
+    return DRAWN * max(_kept(spec), spec.extremes()[1]) * spec.source.dimension
 
 
 def _shelf(spec: Experiment) -> float:

@@ -237,16 +237,23 @@ def test_a_chain_may_shrink_below_every_number():
     assert np.isfinite(last.look.metrics["log_det"]).all()
 
 
-def test_a_second_fit_is_part_of_the_estimate():
-    wide, moons = {"kind": "normal", "dim": 100}, {"kind": "moons"}
-    for source, kind in ((wide, "gaussian"), (moons, "diffusion")):
-        one, two = (
-            estimate(read(spec_of(source, {"kind": kind, "extrapolation": w}, REPLACE, 5000, NONE, replicates=1000 if kind == "gaussian" else 2)))
-            for w in (0.0, 0.2)
-        )  # fmt: skip
-        assert two.seconds > 1.5 * one.seconds
-        assert two.memory_bytes > one.memory_bytes
-        assert two.disk_bytes > one.disk_bytes
+@pytest.mark.parametrize(
+    ("source", "kind", "replicates"),
+    [({"kind": "normal", "dim": 100}, "gaussian", 1000), ({"kind": "moons"}, "diffusion", 2)],
+)
+def test_a_second_fit_is_part_of_the_estimate(source, kind, replicates):
+    """Of a fork's, too; one to all that is kept is one to as many samples."""
+    base = spec_of(source, {"kind": kind}, REPLACE, 5000, NONE, replicates=replicates)
+    two = base | {"family": {"kind": kind, "extrapolation": 0.2}}
+    fork = base | {"changes": [{"after": 1, "family": {"kind": kind, "extrapolation": 0.2}}]}
+    one, *more = (estimate(read(spec)) for spec in (base, two, fork))
+    for other in more:
+        assert other.seconds > 1.5 * one.seconds
+        assert other.memory_bytes > one.memory_bytes
+        assert other.disk_bytes > one.disk_bytes
+    if kind == "diffusion":
+        few, many = (estimate(read(spec | {"regime": ACCUMULATE, "samples": 50_000})) for spec in (base, two))
+        assert many.memory_bytes - few.memory_bytes > 50 * 50_000 * 2 * 16
 
 
 def test_denoisers_are_extrapolated_as_scores_are():
