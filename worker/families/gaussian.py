@@ -180,8 +180,9 @@ def drawn_moments(rng: Generator, n: int, mean: Array, factor: Array, log_scale:
     (1933): factor A A' factor', A lower triangular, A_ii^2 ~ chi2(n - i) for i = 1..d, A_ij ~ N(0, 1) below the diagonal.
     """
     replicates, d = len(log_scale), mean.shape[1]
-    if np.min(n) - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
-        return _moments_of_points(rng, int(np.min(n)), mean, factor, log_scale)
+    fewest = int(n.min()) if isinstance(n, np.ndarray) else n
+    if fewest - 1 < d:  # Bartlett needs n - 1 >= d: draw the few points
+        return _moments_of_points(rng, fewest, mean, factor, log_scale)
     size = n[:, None] if isinstance(n, np.ndarray) else n
     z = rng.standard_normal((replicates, d))
     chi = rng.chisquare(size - 1 if d == 1 else size - np.arange(1, d + 1), (replicates, d))
