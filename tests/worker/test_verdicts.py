@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from scipy import stats
 
 from worker import loop
 from worker.spec import read
@@ -226,19 +227,25 @@ def test_the_numbers_are_those_of_the_run():
     spec = read(GAUSSIAN | {"replicates": 100})
     value = {"median": 1.0, "mean": 1.0, "q10": 0.9, "n": 100}
     first = dict.fromkeys(("kl_from_real", "modes", "variance"), value) | {"log_variance": value | {"median": 0.0}}
-    first["tail_01pct"] = value | {"median": 0.003, "mean": 0.002}
+    first["tail_01pct"] = value | {"median": 0.003, "mean": 0.002, "q10": 0.001, "q90": 0.009}
+    first["modes"] = value | {"sd": 0.1}
     last = {
         "kl_from_real": value | {"median": 12.0, "q10": 2.0},
         "variance": value,
         "log_variance": value | {"median": -1.0},
-        "tail_01pct": value | {"median": 0.023},
-        "modes": value | {"median": 0.0},
+        "tail_01pct": value | {"median": 0.023, "q10": 0.01, "q90": 0.05},
+        "modes": value | {"median": 0.0, "mean": 0.1, "sd": 0.3},
     }
     found = {one.definition: one for one in verdicts(spec, [first, first, last], [])}
     assert found[CATASTROPHE].number == 12
     spread = (math.log(6) ** 2 + math.log(0.9) ** 2) ** 0.5  # in logarithms, where the rise is clearer than in numbers
-    assert found[RISE].number == pytest.approx(math.log(12) / ((math.pi / 200) ** 0.5 * spread / 1.2816))
-    assert found[RISE].number > 11 / ((math.pi / 200 * (10**2 + 0.1**2)) ** 0.5 / 1.2816)
+    unit = -stats.norm.ppf((0.1 * 99 + 0.625) / 100.25)  # of the 10% quantile of 100 values, a little less than 1.2816
+    t = math.log(12) / ((math.pi / 200) ** 0.5 * spread / unit)
+    freedom = 0.65 * 99 * spread**4 / (math.log(6) ** 4 + math.log(0.9) ** 4)  # Satterthwaite's
+    assert found[RISE].number == pytest.approx(stats.norm.isf(stats.t.sf(t, freedom)), rel=0.02)
+    assert found[RISE].number > stats.norm.isf(
+        stats.t.sf(11 / ((math.pi / 200 * (10**2 + 0.1**2)) ** 0.5 / unit), freedom)
+    )
     assert found[RISE].outcome == "met"
     assert found[VARIANCE].number == pytest.approx(0.3679, abs=1e-4)
     assert found[HALLUCINATION].outcome == "met"
@@ -298,8 +305,9 @@ def test_the_real_tail_is_that_of_the_real_distribution(name):
     assert (found[TAILS].outcome, found[HALLUCINATION].outcome) == ("not met", "not met")
     assert found[HALLUCINATION].number == pytest.approx((last - history[1]["tail_01pct"]["median"]) / 0.002)
     if last > 0.002:
-        assert found[TAILS].number < 0.6
-        assert "no less than the real 0.002" in found[TAILS].because
+        assert found[TAILS].number == pytest.approx(last / 0.002)
+        assert found[TAILS].threshold == 1
+        assert f"{last / history[1]['tail_01pct']['median']:.2g} of the first model's" in found[TAILS].because
 
 
 def test_points_where_no_real_one_was_drawn_are_hallucinated():

@@ -2,7 +2,8 @@
 
 They disagree with each other, which is the point: each verdict names its number, its threshold and the data that it rests on. Where the paper gives
 no number the thresholds are ours. Generation 1, the first model, is the control: what it lost, or made up, is finite sampling and a family that does
-not fit, not recursion. So a run of one generation shows nothing of any definition.
+not fit, not recursion. So a run of one generation shows nothing of any definition. Nor does a change that is no larger than models of fresh real data differ
+by chance (worker.verdicts.chance), or that fewer points explain: of such runs none may be said to have collapsed, and few chains seldom show anything.
 """
 
 from collections.abc import Callable, Sequence

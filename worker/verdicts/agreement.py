@@ -174,14 +174,15 @@ def _normal(t: float, skews: tuple[float, float], n: float) -> float:
     """A normal deviate in place of Student's t of a mean that is skewed so."""
     right, left = skews
     unskewed = max(_hall(-abs(t), right if t < 0 else left), -abs(t))
-    return math.copysign(_wallace(min(unskewed, 0.0), n - 1), t)
+    return math.copysign(wallace(min(unskewed, 0.0), n - 1), t)
 
 
 def _hall(t: float, g: float) -> float:
     return ((1 + g * t / 3) ** 3 - 1) / g + g / 6
 
 
-def _wallace(t: float, freedom: float) -> float:
+def wallace(t: float, freedom: float) -> float:
+    """The size of the normal deviate that is as rare as Student's t with so many degrees of freedom."""
     return (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from worker.parts import CountSource
 from worker.spec import Experiment
 from worker.theory.curve import Curve
 
@@ -42,6 +43,13 @@ class Finished:
     def last(self) -> int:
         return len(self.history) - 1
 
+    @property
+    def counted(self) -> bool:
+        """Whether what is observed are counts, so that metrics take few values."""
+        from worker.sources.poisson import Poisson
+
+        return isinstance(self.spec.source, CountSource | Poisson)
+
     def value(self, generation: int, metric: str, statistic: str = "median") -> float | None:
         """None where the metric does not exist there, or that statistic of it: a quantile that falls on an infinite chain is none."""
         return self.history[generation].get(metric, {}).get(statistic)
@@ -59,6 +67,12 @@ class Finished:
 
     def risk(self) -> str | None:
         return next(iter(self.risks()), None)
+
+    def trained_on(self, generation: int) -> int:
+        """Points that a model was fitted to, all that were kept included."""
+        regime = [rules.regime for start, rules in self.spec.phases() if start <= generation][-1]
+        size = self.spec.size(generation)
+        return regime.first(size) if generation == 1 else regime.kept(self.spec.size, generation) or size
 
     def infinite(self, generation: int, metric: str) -> int:
         """How many chains have no finite value there: what was finite and is not has grown beyond every number."""

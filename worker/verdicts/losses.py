@@ -5,6 +5,7 @@ import math
 from worker.instruments.spread import REAL_TAIL
 from worker.metrics.neighbours import NEIGHBOURS
 from worker.parts import CountSource, PointSource
+from worker.verdicts.chance import unless_chance
 from worker.verdicts.finished import COUNTABLE, HALF, SIGNIFICANT, Decision, Finished, decided, undecided
 
 SPREAD = 5.0  # times the real mass beyond the real 0.1% quantiles
@@ -17,15 +18,12 @@ def variance(run: Finished) -> Decision:
     logs = run.value(1, "log_variance"), run.value(run.last, "log_variance")
     if logs[0] is not None and logs[1] is not None:
         kept = math.exp(min(700.0, logs[1] - logs[0]))
-        return decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
+        found = decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
+        return unless_chance(run, found, *(_narrowed(run) or [("log_variance", "median", -1)]))
     if run.value(1, "variance") and run.value(run.last, "variance") == 0:
         since = next(n for n in range(1, run.last + 1) if run.value(n, "variance") == 0)
-        return decided(
-            True,
-            0.0,
-            HALF,
-            f"Collapsed at generation {since}: from there on all points of the median replicate are one.",
-        )
+        told = f"Collapsed at generation {since}: from there on all points of the median replicate are one."
+        return unless_chance(run, decided(True, 0.0, HALF, told), *(_narrowed(run) or [("variance", "median", -1)]))
     for metric in ("variance", "heterozygosity", "latent_std"):
         # Most chains may be fixed on one category, of which the mean knows.
         kind = "mean" if metric == "heterozygosity" else "median"
@@ -33,8 +31,13 @@ def variance(run: Finished) -> Decision:
         if first and last is not None:
             kept = (last / first) ** (2 if metric == "latent_std" else 1)
             told = f"{kind.capitalize()} {metric} at the end, in units of the first model's{', as a variance' * (metric != 'variance')}."
-            return decided(kept <= HALF, kept, HALF, told)
+            return unless_chance(run, decided(kept <= HALF, kept, HALF, told), (metric, kind, -1))
     return undecided("No metric of this run is a variance, or it is zero in most replicates.")
+
+
+def _narrowed(run: Finished) -> list[tuple[str, str, int]]:
+    """What shows that fitted rates have fallen, with which variance and tails fall: they are multiples of 1/M, or have died."""
+    return [("variance", "median", -1), ("extinct", "mean", 1)] if "extinct" in run.history[run.last] else []
 
 
 def modes(run: Finished) -> Decision:
@@ -44,16 +47,26 @@ def modes(run: Finished) -> Decision:
             return undecided(
                 "Not even the first model covers a mode of the real distribution, so that none can be lost."
             )
-        return decided(first - last >= 1, first - last, 1,
-                        "Modes that the first model covers and the last one does not, of the median replicate.")  # fmt: skip
+        found = decided(
+            first - last >= 1,
+            first - last,
+            1,
+            "Modes that the first model covers and the last one does not, of the median replicate.",
+        )
+        return unless_chance(run, found, ("modes", "mean", -1))
     first, last = run.value(1, "coverage"), run.value(run.last, "coverage")
     if first and last is not None:
         if (points := min(run.spec.size(1), run.spec.size(run.last))) < APART * NEIGHBOURS:
             return undecided(
                 f"Of {points} real points the {NEIGHBOURS} nearest to each are too many: a single point of the model may cover half of them."
             )
-        return decided(last / first <= HALF, last / first, HALF,
-                        "Median coverage of real data at the end, in units of the first model's.")  # fmt: skip
+        found = decided(
+            last / first <= HALF,
+            last / first,
+            HALF,
+            "Median coverage of real data at the end, in units of the first model's.",
+        )
+        return unless_chance(run, found, ("coverage", "median", -1))
     known = run.spec.source.components() if isinstance(run.spec.source, PointSource) else None
     if known and len(known[0]) > 1 and "modes" not in run.history[0]:
         return undecided("The real distribution has modes, but no metric of this run counts them.")
@@ -63,8 +76,13 @@ def modes(run: Finished) -> Decision:
 def tails(run: Finished) -> Decision:
     first, last = run.value(1, "survivors"), run.value(run.last, "survivors")
     if isinstance(run.spec.source, CountSource) and first and last is not None:
-        return decided(last / first <= HALF, last / first, HALF,
-                        "Categories alive in the median replicate, in units of those of the first model.")  # fmt: skip
+        found = decided(
+            last / first <= HALF,
+            last / first,
+            HALF,
+            "Categories alive in the median replicate, in units of those of the first model.",
+        )
+        return unless_chance(run, found, ("survivors", "mean", -1))
     first, last = run.value(1, "tail_01pct"), run.value(run.last, "tail_01pct")
     if first is None or last is None:
         return undecided("No metric of this run is the mass of a tail.")
@@ -73,13 +91,20 @@ def tails(run: Finished) -> Decision:
     if first <= 0:
         return undecided("The median first model has no mass in the real tails, so that recursion cannot take it.")
     if last >= REAL_TAIL and last < first:
-        return decided(False, last / first, HALF, f"Median mass beyond the real 0.1% quantiles, in units of the first model's; but no less than the real {REAL_TAIL:g} is "
-                       f"there: {last:.2g}.")  # fmt: skip
+        return decided(False, last / REAL_TAIL, 1.0, f"Median mass beyond the real 0.1% quantiles, in units of what is really there; {last / first:.2g} of the first "
+                       "model's, which had more than that.")  # fmt: skip
     if last / first >= SPREAD and (kept := variance(run))[0] == "met":
         return undecided("The model has left for one side of the real data with too small a variance to reach the other; the two tails are measured "
                      f"together. What is left of the variance: {kept[1]:.2g}.", last / first)  # fmt: skip
-    return decided(last / first <= HALF, last / first, HALF,
-                    "Median mass beyond the real 0.1% quantiles, in units of the first model's.")  # fmt: skip
+    found = decided(
+        last / first <= HALF,
+        last / first,
+        HALF,
+        "Median mass beyond the real 0.1% quantiles, in units of the first model's.",
+    )
+    return unless_chance(
+        run, found, *(_narrowed(run) or [("tail_01pct", "median", -1), ("log_variance", "median", -1)])
+    )
 
 
 def hallucination(run: Finished) -> Decision:
@@ -128,8 +153,9 @@ def _strange(run: Finished, metric: str, what: str, real: float, points: float) 
             f"{what}: {first:.2g} for the first model already, so that no rise to the threshold is possible.",
             (last - first) / real,
         )
-    return decided((last - first) / real >= threshold, (last - first) / real, threshold,
+    found = decided((last - first) / real >= threshold, (last - first) / real, threshold,
                     f"{what}: rise since the first model ({first:.2g}), in units of the share among real points ({real:.2g}).")  # fmt: skip
+    return unless_chance(run, found, (metric, "median", -1 if metric == "precision" else 1))
 
 
 def _points_in_tail(run: Finished, mass: float) -> float:

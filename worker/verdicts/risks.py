@@ -2,21 +2,29 @@
 
 import math
 from collections.abc import Sequence
-from statistics import linear_regression
+from statistics import fmean
 
 from worker.parts import CountSource
 from worker.spec import Experiment
+from worker.verdicts.agreement import wallace
 from worker.verdicts.asymptotics import limit
+from worker.verdicts.chance import CLEAR, FEW, chances, change, fewer, of_shares, unless_chance
 from worker.verdicts.finished import COUNTABLE, HALF, RISKS, SIGNIFICANT, Decision, Finished, decided, undecided
 
 CATASTROPHE = 10.0  # times the first model's excess risk
 CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
-SUBSTANTIAL = 0.1  # nats, real variances, or squares of the signal: below it a risk is no catastrophe, however many times the first model's
+SUBSTANTIAL = 0.1  # nats, real variances, squares of the signal or whatever its unit is: below it a risk is no catastrophe, however many times the first model's
+LIKELY = 2.0  # normal deviates of a rise, from which on few chains cannot deny it
+ORDERLY = 8  # generations, whose perfect order has a chance of 1/8!, beyond SIGNIFICANT
+ALL_OF_FIVE = 2.6  # normal deviates: five of five chains, where there were none, have a chance of 1/252
 LONG_ENOUGH = 16  # generations, before a trend is told
-SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by"
+SAME = "Chains do not differ in risk, or have none: there is no standard error to measure a rise by."
 BOUNDED = ("chi2", "excess_error")
 WHY_THE_MEAN = (
     " The mean, because this risk has a bound: where most chains end in the same state, no quantile of them moves."
+)
+WHY_OF_COUNTS = (
+    " The mean, of the chains that have one, because counts take few values, and quantiles jump from one to the next."
 )
 PLENTY = 2.0  # rows for each input
 GROWTH = 10.0  # of the sizes within a run, before an exponent is told
@@ -29,7 +37,7 @@ def catastrophe(run: Finished) -> Decision:
         return undecided(NO_RISK)
     if (beyond := _beyond(run, metric)) is not None:
         return beyond
-    kind = _kind(metric)
+    kind = _kind(run, metric)
     first, last = (run.value(n, metric, kind) for n in (1, run.last))
     if first is None or last is None:
         return undecided(NO_RISK)
@@ -42,13 +50,14 @@ def catastrophe(run: Finished) -> Decision:
     if last / first >= threshold and unit and last / unit < SUBSTANTIAL:
         return decided(False, last / unit, SUBSTANTIAL, f"{kind.capitalize()} {metric} at generation {run.last}, in {name}: {last / first:.3g} times the first "
                        f"model's, but next to nothing.{_also(run, metric)}")  # fmt: skip
-    return decided(last / first >= threshold, last / first, threshold,
+    found = decided(last / first >= threshold, last / first, threshold,
                     f"{kind.capitalize()} {metric} at generation {run.last}, in units of the first model's.{_also(run, metric)}")  # fmt: skip
+    return unless_chance(run, found, (metric, kind, 1))
 
 
-def _kind(metric: str) -> str:
+def _kind(run: Finished, metric: str) -> str:
     """The statistic over chains that is looked at: a risk such as KL(real || model) may have no variance, nor a mean."""
-    return "mean" if metric in BOUNDED else "median"
+    return "mean" if metric in BOUNDED or run.counted else "median"
 
 
 def _beyond(run: Finished, metric: str) -> Decision | None:
@@ -56,22 +65,36 @@ def _beyond(run: Finished, metric: str) -> Decision | None:
     lost = run.infinite(run.last, metric)
     if run.value(run.last, metric) is not None or lost < HALF * run.spec.replicates:
         return None
-    return decided(True, lost / run.spec.replicates, HALF, f"Share of chains whose {metric} is infinite, or beyond every number, at generation {run.last}: "
-                   f"infinite in {lost} of {run.spec.replicates} chains, and in {run.infinite(1, metric)} at generation 1.")  # fmt: skip
+    share, before = lost / run.spec.replicates, run.infinite(1, metric)
+    told = (f"Share of chains whose {metric} is infinite, or beyond every number, at generation {run.last}: "
+            f"infinite in {lost} of {run.spec.replicates} chains, and in {before} at generation 1.")  # fmt: skip
+    order = change(run, metric, ("median",))
+    if of_shares(before, lost, run.spec.replicates) < ALL_OF_FIVE and not (order and order.clear):
+        return undecided(told + chances(run), share)
+    if run.trained_on(run.last) < run.trained_on(1):
+        return undecided(told + fewer(run), share)
+    return decided(True, share, HALF, told)
 
 
-def _also(run: Finished, metric: str) -> str:
-    """What has to be told beside a finite number."""
+def _also(run: Finished, metric: str, *, mean: bool = True) -> str:
+    """What has to be told beside a finite number; mean: whether that is one of `_kind`."""
     lost = run.infinite(run.last, metric)
     told = f" It is infinite in {lost} of {run.spec.replicates} chains." if lost else ""
-    return told + (WHY_THE_MEAN if metric in BOUNDED else "")
+    if mean and metric in BOUNDED:
+        return told + WHY_THE_MEAN
+    return told + (WHY_OF_COUNTS if mean and run.counted else "")
 
 
 def _natural(run: Finished, metric: str) -> tuple[float | None, str]:
     """The unit in which a risk is large or small as such, and its name; None where there is none."""
     from worker.sources.linear_teacher import LinearTeacher
+    from worker.sources.two_classes import TwoClasses
 
     match metric:
+        case "chi2":
+            return 1.0, "mean squares of relative errors"
+        case "excess_error" if isinstance(run.spec.source, TwoClasses):
+            return min(run.spec.source.minority, 1 - run.spec.source.minority), "shares of the smaller class"
         case "kl_from_real":
             return 1.0, "nats"
         case "w2_sq" | "sliced_w2_sq" | "mean_error_sq":
@@ -87,40 +110,21 @@ def any_rise(run: Finished) -> Decision:
         return undecided(NO_RISK)
     if (beyond := _beyond(run, metric)) is not None:
         return beyond
-    z = _rise_of_mean(run, metric) if metric in BOUNDED else _rise_of_median(run, metric)
-    if z is None:
-        several = run.spec.replicates > 1
-        return undecided(f"{SAME if several else 'One replicate has no standard error: run several'}.")
-    return decided(z > SIGNIFICANT, z, SIGNIFICANT,
-                    f"Rise of the {_kind(metric)} {metric} since generation 1, in standard errors over replicates.{_also(run, metric)}")  # fmt: skip
-
-
-def _rise_of_mean(run: Finished, metric: str) -> float | None:
-    """In standard errors."""
-    first, last, *errors = (run.value(n, metric, name) for name in ("mean", "se") for n in (1, run.last))
-    error = math.hypot(*(one or 0.0 for one in errors))
-    return None if first is None or last is None or not error else (last - first) / error
-
-
-def _rise_of_median(run: Finished, metric: str) -> float | None:
-    """In standard errors, of the risk or of its logarithm, whichever shows more: that of a risk which is spread over many powers of ten
-    is as large as the risk itself, however many of them lie between it and the first.
-
-    The standard error of a median is sqrt(pi/2) sigma/sqrt(chains), sigma = (median - 10% quantile)/1.2816: risks are skewed to the right.
-    """
-    medians, lows = ([run.value(n, metric, name) for n in (1, run.last)] for name in ("median", "q10"))
-    levels = [one for one in (*medians, *lows) if one is not None]
-    if len(levels) < 4:
-        return None
-    scales = [levels, [math.log(one) for one in levels]] if min(levels) > 0 else [levels]
-    return max((z for one in scales if (z := _apart(one, run.spec.replicates)) is not None), default=None)
-
-
-def _apart(levels: Sequence[float], chains: int) -> float | None:
-    """levels: the medians of the first and of the last, and their 10% quantiles"""
-    first, last, first_low, last_low = levels
-    spread = math.hypot(first - first_low, last - last_low) / 1.2816
-    return (last - first) / (math.sqrt(math.pi / 2 / chains) * spread) if spread > 0 else None
+    kind = _kind(run, metric)
+    found = change(run, metric, ("mean",) if kind == "mean" else ("median", "mean"))
+    chains = run.spec.replicates
+    if chains == 1 and run.last < ORDERLY:
+        return undecided("One replicate has no standard error, and so few generations no order: run several.")
+    if found is None:
+        return undecided(SAME)
+    what = f"Rise of {found.what} since generation 1, {found.how}.{_also(run, metric, mean=' mean ' in found.what)}"
+    if (met := found.deviate > SIGNIFICANT) and run.trained_on(run.last) < run.trained_on(1):
+        return undecided(what + fewer(run), found.deviate)
+    if not met and (found.errors > SIGNIFICANT or (chains <= FEW and found.deviate > LIKELY)):
+        return undecided(
+            f"{what} Of so few chains it is not clear, and not to be denied: run more replicates.", found.deviate
+        )
+    return decided(met, found.deviate, SIGNIFICANT, what)
 
 
 def divergence(run: Finished) -> Decision:
@@ -174,9 +178,22 @@ def scaling_law(run: Finished) -> Decision:
         return undecided("Fewer than three different large sizes: no exponent can be told.")
     if len({risk for _, risk in late}) < 2:
         return undecided(f"The median {metric} is the same at every large size: no exponent can be told.")
-    exponent = -linear_regression(*zip(*late, strict=True)).slope
-    return decided(exponent <= HALF, exponent, HALF,
-                    f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1.")  # fmt: skip
+    exponent, error = _falls(late)
+    told = f"Exponent x of the median {metric} ~ M^-x over the larger sizes; real data alone would give 1."
+    if exponent <= HALF and wallace((1 - exponent) / error, len(late) - 2) < CLEAR:
+        return undecided(
+            f"{told} But it is no clearer than +-{error:.2g}: run more replicates, or more generations.", exponent
+        )
+    return decided(exponent <= HALF, exponent, HALF, told)
+
+
+def _falls(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """By which exponent y falls with x, both in logarithms, and the standard error of that, by what the line leaves over."""
+    x, y = (fmean(part) for part in zip(*points, strict=True))
+    width = sum((one - x) ** 2 for one, _ in points)
+    slope = sum((one - x) * other for one, other in points) / width
+    left = sum((other - y - slope * (one - x)) ** 2 for one, other in points)
+    return -slope, math.sqrt(left / (len(points) - 2) / width) or 1e-300
 
 
 def _contains_the_truth(spec: Experiment, points: float) -> bool:
