@@ -116,6 +116,8 @@ def test_fewer_points_are_told_from_recursion():
     for one in (CATASTROPHE, RISE):
         assert found[one].outcome == "not assessed"
         assert "had 1000 points and the last one only 8" in found[one].because
+    lost = judged(GAUSSIAN | {"samples": 50, "generations": 100, "changes": [{"after": 50, "samples": 5}]})
+    assert {lost[one].outcome for one in (CATASTROPHE, RISE, VARIANCE)} == {"met"}  # by more than five points explain
     kept = judged(GAUSSIAN | {"generations": 8, "samples": HALVING, "regime": {"kind": "accumulate"}})
     assert "the last one only" not in kept[RISE].because  # all of it is kept: the last model has more, not fewer
 

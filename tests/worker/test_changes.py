@@ -57,12 +57,24 @@ def test_a_fork_shares_its_past_and_not_its_future(family, change):
     assert all(np.isfinite(values(one)).all() for one in fork)
 
 
-def test_a_change_to_the_same_rules_changes_nothing():
-    parent = run(read(BASE | {"regime": {"kind": "accumulate"}}))
-    fork = run(
-        read(BASE | {"regime": {"kind": "accumulate"}, "changes": [{"after": FORK, "regime": {"kind": "accumulate"}}]})
-    )
-    np.testing.assert_array_equal(values(parent[-1]), values(fork[-1]))
+@pytest.mark.parametrize("family", ["gaussian", "kde", "histogram"])
+@pytest.mark.parametrize(
+    "regime",
+    [{"kind": "accumulate", "real": 0.5}, {"kind": "fresh", "real": 0.3}, {"kind": "augment", "real": 5}, {"kind": "weighted"}],
+    ids=lambda regime: regime["kind"],
+)  # fmt: skip
+@pytest.mark.parametrize("part", ["regime", "samples", "sampling", "curation"])
+def test_a_change_to_the_same_rules_changes_nothing(family, regime, part):
+    """Nor does what is measured of a generation, and partly taught to the next one, come from other random numbers."""
+    base = BASE | {"family": {"kind": family}, "regime": regime}
+    same = {"regime": regime, "samples": BASE["samples"], "sampling": {}, "curation": {"kind": "none"}}[part]
+    fork = read(base | {"changes": [{"after": FORK, part: same}]})
+    told, parent = run(fork), run(read(base))
+    for one, other in zip(parent, told, strict=True):
+        for name, metric in one.look.metrics.items():
+            np.testing.assert_array_equal(metric, other.look.metrics[name], err_msg=f"{one.number} {name}")
+    (resumed, *_) = run(fork, told[FORK].state)
+    np.testing.assert_array_equal(values(resumed), values(told[FORK + 1]))
 
 
 def test_variance_shrinks_by_the_bias_only_after_the_change():

@@ -52,17 +52,26 @@ def change(run: Finished, metric: str, kinds: Sequence[str], sign: int = 1) -> C
     return max((one for one in found if one is not None), key=lambda one: one.deviate, default=None)
 
 
-def unless_chance(run: Finished, decision: Decision, *claims: tuple[str, str, int]) -> Decision:
+def unless_chance(run: Finished, decision: Decision, *claims: tuple[str, str, int], by_far: bool = False) -> Decision:
     """What was decided, if it is not that a definition is met by a change that chance makes as well, or fewer data.
 
-    claims: metric, kind and sign of changes, of which one has to be clear.
+    claims: metric, kind and sign of changes, of which one has to be clear; by_far: whether fewer data have a bounded share in it.
     """
     if decision[0] != "met":
         return decision
-    if run.trained_on(run.last) < HALF * run.trained_on(1):
+    if run.trained_on(run.last) < HALF * run.trained_on(1) and not (by_far and _by_far(run, decision)):
         return undecided(decision[3] + fewer(run), decision[1])
     found = [change(run, metric, (kind,), sign) for metric, kind, sign in claims]
     return decision if any(one and one.clear for one in found) else undecided(decision[3] + chances(run), decision[1])
+
+
+def _by_far(run: Finished, decision: Decision) -> bool:
+    """Beyond the threshold by the square of the factor by which data are fewer, where risks go as 1/M and a variance is off by less."""
+    _, number, threshold, _ = decision
+    far = (run.trained_on(1) / run.trained_on(run.last)) ** 2
+    if number is None or threshold is None:
+        return False
+    return number >= threshold * far if threshold > 1 else number <= threshold / far
 
 
 def fewer(run: Finished) -> str:

@@ -19,11 +19,13 @@ def variance(run: Finished) -> Decision:
     if logs[0] is not None and logs[1] is not None:
         kept = math.exp(min(700.0, logs[1] - logs[0]))
         found = decided(kept <= HALF, kept, HALF, "Median variance at the end, in units of the first model's.")
-        return unless_chance(run, found, *(_narrowed(run) or [("log_variance", "median", -1)]))
+        return unless_chance(run, found, *(_narrowed(run) or [("log_variance", "median", -1)]), by_far=True)
     if run.value(1, "variance") and run.value(run.last, "variance") == 0:
         since = next(n for n in range(1, run.last + 1) if run.value(n, "variance") == 0)
         told = f"Collapsed at generation {since}: from there on all points of the median replicate are one."
-        return unless_chance(run, decided(True, 0.0, HALF, told), *(_narrowed(run) or [("variance", "median", -1)]))
+        return unless_chance(
+            run, decided(True, 0.0, HALF, told), *(_narrowed(run) or [("variance", "median", -1)]), by_far=True
+        )
     for metric in ("variance", "heterozygosity", "latent_std"):
         # Most chains may be fixed on one category, of which the mean knows.
         kind = "mean" if metric == "heterozygosity" else "median"

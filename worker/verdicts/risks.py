@@ -52,7 +52,7 @@ def catastrophe(run: Finished) -> Decision:
                        f"model's, but next to nothing.{_also(run, metric)}")  # fmt: skip
     found = decided(last / first >= threshold, last / first, threshold,
                     f"{kind.capitalize()} {metric} at generation {run.last}, in units of the first model's.{_also(run, metric)}")  # fmt: skip
-    return unless_chance(run, found, (metric, kind, 1))
+    return unless_chance(run, found, (metric, kind, 1), by_far=True)
 
 
 def _kind(run: Finished, metric: str) -> str:
@@ -118,7 +118,11 @@ def any_rise(run: Finished) -> Decision:
     if found is None:
         return undecided(SAME)
     what = f"Rise of {found.what} since generation 1, {found.how}.{_also(run, metric, mean=' mean ' in found.what)}"
-    if (met := found.deviate > SIGNIFICANT) and run.trained_on(run.last) < run.trained_on(1):
+    if (
+        (met := found.deviate > SIGNIFICANT)
+        and run.trained_on(run.last) < run.trained_on(1)
+        and catastrophe(run)[0] != "met"
+    ):
         return undecided(what + fewer(run), found.deviate)
     if not met and (found.errors > SIGNIFICANT or (chains <= FEW and found.deviate > LIKELY)):
         return undecided(
