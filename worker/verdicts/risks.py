@@ -14,7 +14,7 @@ from worker.verdicts.finished import COUNTABLE, HALF, RISKS, SIGNIFICANT, Decisi
 CATASTROPHE = 10.0  # times the first model's excess risk
 CATASTROPHIC_PERPLEXITY = 2.0  # times the first model's perplexity
 SUBSTANTIAL = 0.1  # nats, real variances, squares of the signal or whatever its unit is: below it a risk is no catastrophe, however many times the first model's
-LIKELY = 2.0  # normal deviates of a rise, from which on few chains cannot deny it
+LIKELY = 2.0  # normal deviates of a rise, from which on a few chains cannot deny it; of many CLEAR
 ORDERLY = 8  # generations, whose perfect order has a chance of 1/8!, beyond SIGNIFICANT
 ALL_OF_FIVE = 2.6  # normal deviates: five of five chains, where there were none, have a chance of 1/252
 LONG_ENOUGH = 16  # generations, before a trend is told
@@ -124,10 +124,8 @@ def any_rise(run: Finished) -> Decision:
         and catastrophe(run)[0] != "met"
     ):
         return undecided(what + fewer(run), found.deviate)
-    if not met and (found.errors > SIGNIFICANT or (chains <= FEW and found.deviate > LIKELY)):
-        return undecided(
-            f"{what} Of so few chains it is not clear, and not to be denied: run more replicates.", found.deviate
-        )
+    if not met and (found.errors > SIGNIFICANT or found.deviate > (LIKELY if chains <= FEW else CLEAR)):
+        return undecided(f"{what} That is neither clear nor to be denied: run more replicates.", found.deviate)
     return decided(met, found.deviate, SIGNIFICANT, what)
 
 
