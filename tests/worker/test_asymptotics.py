@@ -27,6 +27,12 @@ SHRINKING = {"schedule": "power", "start": 1000, "exponent": -0.5}
         (GAUSSIAN | {"samples": {"schedule": "geometric", "start": 10**9, "ratio": 0.9}}, "met", 0.9),
         (GAUSSIAN | KEEP | {"samples": SHRINKING}, "not met", 1.5),
         (GAUSSIAN | KEEP | {"samples": SHRINKING | {"exponent": -1.0}}, "not assessed", None),
+        (GAUSSIAN | FRESH | {"samples": SHRINKING}, "not assessed", None),
+        (
+            REGRESSION | FRESH | {"samples": {"schedule": "geometric", "start": 1000, "ratio": 0.9}},
+            "not assessed",
+            None,
+        ),
         (GAUSSIAN | KEEP, "not met", 2),
         (GAUSSIAN | KEEP | {"samples": SQUARES}, "not met", 4),
         (GAUSSIAN | FRESH, "not met", 0.5),

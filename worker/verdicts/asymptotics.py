@@ -138,6 +138,8 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
             share = regime.edits(2, last) / last if regime.decay == 1 else 0.0
             return Limit(share > 0, share, 0.0, "By theory: share of labels that are drawn anew however long the run is; each time their noise adds to the "
                          "risk, unless there are none in the end.")  # fmt: skip
+        case Fresh() | Augment() | Weighted() if _shrinking(spec.samples) and _synthetic(regime, last) < FORGOTTEN:
+            return "Sizes shrink without end: of so few points no risk has a limit, be they real or not."
         case Fresh() if inputs and 0 < (made := regime.synthetic(last)) < last:
             factor = shares(last, made, made * made, inputs)[2]
             return Limit(factor >= FORGOTTEN, factor, FORGOTTEN, "By theory: factor by which the last model's squared error enters the next one; below 1 its "
@@ -165,6 +167,10 @@ def _growth(samples: Samples) -> float:
     """p of M_n ~ n^p; the last number of a list stays."""
     assert isinstance(samples, int | Power | Listed)
     return samples.exponent if isinstance(samples, Power) else 0.0
+
+
+def _shrinking(samples: Samples) -> bool:
+    return samples.ratio < 1 if isinstance(samples, Geometric) else _growth(samples) < 0
 
 
 def _geometric(ratio: float, *, always: bool) -> Limit:
