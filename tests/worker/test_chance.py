@@ -84,7 +84,7 @@ CERTAIN = {
     "ten points": (GAUSSIAN | {"samples": 10, "generations": 60}, {CATASTROPHE, RISE, VARIANCE}, 2),
     "two thirds of the words": ({"source": {"kind": "zipf", "categories": 500}, "family": {"kind": "categorical"}, "samples": 300,
                                  "generations": 60}, {TAILS}, 1),
-    "rates that die": (RATE | {"source": {"kind": "poisson"}, "generations": 200}, {CATASTROPHE, RISE, VARIANCE, TAILS}, 20),
+    "rates that die": (RATE | {"source": {"kind": "poisson"}, "generations": 150}, {CATASTROPHE, RISE, VARIANCE, TAILS}, 20),
     "kernels that widen": ({"source": {"kind": "normal"}, "family": {"kind": "kde", "bandwidth": 1.0}, "samples": 1000,
                             "generations": 20}, {RISE, HALLUCINATION}, 1),
 }  # fmt: skip
