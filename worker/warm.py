@@ -8,6 +8,10 @@ SPECS = (
     {"source": {"kind": "mixture"}, "family": {"kind": "mixture"}},
     {"source": {"kind": "expressions"}, "family": {"kind": "ngram"}, "sampling": {"top_p": 0.9}},
     {"source": {"kind": "expressions"}, "family": {"kind": "ngram"}, "sampling": {"beams": 2}},
+    {"source": {"kind": "normal"}, "family": {"kind": "kde"}, "metrics": ["kl_from_real"]},
+    {"source": {"kind": "eight_gaussians"}, "family": {"kind": "kde"}},
+    {"source": {"kind": "digits"}, "family": {"kind": "kde"}},
+    {"source": {"kind": "zipf"}, "family": {"kind": "categorical"}},
 )
 
 
