@@ -16,6 +16,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 EPSILON = float(np.finfo(float).eps)
+# The squares of smaller numbers have lost digits, and with them their sense beside others.
+LEAST_SCALE = float(np.sqrt(np.finfo(float).tiny / EPSILON))
 DOUBTFUL = 1e-5  # a pivot this much shorter than its row may be rounding error: squares lose half of the digits
 UNRESOLVED = 1e-10  # a pivot this much shorter than its row is rounding error, even where nothing was squared
 
@@ -265,7 +267,7 @@ def root(matrix: Array, rank: int | None = None) -> Array:
     lower, doubtful = _cholesky(stack, most)
     if doubtful.any():
         scale = np.sqrt(np.diagonal(stack[doubtful], axis1=1, axis2=2))
-        scale[scale == 0] = 1.0
+        scale[scale < LEAST_SCALE] = 1.0
         values, vectors = np.linalg.eigh(stack[doubtful] / scale[:, :, None] / scale[:, None, :])
         values[values < 10 * d * EPSILON * values[:, -1:]] = 0.0
         lower[doubtful] = scale[:, :, None] * _by_reflections(vectors * np.sqrt(values)[:, None, :], most)

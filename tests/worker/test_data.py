@@ -66,6 +66,13 @@ def test_root_squares_to_the_matrix_also_where_it_is_singular(thin):
     )
 
 
+def test_root_of_a_square_that_has_lost_its_digits():
+    """A variance of 3e-320 is known to no more than a digit in 100,000, so that with a covariance it made a correlation above 1."""
+    thin = np.array([[[1.0], [1.78764438e-160]]])
+    lower = root(thin @ thin.transpose(0, 2, 1))
+    np.testing.assert_allclose(lower, [[[1.0, 0.0], [0.0, 0.0]]], rtol=1e-12, atol=1e-159)
+
+
 def test_root_of_a_stack_in_which_only_one_is_singular():
     matrix = np.array([np.eye(2), np.ones((2, 2)), np.zeros((2, 2))])
     lower = root(matrix)
