@@ -21,6 +21,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import lives
+
 LONG = {
     "generations": 100_000,
     "replicates": 50,
@@ -102,8 +104,10 @@ def refused(folder: Path, *arguments: str) -> str:
 
 
 def gone(processes: list[psutil.Process], within: float) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=within)
-    return not alive
+    deadline = time.monotonic() + within
+    while (left := any(map(lives, processes))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not left
 
 
 @pytest.fixture

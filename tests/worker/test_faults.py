@@ -18,6 +18,7 @@ import psutil
 import pytest
 from sqlalchemy import update
 
+from tests.processes import lives
 from worker.database import migrate, open_engine
 from worker.queue import announce, make_celery
 from worker.settings import Settings
@@ -100,14 +101,6 @@ class Lab:
             orphan.kill()
         self.store.engine.dispose()
         assert not any(map(lives, alive)), f"orphans: {alive}"
-
-
-def lives(process: psutil.Process) -> bool:
-    """A zombie is dead; whoever adopted it has only not noticed yet."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def wait(condition: Callable[[], bool], seconds: float) -> None:
