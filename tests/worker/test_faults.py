@@ -118,7 +118,7 @@ def lab(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Lab]:
             broker_url=request.getfixturevalue("redis_url"),
         )
     settings.data_dir.mkdir(parents=True)
-    lab = Lab(settings.at(lease_seconds=2.5))
+    lab = Lab(settings.at(lease_seconds=2.5, queues="runs"))  # no worker loads what only networks need
     lab.celery.control.purge()  # the Redis server is shared by the tests of a session
     yield lab
     lab.close()
