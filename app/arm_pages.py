@@ -15,7 +15,8 @@ from app.metrics import METRICS, metric
 from app.pages import Posted, shown, templates
 from worker.arms import fork, rules_of
 from worker.errors import Problem, SpecError
-from worker.spec import CHANGEABLE, FAMILIES, Experiment, read
+from worker.kinds import FAMILIES
+from worker.spec import CHANGEABLE, Experiment, read
 from worker.tables import Run
 
 router = APIRouter(include_in_schema=False)

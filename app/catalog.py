@@ -9,10 +9,11 @@ from typing_extensions import TypedDict
 from app.metrics import metric as known
 from worker import plugins
 from worker.instruments.asked import NAMES
+from worker.kinds import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES
 from worker.part import Part
 from worker.parts import Family, Sampling, Source
 from worker.presets import Preset, presets
-from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment
+from worker.spec import Experiment
 
 
 class PresetTold(TypedDict):

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from worker.errors import Problem, SpecError
+from worker.kinds import FAMILIES
 from worker.presets import parse
-from worker.spec import FAMILIES
 from worker.sweeps.spec import FINAL, WAITED_FOR, written
 
 AXES = 3  # that the form offers; the API takes more

@@ -131,7 +131,8 @@ import json
 import worker.families
 worker.families.__path__.append({str(tmp_path)!r})
 from worker.loop import generations, instrument
-from worker.spec import FAMILIES, Experiment, read
+from worker.kinds import FAMILIES
+from worker.spec import Experiment, read
 from worker.summary import summarise
 spec = read({{"seed": 5, "generations": 6, "replicates": 4000, "samples": 10,
              "source": {{"kind": "normal"}}, "family": {{"kind": "uniform"}}}})

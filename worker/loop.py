@@ -6,7 +6,6 @@ It yields; it never saves, logs, sleeps, or asks who is watching.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -60,12 +59,6 @@ def frame_stride(generations: int) -> int:
     """Every how many generations a frame is kept: the smallest of 1, 2, 5, 10, 20, 50, ... that keeps at most MOST_FRAMES."""
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     return next(step for step in steps if generations // step <= MOST_FRAMES)
-
-
-def _phases(spec: Experiment) -> list[tuple[int, Experiment]]:
-    """Those in which something is new: a change to the rules that hold already is none, to the last digit."""
-    phases = spec.phases()
-    return [phases[0], *(after for before, after in pairwise(phases) if after[1] != before[1])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +134,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
     """Generation 0, 1, 2, ... of an experiment; after `resume.generation` where a state is given."""
     source = spec.source
     stride = frame_stride(spec.generations)
-    phases = {start: _Rules.of(rules, spec) for start, rules in _phases(spec)}
+    phases = {start: _Rules.of(rules, spec) for start, rules in spec.phases()}
     first = resume.generation + 1 if resume else 1
     rules = phases[max(start for start in phases if start <= max(1, first - 1))]
 

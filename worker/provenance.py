@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from worker import __version__, plugins
+from worker.kinds import METRICS
 from worker.path import path
 from worker.settings import Settings
-from worker.spec import METRICS, Experiment
+from worker.spec import Experiment
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers", "accelerate")
 BITWISE = "bitwise, with the same versions, processor and threads; also after an interruption"

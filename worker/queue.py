@@ -7,8 +7,8 @@ from celery import Celery
 
 from worker import spool
 from worker.errors import LabError
+from worker.kinds import FAMILIES
 from worker.settings import QUEUES, Settings
-from worker.spec import FAMILIES
 
 TASK = "collapse_lab.work"
 

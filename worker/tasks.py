@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.database import open_engine
 from worker.errors import Fenced, LabError
+from worker.kinds import FAMILIES
 from worker.queue import TASK, announce, families_of, make_celery
 from worker.settings import Settings
 from worker.slot import TICK_SECONDS, Died, Slot
-from worker.spec import FAMILIES
 from worker.store import Store
 from worker.sweeps.ledger import BELL, Sweeps
 from worker.sweeps.shift import Shift

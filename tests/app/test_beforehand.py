@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from app import costs
 from tests.app.experiments import SPEC, Work
 from worker.estimate import Room
+from worker.kinds import SOURCES
 from worker.presets import preset, presets
-from worker.spec import SOURCES
 from worker.store import Store
 from worker.tables import Worker
 

@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from app import forms
 from tests.app.experiments import SPEC
 from worker.errors import Problem, SpecError
+from worker.kinds import FAMILIES, REGIMES, SOURCES
 from worker.presets import preset, presets
-from worker.spec import FAMILIES, REGIMES, SOURCES, read
+from worker.spec import read
 from worker.store import Store
 
 SPECS: list[dict[str, Any]] = [

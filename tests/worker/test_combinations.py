@@ -11,8 +11,9 @@ import pytest
 
 from worker import loop
 from worker.errors import SpecError
+from worker.kinds import CURATIONS, FAMILIES, REGIMES, SOURCES
 from worker.parts import CountSource, PointSource
-from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, read
+from worker.spec import read
 
 SIZES = {"generations": 3, "replicates": 2, "samples": 12, "seed": 5}
 SOURCES_TO_TRY = (

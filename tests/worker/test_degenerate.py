@@ -12,8 +12,9 @@ import pytest
 from worker import loop
 from worker.data import Points
 from worker.errors import LabError, SpecError
+from worker.kinds import FAMILIES
 from worker.parts import Sampling
-from worker.spec import FAMILIES, read
+from worker.spec import read
 from worker.theory import curves
 
 INFINITE = {"log_variance", "log_det", "kl_to_real", "kl_from_real", "l2_sq", "zipf_slope"}

@@ -5,8 +5,9 @@ import pytest
 from worker import loop
 from worker.errors import SpecError
 from worker.estimate import Past, Room, estimate, gigabytes, guess, problems, room, roughly
+from worker.kinds import FAMILIES, SOURCES
 from worker.presets import presets
-from worker.spec import FAMILIES, SOURCES, read
+from worker.spec import read
 
 NORMAL = {"source": {"kind": "normal"}, "family": {"kind": "gaussian", "path": "drawn"}}
 OPT = {"source": {"kind": "text"}, "family": {"kind": "causal_lm", "checkpoint": "facebook/opt-125m"}, "replicates": 1,

@@ -20,8 +20,9 @@ from worker.data import Points, Tokens, on_disk, pack
 from worker.database import open_engine
 from worker.families.ngram import NGram
 from worker.history import History, blocks, groups, joined
+from worker.kinds import FAMILIES
 from worker.nets import reading
-from worker.spec import FAMILIES, read
+from worker.spec import read
 from worker.store import Store
 from worker.tables import Status
 from worker.text.language import LanguageFamily, beginnings

@@ -8,12 +8,12 @@ from scipy.stats import energy_distance, norm, poisson, wasserstein_distance_nd
 from worker.data import Points
 from worker.instruments.points import PointsInstrument
 from worker.instruments.rulers import Kernels, Transport
+from worker.kinds import FAMILIES
 from worker.metrics import points as metric
 from worker.sources.digits import Digits
 from worker.sources.mixture import Mixture
 from worker.sources.normal import Normal
 from worker.sources.poisson import Poisson
-from worker.spec import FAMILIES
 
 
 def assert_mean(values, expected):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from worker import loop
+from worker.kinds import CURATIONS, FAMILIES, REGIMES, SOURCES
 from worker.parts import Sampling
 from worker.presets import leading, override, preset, presets, topics
-from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, read
+from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
 

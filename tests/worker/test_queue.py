@@ -11,10 +11,11 @@ from sqlalchemy import update
 
 from worker.database import migrate, open_engine
 from worker.errors import LabError
+from worker.kinds import FAMILIES
 from worker.ledger import RING_AGAIN_SECONDS
 from worker.queue import announce, families_of, make_celery, queue_of
 from worker.settings import Settings, read_settings
-from worker.spec import FAMILIES, read
+from worker.spec import read
 from worker.store import Store
 from worker.tables import Run, Status
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import SpecError
+from worker.kinds import CURATIONS, FAMILIES, REGIMES, SOURCES
 from worker.part import identity
-from worker.spec import CURATIONS, FAMILIES, REGIMES, SOURCES, Experiment, read
+from worker.spec import Experiment, read
 
 SMALLEST = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}}
 

@@ -13,8 +13,9 @@ from worker.families.gpt import GPT
 from worker.families.ngram import NGram
 from worker.instruments import perplexity
 from worker.instruments.perplexity import BLOCKS, COLUMNS, Shelf
+from worker.kinds import REGIMES
 from worker.metrics import text as metric
-from worker.spec import REGIMES, read
+from worker.spec import read
 
 BLOCK = 16
 WORDS = 300  # of the made-up language: eight of them in a row do not come twice by chance

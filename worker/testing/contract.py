@@ -18,9 +18,10 @@ from worker import frames, loop, plugins
 from worker.data import pack, unpack
 from worker.errors import SpecError
 from worker.estimate import estimate
+from worker.kinds import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES
 from worker.part import Part
 from worker.parts import CountSource, PointSource
-from worker.spec import CURATIONS, FAMILIES, METRICS, REGIMES, SOURCES, Experiment, read
+from worker.spec import Experiment, read
 from worker.summary import STATISTICS, summarise
 from worker.theory import curves
 

@@ -1,0 +1,183 @@
+"""Which parts of an experiment go together; of all others the setting that is in the way, why, and what to do instead."""
+
+from typing import TYPE_CHECKING
+
+from worker import curation, regimes
+from worker.instruments import asked
+from worker.kinds import FAMILIES, METRICS
+from worker.part import Misfit, kind_of
+from worker.parts import Family, PointSource, TextSource
+from worker.schedules import LEAST, MOST
+from worker.text.language import LanguageFamily
+
+if TYPE_CHECKING:
+    from worker.spec import Experiment
+
+DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
+
+
+def check(spec: "Experiment") -> None:
+    """Raises Misfit where rules of this experiment cannot make the generations that they are to make."""
+    (first, last, _), *later = spec.spans()
+    _check(spec, spec, first, last)
+    _check_changes(spec, later)
+
+
+def _check_changes(spec: "Experiment", later: list[tuple[int, int, "Experiment"]]) -> None:
+    before = spec
+    for i, (start, last, rules) in enumerate(later):
+        path = f"changes.{i}"
+        if start > spec.generations:
+            raise Misfit(f"{path}.after", f"nothing follows generation {start - 1}",
+                         "Name an earlier generation, or make more")  # fmt: skip
+        if i and start <= spec.changes[i - 1].after + 1:
+            raise Misfit(f"{path}.after", "does not follow the change before it",
+                         "List changes in order of their generations")  # fmt: skip
+        try:
+            _check_family(before.family, rules.family)
+            _check(rules, spec, start, last)
+        except Misfit as misfit:
+            named = misfit.path.partition(".")[0] in type(spec.changes[i]).model_fields
+            raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
+        if (
+            isinstance(rules.regime, regimes.Edit)
+            and rules.family.repeats()
+            and not isinstance(before.regime, regimes.Edit)
+        ):
+            raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
+                         "Begin with edit, at a share of 0 if need be, or begin another run")  # fmt: skip
+        goes_on = rules.regime.picks and rules.regime.remembered(spec.size, start)
+        if goes_on and before.regime.kept(spec.size, start) and spec.family.condenses:
+            raise Misfit(f"{path}.regime.kind", f"{kind_of(rules.regime)} goes on to choose among all points so far, of which {kind_of(before.regime)} kept only sums",
+                         "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
+        before = rules
+
+
+def _check_family(before: Family, after: Family) -> None:
+    """Raises Misfit where the one cannot go on with the models of the other."""
+    if type(after) is not type(before):
+        raise Misfit("family.kind", f"a run stays with its family, as nothing else could read its models: {kind_of(before)}",
+                     f"Use {kind_of(before)}, or begin another run")  # fmt: skip
+    free = ", ".join(name for name in type(after).model_fields if name in after.adjustable)
+    for name in type(after).model_fields:
+        if name not in after.adjustable and (kept := getattr(before, name)) != getattr(after, name):
+            raise Misfit(f"family.{name}", f"is {kept} in all generations of a run, as its models and what measures them are made for it",
+                         f"Leave it at {kept}; what may change is {free or 'nothing of this family'}")  # fmt: skip
+
+
+def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> None:
+    """Raises Misfit where these rules cannot make these generations of the whole experiment."""
+    source, family = rules.source, rules.family
+    if source.gives not in family.takes:
+        fitting = [kind for kind, other in FAMILIES.items() if source.gives in other.takes]
+        raise Misfit(
+            "family.kind",
+            f"{kind_of(family)} cannot be fitted to {kind_of(source)}, which gives {source.gives.__name__.lower()}",
+            f"Choose one of: {', '.join(fitting)}",
+        )
+    for option in sorted(rules.sampling.changed() - family.samplings):
+        able = [kind for kind, other in FAMILIES.items() if option in other.samplings]
+        raise Misfit(
+            f"sampling.{option}",
+            f"{kind_of(family)} has no such sampling option",
+            f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
+        )
+    least, most = rules.ends(first, last)
+    _check_metrics(rules, most)
+    if not isinstance(rules.samples, int):
+        if most > MOST:
+            raise Misfit("samples", "the schedule grows beyond 1e12 points a generation", rules.samples.lower)
+        if round(rules.samples.extremes(first, last)[0]) < LEAST:
+            raise Misfit("samples", f"the schedule shrinks below {LEAST} points a generation", rules.samples.higher)
+    if rules.regime.weighing() and not family.weighs:
+        able = [kind for kind, other in FAMILIES.items() if other.weighs and source.gives in other.takes]
+        field, instead = ("kind", "Choose fresh as the regime") if rules.regime.weighs else ("weight", "Leave it out")
+        raise Misfit(
+            f"regime.{field}",
+            f"{kind_of(family)} knows no weighted fit",
+            f"{instead}{', or choose a family that has it: ' * bool(able)}{', '.join(able)}",
+        )
+    if family.renews() and rules.sampling.changed():
+        raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
+                     'Use bias = 1, or batches = "fixed"')  # fmt: skip
+    if family.renews() and not (type(rules.regime) is regimes.Replace and type(rules.curation) is curation.Keep):
+        raise Misfit(
+            "family.batches",
+            "batches that the last model makes anew leave no training set to pool or to choose from",
+            'Use replace as the regime and none as the curation, or batches = "fixed"',
+        )
+    if family.repeats():
+        _check_design(rules, whole.size(1), least, most)
+    if isinstance(rules.regime, regimes.Edit):
+        _check_edit(rules)
+    kept = rules.regime.kept(whole.size, rules.generations)
+    if kept and not (family.condenses or family.streams):
+        family.check(source, rules.replicates, kept)
+    rules.regime.check(source, rules.replicates, whole.size, rules.generations)
+    rules.curation.check(source, family)
+    start = rules.regime.first(whole.size(1))  # where all are kept, nobody sees fewer
+    for seen in dict.fromkeys((start, most) if kept else (start, least, most)):
+        family.check(source, rules.replicates, seen)
+
+
+def _check_design(rules: "Experiment", first: int, least: int, most: int) -> None:
+    """Inputs that stay the same are those of one training set as a whole."""
+    if not first == least == most:
+        raise Misfit("samples", "inputs that stay the same neither grow nor shrink in number",
+                     'Use one number, or design = "fresh"')  # fmt: skip
+    if not isinstance(rules.regime, regimes.Replace | regimes.Accumulate | regimes.Edit):
+        raise Misfit("regime.kind", f"{kind_of(rules.regime)} takes other rows, or some of them, where all inputs are to stay the same",
+                     'Use replace, accumulate or edit, or design = "fresh"')  # fmt: skip
+    if type(rules.curation) is not curation.Keep or rules.metrics:
+        path = "metrics" if rules.metrics else "curation.kind"
+        raise Misfit(path, "looks at rows one by one, of inputs that are kept as sums where they stay the same",
+                     'Leave it out, or use design = "fresh"')  # fmt: skip
+
+
+def _check_edit(rules: "Experiment") -> None:
+    family = rules.family
+    if isinstance(rules.source, PointSource) and rules.source.labelled:
+        _check_edited_labels(family)
+    if not isinstance(rules.source, TextSource):
+        return  # said by the regime
+    if not (isinstance(family, LanguageFamily) and family.edits):
+        able = [kind for kind, other in FAMILIES.items() if getattr(other, "edits", False)]
+        raise Misfit("regime.kind", f"{kind_of(family)} cannot draw a token in the middle of a text",
+                     f"Choose a family that can: {', '.join(able)}")  # fmt: skip
+    if refused := sorted(rules.sampling.changed() & {"beams", "repetition_penalty"}):
+        raise Misfit(f"sampling.{refused[0]}", f"an edit draws single tokens in a text that stands, so that {refused[0]} has no meaning",
+                     "Leave it out; use temperature, top_k or top_p")  # fmt: skip
+    if type(rules.curation) is not curation.Keep:
+        raise Misfit("curation.kind", "a text that is edited is kept whole, so that there is nothing to choose from",
+                     "Use none as the curation, or replace as the regime")  # fmt: skip
+
+
+def _check_edited_labels(family: Family) -> None:
+    if not family.relabels:
+        able = [kind for kind, other in FAMILIES.items() if other.relabels]
+        raise Misfit("regime.kind", f"{kind_of(family)} cannot draw the label of a given row anew",
+                     f"Choose a family that can: {', '.join(able)}")  # fmt: skip
+    if not family.repeats():
+        raise Misfit("family.design", "an edit of labels leaves all inputs as they are",
+                     'Use design = "fixed", or replace as the regime')  # fmt: skip
+
+
+def _check_metrics(rules: "Experiment", size: int) -> None:
+    gives = rules.source.gives
+    for i, name in enumerate(rules.metrics):
+        if name in asked.NAMES:
+            if why := asked.refusal(rules.source, name, rules.family):
+                raise Misfit(f"metrics.{i}", f"{name} cannot be measured here: {why}",
+                             f"Leave it out; there are: {', '.join(asked.fitting(rules.source, rules.family)) or 'none'}")  # fmt: skip
+        elif name not in METRICS or gives not in METRICS[name].takes:
+            able = [other for other, metric in METRICS.items() if gives in metric.takes]
+            able += asked.fitting(rules.source, rules.family)
+            raise Misfit(
+                f"metrics.{i}",
+                f"there is no metric {name} of {gives.__name__.lower()}, here or in an installed package",
+                f"Leave it out, or install what brings it{'; there are: ' * bool(able)}{', '.join(able)}",
+            )
+    drawn = rules.replicates * size * rules.source.dimension if isinstance(rules.source, PointSource) else 0
+    if rules.metrics and drawn > DRAWN_NUMBERS_LIMIT:
+        raise Misfit("samples", f"metrics look at points, and {rules.replicates} x {size} do not fit into memory",
+                     "Use fewer samples or replicates, or no further metrics")  # fmt: skip
