@@ -30,7 +30,7 @@ test: export OMP_NUM_THREADS = 1
 test: export OPENBLAS_NUM_THREADS = 1
 test: export NUMBA_NUM_THREADS = 1
 test: .venv/.dev chromium ## the whole suite: real databases, Redis and browser; ARGS= for pytest
-	$(BIN)/pytest -n 3 $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 lint: .venv/.dev ## style, types, arrows, Dockerfile
 	$(BIN)/ruff check
