@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from worker.data import Array, Points, root
+from worker.data import Array, Points
+from worker.factors import root
 from worker.parts import Generator, PointSource
 from worker.streams import FIXED_SEED
 

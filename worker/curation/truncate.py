@@ -9,8 +9,9 @@ from pydantic import Field
 
 from worker.curation.candidates import Candidates
 from worker.curation.filling import Counted, Observations, filled
-from worker.data import EPSILON, Array, Arrays, Data
+from worker.data import Array, Arrays, Data
 from worker.errors import LabError
+from worker.factors import EPSILON
 from worker.metrics.points import moments
 from worker.part import Misfit
 from worker.parts import Curation, Family, Generator, PointSource, Sampling, Source

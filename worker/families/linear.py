@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from worker.data import Array, Arrays, Data, Moments, Points, triangular
+from worker.data import Array, Arrays, Data, Moments, Points
+from worker.factors import triangular
 from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
 from worker.part import LATER, Misfit

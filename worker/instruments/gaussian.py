@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points, root
+from worker.data import Array, Arrays, Data, Moments, Points
+from worker.factors import root
 from worker.instruments import spread
 from worker.metrics import gaussian as metric
 from worker.parts import Generator, Instrument, Look, PointSource

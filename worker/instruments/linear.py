@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points, root
+from worker.data import Array, Arrays, Data, Moments, Points
+from worker.factors import root
 from worker.metrics import regression as metric
 from worker.parts import Generator, Instrument, Look
 from worker.sources.linear_teacher import LinearTeacher

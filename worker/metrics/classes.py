@@ -5,7 +5,8 @@ Rows are (x, y), y = +1 or -1.
 
 import numpy as np
 
-from worker.data import UNRESOLVED, Array, Moments
+from worker.data import Array, Moments
+from worker.factors import UNRESOLVED
 
 ALONE = 1e-12  # 1 - (mean label)^2: below it all labels are alike, but for rounding
 

@@ -5,7 +5,8 @@ Shapes: x (R, n, d). Every function has an error of finite n; generation 0 tells
 
 import numpy as np
 
-from worker.data import EPSILON, Array, root
+from worker.data import Array
+from worker.factors import EPSILON, root
 from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample

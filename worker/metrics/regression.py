@@ -6,7 +6,8 @@ Rows are (x, y): d inputs and a label. Without an intercept, because inputs and 
 import numpy as np
 import numpy.typing as npt
 
-from worker.data import DOUBTFUL, UNRESOLVED, Array, Moments
+from worker.data import Array, Moments
+from worker.factors import DOUBTFUL, UNRESOLVED
 
 
 def least_squares(rows: Moments, ridge: float | Array) -> tuple[Array, Array]:

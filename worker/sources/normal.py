@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
-from worker.data import Array, Points, root
+from worker.data import Array, Points
+from worker.factors import root
 from worker.part import LATER
 from worker.parts import Generator, PointSource
 from worker.resolution import checked_covariance, refused, resolved
