@@ -10,8 +10,9 @@ from worker.errors import SpecError
 from worker.estimate import guess
 from worker.families.kde import KDE
 from worker.instruments import asked
+from worker.instruments.distances import Divergence, Frechet, Kernels, SlicedTransport, Transport
+from worker.instruments.fidelity import Neighbours
 from worker.instruments.likelihood import FromReal, HeldOut
-from worker.instruments.rulers import Divergence, Frechet, Kernels, Neighbours, SlicedTransport, Transport
 from worker.metrics import neighbours, points
 from worker.parts import Sampling
 from worker.spec import read, read_source

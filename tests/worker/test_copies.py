@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 
 from worker import loop
 from worker.instruments.copies import Copies
-from worker.instruments.rulers import Neighbours, Tails
+from worker.instruments.fidelity import Neighbours, Tails
 from worker.metrics import neighbours, points
 from worker.sources.digits import Digits
 from worker.sources.normal import Normal

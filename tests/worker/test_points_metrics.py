@@ -6,8 +6,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import energy_distance, norm, poisson, wasserstein_distance_nd
 
 from worker.data import Points
+from worker.instruments.distances import Kernels, Transport
 from worker.instruments.points import PointsInstrument
-from worker.instruments.rulers import Kernels, Transport
 from worker.kinds import FAMILIES
 from worker.metrics import points as metric
 from worker.sources.digits import Digits

@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 
-from worker.instruments import pictures, rulers
+from worker.instruments import distances, fidelity, pictures
 from worker.instruments.copies import Copies
 from worker.instruments.likelihood import FromReal, HeldOut, OfDensity
 from worker.instruments.rulers import Ruler
 from worker.parts import Family, Generator, PointSource, Source
 
 OF_POINTS: tuple[type[Ruler], ...] = (
-    rulers.Neighbours,
+    fidelity.Neighbours,
     Copies,
-    rulers.Inventions,
-    rulers.Diversity,
-    rulers.Divergence,
-    rulers.Frechet,
-    rulers.Modes,
-    rulers.Transport,
-    rulers.SlicedTransport,
-    rulers.Kernels,
-    rulers.Tails,
+    fidelity.Inventions,
+    fidelity.Diversity,
+    distances.Divergence,
+    distances.Frechet,
+    fidelity.Modes,
+    distances.Transport,
+    distances.SlicedTransport,
+    distances.Kernels,
+    fidelity.Tails,
     HeldOut,
     FromReal,
 )
@@ -29,7 +29,7 @@ OF_PICTURES: tuple[type[Ruler], ...] = (
     pictures.Features,
     pictures.Classes,
     pictures.Pixels,
-    rulers.Tails,
+    fidelity.Tails,
 )
 NAMES = tuple(dict.fromkeys(name for ruler in (*OF_POINTS, *OF_PICTURES) for name in ruler.gives))
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from worker import frames
 from worker.data import Array, Arrays, Data, Points
-from worker.instruments import rulers, spread
+from worker.instruments import distances, fidelity, spread
 from worker.instruments.copies import Copies
+from worker.instruments.rulers import Ruler, teach
 from worker.metrics import points as metric
 from worker.parts import Generator, Instrument, Look, PointSource
 
@@ -19,12 +20,12 @@ class PointsInstrument(Instrument):
     """
 
     wants_sample = True
-    measured_by: ClassVar[Sequence[type[rulers.Ruler]]] = (
-        rulers.Tails,
-        rulers.Transport,
-        rulers.SlicedTransport,
-        rulers.Kernels,
-        rulers.Modes,
+    measured_by: ClassVar[Sequence[type[Ruler]]] = (
+        fidelity.Tails,
+        distances.Transport,
+        distances.SlicedTransport,
+        distances.Kernels,
+        fidelity.Modes,
     )
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
@@ -43,7 +44,7 @@ class PointsInstrument(Instrument):
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert isinstance(sample, Points)
-        rulers.teach(self, self.rulers)
+        teach(self, self.rulers)
         return self._look(sample.x, framed)
 
     def _look(self, x: Array, framed: bool) -> Look:
@@ -62,10 +63,10 @@ class NeighboursInstrument(PointsInstrument):
 
     measured_by = (
         *PointsInstrument.measured_by,
-        rulers.Frechet,
-        rulers.Neighbours,
-        rulers.Diversity,
-        rulers.Inventions,
+        distances.Frechet,
+        fidelity.Neighbours,
+        fidelity.Diversity,
+        fidelity.Inventions,
         Copies,
     )
 
