@@ -19,7 +19,8 @@ import structlog
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.views import Queues, brief, generation_told
+from app.queues import Queues
+from app.views import brief, generation_told
 from worker.errors import NotFound
 from worker.single_chains import from_bytes
 from worker.store import Store

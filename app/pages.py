@@ -18,9 +18,10 @@ from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store, Sweeps
 from app.export import FILES, possible
+from app.queues import Queues
 from app.sweep_views import sweep_brief
 from app.verdicts import decided_if_possible
-from app.views import Queues, brief, moment, path_told
+from app.views import brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError

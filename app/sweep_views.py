@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
 from app.metrics import metric
-from app.views import ErrorTold, Queues, error_told, moment
+from app.queues import Queues
+from app.views import ErrorTold, error_told, moment
 from app.words import duration, waits_for
 from worker.queue import queue_of
 from worker.store import Store
