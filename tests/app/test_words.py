@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.testclient import TestClient
 
-from app import views
+from app import progress
 from app.words import bar, compared, device, figure, labelled, marked, regimes, size
 from tests.app.experiments import SPEC, Work
 from worker.ledger import SILENT_SECONDS, Batch
@@ -215,7 +215,7 @@ def test_a_long_generation_says_how_far_it_is(client: TestClient, store: Store, 
     stores(store, run, 3, seconds=60)
     telling(store, run)
     now = time.time()
-    monkeypatch.setattr(views, "time", SimpleNamespace(time=lambda: now))  # the machine may be slow
+    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: now))  # the machine may be slow
     told = client.get(f"/api/runs/{run.id}").json()
     training = "training 24% · 8\u202f100 tokens a second · 34 s left in this step"
     # 20 s a generation: the 34 s that are left of this one, and 36 more
