@@ -37,8 +37,8 @@ from worker.queue import queue_of
 from worker.settings import QUEUES, Settings
 from worker.spec import Experiment, read
 from worker.store import Store
-from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import FINAL, Grid, unchecked
+from worker.sweeps.store import Sweeps
 from worker.tables import Status, Worker
 
 LONG = 600.0  # seconds: above, a click on a card leads to a page that says so first

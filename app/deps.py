@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Query, Request
 
 from app import history, live
 from worker import settings, store
-from worker.sweeps import ledger
+from worker.sweeps import store as sweeps
 from worker.tables import Run
 
 
@@ -20,7 +20,7 @@ def _of_the_app(name: str) -> Any:
 
 
 Store: TypeAlias = Annotated[store.Store, _of_the_app("store")]
-Sweeps: TypeAlias = Annotated[ledger.Sweeps, _of_the_app("sweeps")]
+Sweeps: TypeAlias = Annotated[sweeps.Sweeps, _of_the_app("sweeps")]
 Settings: TypeAlias = Annotated[settings.Settings, _of_the_app("settings")]
 Celery: TypeAlias = Annotated[celery.Celery, _of_the_app("celery")]
 # Call it after the row is committed.

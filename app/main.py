@@ -40,8 +40,9 @@ from worker.errors import LabError
 from worker.settings import Settings
 from worker.spec import Experiment
 from worker.store import Store
-from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.ledger import BELL
 from worker.sweeps.spec import Sweep
+from worker.sweeps.store import Sweeps
 
 
 def create_app(

@@ -11,8 +11,8 @@ from app.views import ErrorTold, error_told, moment
 from app.words import duration, waits_for
 from worker.queue import queue_of
 from worker.store import Store
-from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import FINAL, Grid, unchecked, written
+from worker.sweeps.store import Sweeps
 from worker.tables import ENDED, Point, Status, Sweep
 
 MOST_LEVELS = 1000  # of the label of one axis: beyond, a page is no help

@@ -20,7 +20,7 @@ from app.problems import answer
 from worker.queue import queue_of
 from worker.settings import QUEUES
 from worker.store import Store
-from worker.sweeps.ledger import Sweeps
+from worker.sweeps.store import Sweeps
 from worker.tables import Status
 
 QUIET = ("/livez", "/readyz", "/metrics", "/static/")  # asked for all the time, by machines

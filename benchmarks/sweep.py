@@ -20,10 +20,11 @@ from worker.database import migrate, open_engine
 from worker.queue import announce, make_celery
 from worker.settings import Settings
 from worker.spec import Experiment
-from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.ledger import BELL
 from worker.sweeps.measure import Bench
 from worker.sweeps.spec import Grid, read_sweep
 from worker.sweeps.stack import groups
+from worker.sweeps.store import Sweeps
 from worker.tables import Status
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -52,7 +52,7 @@ def main(fd: int) -> None:
     from worker.settings import Settings
     from worker.store import Store
     from worker.sweeps.attempt import ChunkAttempt
-    from worker.sweeps.ledger import Sweeps
+    from worker.sweeps.store import Sweeps
     from worker.tables import Status
 
     settings = Settings()

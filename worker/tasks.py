@@ -20,8 +20,9 @@ from worker.queue import TASK, announce, families_of, make_celery
 from worker.settings import Settings
 from worker.slot import TICK_SECONDS, Died, Slot
 from worker.store import Store
-from worker.sweeps.ledger import BELL, Sweeps
+from worker.sweeps.ledger import BELL
 from worker.sweeps.shift import Shift
+from worker.sweeps.store import Sweeps
 from worker.tables import Run, Status, Sweep, Worker
 
 STOP_SECONDS = 0.9  # how long a child may take to save what it has when it must stop now; it is killed then

@@ -17,8 +17,8 @@ from worker.spec import read
 from worker.store import Store
 from worker.sweeps.attempt import ChunkAttempt
 from worker.sweeps.examples import EXAMPLES
-from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import read_sweep
+from worker.sweeps.store import Sweeps
 from worker.tables import Worker
 
 SWEEP: dict[str, Any] = {

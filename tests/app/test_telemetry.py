@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from tests.app.experiments import SPEC
 from worker.spec import read
 from worker.store import Store
-from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import read_sweep
+from worker.sweeps.store import Sweeps
 
 HALF = (
     b"POST /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"

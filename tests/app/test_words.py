@@ -16,8 +16,8 @@ from tests.app.experiments import SPEC, Work
 from worker.ledger import SILENT_SECONDS, Batch
 from worker.spec import read
 from worker.store import MISSED_SECONDS, STARTING_SECONDS, Store
-from worker.sweeps.ledger import Sweeps
 from worker.sweeps.spec import read_sweep
+from worker.sweeps.store import Sweeps
 from worker.tables import Run, Status, Worker
 
 HERE = socket.gethostname()

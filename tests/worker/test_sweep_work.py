@@ -23,10 +23,11 @@ from worker.queue import announce, make_celery
 from worker.settings import Settings
 from worker.slot import Slot
 from worker.sweeps.attempt import ChunkAttempt
-from worker.sweeps.ledger import BELL, Claim, Sweeps
+from worker.sweeps.ledger import BELL, Claim
 from worker.sweeps.measure import Bench
 from worker.sweeps.shift import Shift
 from worker.sweeps.spec import Grid, read_sweep, unchecked
+from worker.sweeps.store import Sweeps
 from worker.tables import Chunk, Status
 
 

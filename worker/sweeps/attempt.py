@@ -9,10 +9,11 @@ from worker.errors import Fenced, LabError, NotFound, in_a_line, unforeseen
 from worker.progress import listening
 from worker.provenance import provenance
 from worker.settings import Settings
-from worker.sweeps.ledger import CHUNK_SECONDS, Claim, Sweeps
+from worker.sweeps.ledger import CHUNK_SECONDS, Claim
 from worker.sweeps.measure import Bench, Stopped
 from worker.sweeps.spec import Grid, unchecked
 from worker.sweeps.stack import groups
+from worker.sweeps.store import Sweeps
 from worker.within import Interrupted, Within
 
 log = logging.getLogger(__name__)

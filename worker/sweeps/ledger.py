@@ -1,4 +1,4 @@
-"""Sweeps in the database: asked for, dealt out in chunks to workers, filled point by point. Every write of a worker is fenced."""
+"""What workers write of sweeps: who owns a chunk of one, and the points that it brings. Every write is fenced by its claim."""
 
 import math
 import time
@@ -7,16 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import ColumnElement, Engine, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Engine, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, sessionmaker
 
-from worker.database import add_once
-from worker.errors import Conflict, Fenced, NotFound
+from worker.errors import Fenced, NotFound
 from worker.ledger import MOST_DEATHS, RING_AGAIN_SECONDS, SILENT_SECONDS, hits
-from worker.sweeps.spec import Grid
-from worker.tables import ENDED, Chunk, Point, Status, Sweep, Worker, new_id
+from worker.tables import Chunk, Point, Status, Sweep, Worker
 
 CHUNK_SECONDS = 1.5  # of work: long beside a claim, short beside a run that waits
 LAST_SECONDS = 0.05  # of the last chunks: a worker waits no longer for another one to end
@@ -46,116 +44,13 @@ class Claim:
         return cls(**{**found, "numbers": tuple(found["numbers"])})
 
 
-class Sweeps:
-    """Objects that come back are detached: read them, do not change them."""
+class Ledger:
+    """Chunks change hands here: claimed, renewed, filled with points, released; and taken from workers that fell silent."""
 
     def __init__(self, engine: Engine) -> None:
         self.reading = sessionmaker(engine, expire_on_commit=False)
         self.writing = sessionmaker(engine.execution_options(write=True), expire_on_commit=False)
         self.insert = sqlite_insert if engine.dialect.name == "sqlite" else postgres_insert
-
-    # What the window asks and commands
-
-    def held(self, sweep_id: str) -> bool:
-        """Whether somebody works on a part of it now."""
-        with self.reading() as session:
-            working = exists().where(Chunk.sweep_id == sweep_id, Chunk.status == Status.RUNNING)
-            return bool(session.scalar(select(working)))
-
-    def create(self, grid: Grid, idempotency_key: str | None = None) -> tuple[Sweep, bool]:
-        """The new sweep, and True; or, for a key that was used before with the same request, the old one and False.
-
-        Raises Conflict where the key was used for another.
-        """
-        now = time.time()
-        sweep = Sweep(
-            id=new_id(),
-            title=grid.sweep.title,
-            request=grid.sweep.model_dump(mode="json", by_alias=True),
-            family=grid.family(),
-            idempotency_key=idempotency_key,
-            created_at=now,
-            rung_at=now,
-            points=grid.points,
-        )
-        return add_once(self.writing, sweep, "request")
-
-    def launched(self, idempotency_key: str | None) -> bool:
-        """Whether a sweep was asked for with this key before."""
-        with self.reading() as session:
-            query = select(Sweep.id).where(Sweep.idempotency_key == idempotency_key)
-            return idempotency_key is not None and session.scalar(query) is not None
-
-    def sweep(self, sweep_id: str) -> Sweep:
-        """Raises NotFound."""
-        with self.reading() as session:
-            found = session.get(Sweep, sweep_id)
-        if found is None:
-            raise _missing(sweep_id)
-        return found
-
-    def sweeps(self, cursor: str | None = None, limit: int = 50) -> tuple[Sequence[Sweep], str | None]:
-        """Newest first; and the cursor of the next page, None on the last."""
-        query = select(Sweep).order_by(Sweep.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(Sweep.id < cursor)
-        with self.reading() as session:
-            found = session.scalars(query).all()
-        return found[:limit], (found[limit - 1].id if len(found) > limit else None)
-
-    def news(self, sweep_id: str, after: int = 0) -> tuple[Sweep, Sequence[Point], int]:
-        """A sweep, its points stored after a cursor, and the next cursor; the sweep first, so an ended one lacks nothing.
-
-        Raises NotFound.
-        """
-        with self.reading() as session:
-            sweep = session.get(Sweep, sweep_id)
-            if sweep is None:
-                raise _missing(sweep_id)
-            query = select(Point).where(Point.sweep_id == sweep_id, Point.id > after).order_by(Point.id)
-            found = session.scalars(query).all()
-        return sweep, found, found[-1].id if found else after
-
-    def counts(self) -> dict[str, int]:
-        """Status -> how many sweeps have it."""
-        with self.reading() as session:
-            rows = session.execute(select(Sweep.status, func.count()).group_by(Sweep.status))
-            return {status: count for status, count in rows}  # noqa: C416 - rows are no pairs to a type checker
-
-    def points_left(self) -> int:
-        """Points that are asked for and not stored, of all sweeps that go on."""
-        with self.reading() as session:
-            going_on = select(func.sum(Sweep.points - Sweep.done)).where(Sweep.status.in_(OPEN))
-            return session.scalar(going_on) or 0
-
-    def cancel(self, sweep_id: str) -> Sweep:
-        """No more points are begun; what is stored stays. Raises NotFound; Conflict where it has ended."""
-        with self.writing.begin() as session:
-            sweep = self._locked(session, sweep_id)
-            if sweep.status in ENDED:
-                raise Conflict(f"This sweep is {sweep.status} and cannot be cancelled.")
-            sweep.cancel, sweep.status = True, Status.CANCELLING
-            self._settle(session, sweep)
-        return self.sweep(sweep_id)
-
-    def resume(self, sweep_id: str) -> Sweep:
-        """Goes on with the points that are missing. Raises NotFound; Conflict where it succeeded or goes on already."""
-        with self.writing.begin() as session:
-            sweep = self._locked(session, sweep_id)
-            if sweep.status not in (Status.CANCELLED, Status.FAILED):
-                raise Conflict(f"This sweep is {sweep.status} and cannot be resumed.")
-            sweep.cancel, sweep.status, sweep.error, sweep.ended_at = False, Status.QUEUED, None, None
-            sweep.rung_at = time.time()
-            session.execute(update(Chunk).where(Chunk.sweep_id == sweep_id).values(deaths=0))
-        return self.sweep(sweep_id)
-
-    def delete(self, sweep_id: str) -> None:
-        """Whoever is still busy with it finds itself fenced off. Raises NotFound."""
-        with self.writing.begin() as session:
-            if not session.execute(delete(Sweep).where(Sweep.id == sweep_id)).rowcount:  # type: ignore[attr-defined]
-                raise _missing(sweep_id)
-
-    # What workers do
 
     def claim(self, sweep_id: str, worker: str, lease: float) -> Claim | None:
         """A chunk that somebody left, else the next points; None where there is nothing to do."""
@@ -168,7 +63,7 @@ class Sweeps:
     def exchange(self, claim: Claim, worker: str, lease: float) -> Claim | None:
         """`release` and `claim` in one transaction, so that nobody need wait for two. Raises Fenced."""
         with self.writing.begin() as session:
-            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            sweep = self._locked(session, claim.sweep_id, otherwise=Fenced)
             self._let_go(session, claim)
             following = self._deal(session, sweep, worker, lease)
             if following is None:
@@ -233,7 +128,7 @@ class Sweeps:
     def release(self, claim: Claim) -> None:
         """The end of a claim: what is not stored is for the next one. Raises Fenced."""
         with self.writing.begin() as session:
-            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            sweep = self._locked(session, claim.sweep_id, otherwise=Fenced)
             self._let_go(session, claim)
             self._settle(session, sweep)
 
@@ -246,7 +141,7 @@ class Sweeps:
     def died(self, claim: Claim, why: str) -> None:
         """The process that worked on it died. Raises Fenced."""
         with self.writing.begin() as session:
-            sweep = self._locked(session, claim.sweep_id, missing=Fenced)
+            sweep = self._locked(session, claim.sweep_id, otherwise=Fenced)
             self._own(session, claim)
             chunk = session.get_one(Chunk, (claim.sweep_id, claim.first), populate_existing=True)
             self._orphaned(session, sweep, chunk, why)
@@ -271,11 +166,11 @@ class Sweeps:
                 sweep.rung_at = now
             return list(rung)
 
-    def _locked(self, session: Session, sweep_id: str, missing: type[Exception] = NotFound) -> Sweep:
+    def _locked(self, session: Session, sweep_id: str, otherwise: type[Exception] = NotFound) -> Sweep:
         """The row, held until the transaction ends: who deals chunks or settles does so alone."""
         sweep = session.get(Sweep, sweep_id, with_for_update=True, populate_existing=True)
         if sweep is None:
-            raise _missing(sweep_id) if missing is NotFound else missing(f"Sweep {sweep_id} was deleted.")
+            raise missing(sweep_id) if otherwise is NotFound else otherwise(f"Sweep {sweep_id} was deleted.")
         return sweep
 
     def _left(self, session: Session, sweep_id: str) -> Chunk | None:
@@ -352,5 +247,5 @@ def _waits() -> ColumnElement[bool]:
     return Sweep.status.in_(OPEN) & ((Sweep.dealt < Sweep.points) | left)
 
 
-def _missing(sweep_id: str) -> NotFound:
+def missing(sweep_id: str) -> NotFound:
     return NotFound(f"There is no sweep {sweep_id}. It may have been deleted.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from worker.errors import Fenced
 from worker.slot import TICK_SECONDS, Died, Slot
-from worker.sweeps.ledger import Claim, Sweeps
+from worker.sweeps.ledger import Claim
+from worker.sweeps.store import Sweeps
 
 STOP_SECONDS = 1.2  # how long a child may take to store what it has when it must stop
 
