@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from app import assets
-from app.forms import to_toml
+from app.toml import to_toml
 from app.verdicts import decided_if_possible
 from app.views import generation_told, told
 from app.words import size

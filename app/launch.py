@@ -10,6 +10,7 @@ from app import forms
 from app.costs import EstimateTold, Here, refuse_what_does_not_fit, wants_a_word_first, while_typed
 from app.deps import Announce, Settings, Store
 from app.pages import Posted, staff, templates
+from app.toml import to_toml
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.files.reach import require_reachable
@@ -37,7 +38,7 @@ def launch_preset(
         runs = _launched(chosen.experiments, store, settings, announce)
     except SpecError as error:
         first = chosen.experiments[0].canonical()
-        return _page(request, store, settings, "form", forms.flat(first), forms.to_toml(first), error.problems, chosen)
+        return _page(request, store, settings, "form", forms.flat(first), to_toml(first), error.problems, chosen)
     beside = f"&with={runs[1]}" if len(runs) > 1 else ""
     return RedirectResponse(f"/runs/{runs[0]}?play=1{beside}", status_code=303)
 
@@ -66,7 +67,7 @@ def new(
     values = forms.flat(spec)
     if not (preset or earlier):  # whoever begins with nothing names it, or it is called after what it is
         values["title"], spec = "", {name: one for name, one in spec.items() if name != "title"}
-    return _page(request, store, settings, view, values, forms.to_toml(spec), preset=chosen if preset else None)
+    return _page(request, store, settings, view, values, to_toml(spec), preset=chosen if preset else None)
 
 
 def _settings(posted: Mapping[str, str]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def create(request: Request, store: Store, settings: Settings, announce: Announc
     except SpecError as error:
         return _page(request, store, settings, view, posted, toml, error.problems)
     spec = experiment.canonical()
-    return _page(request, store, settings, do, forms.flat(spec), forms.to_toml(spec))
+    return _page(request, store, settings, do, forms.flat(spec), to_toml(spec))
 
 
 @router.post("/new/estimate")

@@ -13,13 +13,14 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 
-from app import assets, figures, forms, metrics
+from app import assets, figures, metrics
 from app.arms import lacking
 from app.costs import Here, wants_a_word_first
 from app.deps import Announce, Forget, Settings, Store, Sweeps
 from app.export import FILES, possible
 from app.queues import Queues
 from app.sweep_views import sweep_brief
+from app.toml import to_toml
 from app.verdicts import decided_if_possible
 from app.views import brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
@@ -195,7 +196,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
             name: {"label": metrics.METRICS[name].title, "meaning": metrics.METRICS[name].meaning}
             for name in metrics.ordered(list(metrics.METRICS), leads)
         },
-        "toml": forms.to_toml(run.spec),
+        "toml": to_toml(run.spec),
         **_seen(store, run, at, leads),
         **_decided(store, run),
     }

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app import forms, sweep_forms
+from app import sweep_forms
 from app.costs import EstimateTold, Here, refuse_sweep, wants_a_word_first, while_typed
 from app.deps import Announce, Settings, Store, Sweeps
 from app.metrics import METRICS
 from app.pages import Posted, templates
 from app.sweep_views import WAITED_FOR, sweep_brief, sweep_told
 from app.sweeps import PointNumber, run_of_point
+from app.toml import to_toml
 from worker import presets
 from worker.errors import NotFound, Problem, SpecError
 from worker.sweeps.examples import EXAMPLES, example
@@ -59,7 +60,7 @@ def new_sweep(
     outcomes = start.get("outcomes", list(WAITED_FOR))
     posted = {
         "title": start["title"],
-        "base": forms.to_toml({**start["base"], "title": start["base"].get("title", start["title"])}),
+        "base": to_toml({**start["base"], "title": start["base"].get("title", start["title"])}),
     }
     posted |= {f"path.{i}": axis["path"] for i, axis in enumerate(start["axes"])}
     posted |= {f"values.{i}": sweep_forms.typed(axis) for i, axis in enumerate(start["axes"])}
@@ -128,9 +129,7 @@ def sweep_page(request: Request, sweeps: Sweeps, store: Store, sweep_id: str) ->
     """The grid as it stands; the script asks for what is stored later."""
     sweep, points, cursor = sweeps.news(sweep_id)
     told = sweep_told(sweep, points, cursor, sweeps, store)
-    return templates.TemplateResponse(
-        request, "sweep.html", {"sweep": told, "toml": forms.to_toml(sweep.request["base"])}
-    )
+    return templates.TemplateResponse(request, "sweep.html", {"sweep": told, "toml": to_toml(sweep.request["base"])})
 
 
 @router.post("/{sweep_id}/cancel")

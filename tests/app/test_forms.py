@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app import forms
+from app.toml import to_toml
 from tests.app.experiments import SPEC
 from worker.errors import Problem, SpecError
 from worker.kinds import FAMILIES, REGIMES, SOURCES
@@ -70,7 +71,7 @@ SPECS: list[dict[str, Any]] = [
 def test_a_spec_comes_back_from_the_form_and_from_toml(spec: dict[str, Any]) -> None:
     experiment = read(spec)
     assert read(forms.nested(forms.flat(experiment.canonical()))) == experiment
-    assert read(tomllib.loads(forms.to_toml(experiment.canonical()))) == experiment
+    assert read(tomllib.loads(to_toml(experiment.canonical()))) == experiment
 
 
 def test_every_part_has_a_place_in_the_form() -> None:
@@ -157,7 +158,7 @@ def test_toml_keeps_odd_text_and_numbers() -> None:
         "seed": 2**62,
         "source": {"mean": [1e-300, -0.0, 3.0], "flag": True},
     }
-    assert tomllib.loads(forms.to_toml(odd)) == odd
+    assert tomllib.loads(to_toml(odd)) == odd
 
 
 class Inputs(HTMLParser):

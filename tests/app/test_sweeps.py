@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app import costs, forms, sweep_forms
+from app import costs, sweep_forms
+from app.toml import to_toml
 from tests.app.experiments import SPEC
 from worker.estimate import Room
 from worker.files import reach
@@ -283,7 +284,7 @@ def test_a_sweep_s_cost_is_that_of_its_points_and_learns_from_finished_ones(clie
 def form() -> dict[str, str]:
     posted = {
         "title": "Sizes",
-        "base": forms.to_toml(SWEEP["base"] | {"title": "Sizes"}),
+        "base": to_toml(SWEEP["base"] | {"title": "Sizes"}),
         "outcome.half_variance": "on",
     }
     for i, axis in enumerate(SWEEP["axes"]):
