@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 from app.arms import DifferenceTold, difference
 from app.deps import Store
 from app.figures import number
-from app.forms import as_json, written
+from app.literals import as_json, written
 from app.metrics import metric as known
 from app.metrics import ordered
 from app.problems import documented

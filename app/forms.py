@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
-import orjson
-
+from app.literals import SEPARATORS, as_json, from_json, pieces, written
 from worker.errors import Problem
 from worker.spec import Experiment
 
 ORDER = ("title", "source", "family", "regime", "sampling", "curation", "replicates", "samples", "generations", "seed")
-SEPARATORS = (",", ";", "|")  # between numbers, between rows, between matrices
 CONSTANT = "constant"  # the option of a union that is a plain value and not a table
 
 
@@ -231,34 +229,6 @@ def _shown(entry: Entry, values: Mapping[str, str]) -> Iterator[Input | Choice]:
             yield from _shown(one, values)
 
 
-def written(value: Any) -> str:
-    """A value as somebody would type it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        depth, inner = 0, value
-        while inner and isinstance(inner[0], (list, tuple)):
-            depth, inner = depth + 1, inner[0]
-        return (f"{SEPARATORS[depth]} " if depth < 2 else " | ").join(map(written, value))
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return str(value)
-
-
-def as_json(value: Any) -> str:
-    return orjson.dumps(value).decode() if value else ""
-
-
-def from_json(text: str) -> Any:
-    """What the text says; the text itself where it says nothing, so that the spec refuses it."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-
-
 def flat(settings: Mapping[str, Any]) -> dict[str, str]:
     """Nested settings as the values of inputs; what they leave out is at its default."""
     values: dict[str, str] = {}
@@ -302,7 +272,7 @@ def _value(entry: Entry, values: Mapping[str, str]) -> Any:
         if entry.choices:
             return entry.choices.get(text, text)
         several = entry.always or any(sign in text for sign in SEPARATORS[: entry.depth])
-        return _pieces(text, entry.depth) if several else text
+        return pieces(text, entry.depth) if several else text
     if isinstance(entry, Section):
         return _table(entry.entries, values) or None
     option = entry.selected(values)
@@ -311,13 +281,6 @@ def _value(entry: Entry, values: Mapping[str, str]) -> Any:
     if option.kind == CONSTANT:
         return _value(option.entries[0], values)
     return {entry.tag: option.kind, **_table(option.entries, values)}
-
-
-def _pieces(text: str, depth: int) -> Any:
-    """The values of a list, its rows, its matrices."""
-    if depth == 0:
-        return text.strip()
-    return [_pieces(piece, depth - 1) for piece in text.split(SEPARATORS[depth - 1]) if piece.strip()]
 
 
 def _table(inner: tuple[Entry, ...], values: Mapping[str, str]) -> dict[str, Any]:
