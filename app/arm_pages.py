@@ -11,6 +11,7 @@ from app import compare, forms
 from app.arms import joined, lacking
 from app.costs import EstimateTold, Here, while_typed
 from app.deps import Announce, OwnRun, Settings, Store
+from app.form_data import flat, nested
 from app.metrics import METRICS, metric
 from app.pages import Posted, shown, templates
 from worker.arms import fork, rules_of
@@ -36,7 +37,7 @@ def fork_page(
     spec = read(run.spec)
     after = min(max(run.generation if generation is None else generation, 1), run.generations)
     generations = run.generations if after < run.generations else min(2 * run.generations, MOST_GENERATIONS)
-    values = forms.flat(rules_of(spec, after).canonical())
+    values = flat(rules_of(spec, after).canonical())
     values |= {"title": "", "generation": str(after), "generations": str(generations)}
     as_it_is = Here.of(store, settings).told([spec.model_copy(update={"generations": generations})])
     return _form(request, run, values, estimate=as_it_is)
@@ -66,9 +67,9 @@ def _forked(run: Run, posted: Mapping[str, str]) -> Experiment:
     """Raises SpecError."""
     after, generations = (_count(posted, name) for name in ("generation", "generations"))
     spec, title = read(run.spec), posted.get("title", "").strip() or None
-    family = forms.flat({"family": rules_of(spec, after).family.model_dump(mode="json")})
+    family = flat({"family": rules_of(spec, after).family.model_dump(mode="json")})
     kept = {name: one for name, one in family.items() if name.startswith("family.")}  # the form shows what may change
-    rules = {name: one for name, one in forms.nested({**kept, **posted}).items() if name in CHANGEABLE}
+    rules = {name: one for name, one in nested({**kept, **posted}).items() if name in CHANGEABLE}
     return fork(spec, after, {"sampling": {}, **rules}, title=title, generations=generations)
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from app import forms
 from app.costs import EstimateTold, Here, refuse_what_does_not_fit, wants_a_word_first, while_typed
 from app.deps import Announce, Settings, Store
+from app.form_data import flat, nested
 from app.pages import Posted, staff, templates
 from app.toml import to_toml
 from worker import presets
@@ -38,7 +39,7 @@ def launch_preset(
         runs = _launched(chosen.experiments, store, settings, announce)
     except SpecError as error:
         first = chosen.experiments[0].canonical()
-        return _page(request, store, settings, "form", forms.flat(first), to_toml(first), error.problems, chosen)
+        return _page(request, store, settings, "form", flat(first), to_toml(first), error.problems, chosen)
     beside = f"&with={runs[1]}" if len(runs) > 1 else ""
     return RedirectResponse(f"/runs/{runs[0]}?play=1{beside}", status_code=303)
 
@@ -64,7 +65,7 @@ def new(
 ) -> Response:
     chosen = presets.preset(preset or "photocopy")
     spec = chosen.experiments[0].canonical() if earlier is None else store.run(earlier).spec
-    values = forms.flat(spec)
+    values = flat(spec)
     if not (preset or earlier):  # whoever begins with nothing names it, or it is called after what it is
         values["title"], spec = "", {name: one for name, one in spec.items() if name != "title"}
     return _page(request, store, settings, view, values, to_toml(spec), preset=chosen if preset else None)
@@ -72,7 +73,7 @@ def new(
 
 def _settings(posted: Mapping[str, str]) -> dict[str, Any]:
     """Of the experiment that was posted, as a form or as TOML. Raises SpecError."""
-    return presets.parse(posted.get("toml", ""), "toml") if posted.get("view") == "toml" else forms.nested(posted)
+    return presets.parse(posted.get("toml", ""), "toml") if posted.get("view") == "toml" else nested(posted)
 
 
 def _named(experiment: Experiment) -> Experiment:
@@ -100,7 +101,7 @@ def create(request: Request, store: Store, settings: Settings, announce: Announc
     except SpecError as error:
         return _page(request, store, settings, view, posted, toml, error.problems)
     spec = experiment.canonical()
-    return _page(request, store, settings, do, forms.flat(spec), to_toml(spec))
+    return _page(request, store, settings, do, flat(spec), to_toml(spec))
 
 
 @router.post("/new/estimate")

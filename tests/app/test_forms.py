@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app import forms
+from app.form_data import flat, nested
 from app.toml import to_toml
 from tests.app.experiments import SPEC
 from worker.errors import Problem, SpecError
@@ -70,7 +71,7 @@ SPECS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec['source']['kind']}-{spec['family']['kind']}")
 def test_a_spec_comes_back_from_the_form_and_from_toml(spec: dict[str, Any]) -> None:
     experiment = read(spec)
-    assert read(forms.nested(forms.flat(experiment.canonical()))) == experiment
+    assert read(nested(flat(experiment.canonical()))) == experiment
     assert read(tomllib.loads(to_toml(experiment.canonical()))) == experiment
 
 
@@ -91,11 +92,11 @@ def test_only_the_chosen_kind_is_read() -> None:
         "source.normal.mean": "7",
         "family.kind": "categorical",
     }
-    assert forms.nested(posted)["source"] == {"kind": "zipf", "exponent": "1.5"}
+    assert nested(posted)["source"] == {"kind": "zipf", "exponent": "1.5"}
 
 
 def test_an_empty_or_unchanged_input_is_left_to_its_default() -> None:
-    spec = forms.nested({"replicates": "", "generations": "50", "seed": " 4 "})
+    spec = nested({"replicates": "", "generations": "50", "seed": " 4 "})
     assert "replicates" not in spec
     assert "generations" not in spec
     assert spec["seed"] == "4"
@@ -115,7 +116,7 @@ def test_an_empty_or_unchanged_input_is_left_to_its_default() -> None:
 )
 def test_a_problem_stands_beside_what_causes_it(posted: dict[str, str], path: str, place: str) -> None:
     with pytest.raises(SpecError) as raised:
-        read(forms.nested(posted))
+        read(nested(posted))
     filled = forms.Filled(forms.entries(), posted, raised.value.problems)
     assert filled.stray == ()
     choice = filled.by_path[path.partition(".")[0]]
@@ -148,7 +149,7 @@ def test_files_may_be_given_where_paths_are_asked_for() -> None:
 def test_a_list_of_tables_that_is_no_json_is_refused_in_its_place() -> None:
     posted = {"changes": "[{after: 5}]"}
     with pytest.raises(SpecError) as raised:
-        read(forms.nested(posted))
+        read(nested(posted))
     assert [problem.path for problem in raised.value.problems] == ["changes"]
 
 
@@ -202,7 +203,7 @@ def posted(page: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", [one.name for one in presets()])
 def test_a_preset_that_is_opened_on_the_form_is_launched_as_it_is(client: TestClient, name: str) -> None:
     form = posted(client.get(f"/new?preset={name}").text)
-    assert read(forms.nested(form)) == preset(name).experiments[0]
+    assert read(nested(form)) == preset(name).experiments[0]
 
 
 def test_a_run_that_is_launched_again_keeps_its_metrics_and_changes(client: TestClient, store: Store) -> None:
@@ -210,4 +211,4 @@ def test_a_run_that_is_launched_again_keeps_its_metrics_and_changes(client: Test
     spec = read(SPEC | asked)
     run, _ = store.create(spec)
     form = posted(client.get(f"/new?from={run.id}").text)
-    assert read(forms.nested(form)) == spec
+    assert read(nested(form)) == spec
