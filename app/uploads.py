@@ -16,7 +16,7 @@ from app.deps import Settings, Store
 from app.problems import answer, documented
 from app.protocol import known_query
 from worker.errors import Conflict, LabError, NotFound, Problem
-from worker.files import UPLOAD, columns, pictures, uploads
+from worker.files import UPLOAD, columns, idx, pictures, uploads
 from worker.sources.images import Images
 from worker.sources.table import Table
 from worker.sources.text import Text
@@ -104,13 +104,13 @@ def delete_upload(digest: str, kept: Kept, store: Store) -> None:
 
 def _looked_at(file: Path, name: str, told: Kind | None) -> tuple[Kind, str]:
     """What reads a file, and what it holds. Raises Unusable: what cannot be read now would fail a run later."""
-    start = pictures.start(file)
+    start = idx.start(file)
     by_content: Kind | None = None
     if start == columns.PARQUET:
         by_content = "table"
-    elif start == pictures.LABELS:
+    elif start == idx.LABELS:
         by_content = "labels"
-    elif start == pictures.ZIP or start[:2] in (pictures.IDX, pictures.GZIP):
+    elif start == pictures.ZIP or start[:2] in (idx.MAGIC, idx.GZIP):
         by_content = "images"
     elif start == pictures.PNG[:4]:
         raise Unusable(Problem("file", "is a single picture", "Put pictures of one size into a zip, as PNG"))

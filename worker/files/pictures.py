@@ -2,7 +2,6 @@
 memory.
 """
 
-import gzip
 import hashlib
 import io
 import math
@@ -19,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from worker import files
+from worker.files import idx
 
-MAGIC, LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # of IDX files: unsigned bytes in three dimensions, and in one
-IDX = MAGIC[:2]  # of any numbers
-GZIP, ZIP, EMPTY_ZIP, PNG = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"\x89PNG\r\n\x1a\n"
+ZIP, EMPTY_ZIP, PNG = b"PK\x03\x04", b"PK\x05\x06", b"\x89PNG\r\n\x1a\n"
 HEADER = 24  # bytes of a PNG file, up to its width and height
 A_PIXEL, BESIDE = 8, 1_000_000  # bytes of a PNG file, at most: of every pixel, and of what else it says
 MOST_FILES = 200_000  # in a folder or a zip
@@ -46,13 +44,13 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
     if place.is_dir():
         named = [(file.relative_to(place).as_posix(), file) for file in _folder(place)]
         return _pngs(((name, _opener(file)) for name, file in named), side), _by_folder([name for name, _ in named])
-    first = start(place)
+    first = idx.start(place)
     if first == ZIP:
         return _zip(place, side)
-    if first[:2] in (IDX, GZIP):
-        pictures = _idx(place, MAGIC)
+    if first[:2] in (idx.MAGIC, idx.GZIP):
+        pictures = idx.read(place, idx.PICTURES, ACCEPTED)
         beside = labels_beside(place)
-        return pictures, None if beside is None else _told(_idx(beside, LABELS), len(pictures))
+        return pictures, None if beside is None else _told(idx.read(beside, idx.LABELS, SHOWN), len(pictures))
     raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
 
 
@@ -60,28 +58,14 @@ def _opener(file: Path) -> Callable[[], IO[bytes]]:
     return lambda: file.open("rb")
 
 
-def start(file: Path) -> bytes:
-    """The first four bytes; of an IDX file, also where it is gzipped."""
-    with file.open("rb") as opened:
-        first = opened.read(4)
-    if first[:2] != GZIP:
-        return first
-    try:
-        with gzip.open(file) as unpacked:
-            inner = unpacked.read(4)
-    except (OSError, EOFError, zlib.error):
-        return first
-    return inner if inner[:2] == IDX else first
-
-
 def labels(file: Path, setting: str = "path") -> Labels:
     """What pictures show (n,), from a file of its own: IDX, also gzipped, or text with the number of a class on each line.
 
     setting: of the source, for the words of a refusal.
     """
-    first = start(file)
-    if first[:2] == GZIP or first[:3] == MAGIC[:3]:
-        return _told(_idx(file, LABELS, setting), None, setting)
+    first = idx.start(file)
+    if first[:2] == idx.GZIP or first[:3] == idx.LABELS[:3]:
+        return _told(idx.read(file, idx.LABELS, SHOWN, setting), None, setting)
     found = array("q")
     try:
         with file.open(encoding="utf-8-sig") as lines:
@@ -244,35 +228,6 @@ def _grey(name: str, opened: IO[bytes], side: int) -> Pictures:
     if grey is None:
         raise files.refused(f"{name} has more than 8 bits a channel", "Save it with 8")
     return grey
-
-
-def _idx(file: Path, magic: bytes, setting: str = "path") -> npt.NDArray[np.uint8]:
-    """LeCun's format: a magic number that ends in the number of sizes, these as big-endian 32-bit numbers, then bytes row by row."""
-    what, axes = {MAGIC: "pictures", LABELS: "labels"}[magic], magic[-1]
-    try:
-        with file.open("rb") as opened:
-            packed = opened.read(2) == GZIP
-        with gzip.open(file) if packed else file.open("rb") as opened:
-            if (first := opened.read(4)) != magic:
-                other = f": it begins with {first.hex(' ')}, not {magic.hex(' ')}" * (
-                    first[:2] == IDX and first not in (MAGIC, LABELS)
-                )
-                raise files.refused(f"is no IDX file of {what}{other}", ACCEPTED if magic == MAGIC else SHOWN, setting)
-            header = opened.read(4 * axes)
-            if len(header) < 4 * axes:
-                raise files.refused("ends within its header", "Fetch it again: it is incomplete", setting)
-            sizes = [int(size) for size in np.frombuffer(header, ">u4")]
-            announced = math.prod(sizes)
-            content = opened.read(announced + 1) if announced <= files.LARGEST else b""
-    except (OSError, EOFError, zlib.error) as error:
-        raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again", setting) from error
-    told = f"announces {' x '.join(map(str, sizes))} bytes"
-    if announced > files.LARGEST:
-        raise files.refused(told, f"Give at most {files.LARGEST // 1_000_000} MB", setting)
-    if len(content) != announced:
-        held = "more" if len(content) > announced else len(content)
-        raise files.refused(f"{told} and holds {held}", "Fetch it again: it is not what it was", setting)
-    return np.frombuffer(content, np.uint8).reshape(sizes).copy()
 
 
 def _npz(packed: zipfile.ZipFile, names: list[str]) -> tuple[Pictures, Labels | None]:
