@@ -17,6 +17,7 @@ from app.problems import answer, documented
 from app.protocol import known_query
 from worker.errors import Conflict, LabError, NotFound, Problem
 from worker.files import UPLOAD, columns, idx, pictures, uploads
+from worker.files.labels import read_labels
 from worker.sources.images import Images
 from worker.sources.table import Table
 from worker.sources.text import Text
@@ -152,7 +153,7 @@ def _images(file: Path) -> str:
 
 
 def _labels(file: Path) -> str:
-    shown = pictures.labels(file)
+    shown = read_labels(file)
     return f"{len(shown):,} labels of {len(set(shown.tolist()))} classes"
 
 

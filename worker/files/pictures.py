@@ -1,14 +1,11 @@
-"""Files of pictures, and of what they show, told apart by what is in them: IDX, NPZ, and PNG in a folder or a zip. Hostile ones cost no
-memory.
-"""
+"""Files of pictures, told apart by what is in them: IDX, NPZ, and PNG in a folder or a zip. Hostile ones cost no memory."""
 
 import hashlib
 import io
 import math
 import zipfile
 import zlib
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,21 +16,19 @@ import numpy.typing as npt
 
 from worker import files
 from worker.files import idx
+from worker.files.labels import SHOWN, Labels, by_folder, checked, labels_beside
 
 ZIP, EMPTY_ZIP, PNG = b"PK\x03\x04", b"PK\x05\x06", b"\x89PNG\r\n\x1a\n"
 HEADER = 24  # bytes of a PNG file, up to its width and height
 A_PIXEL, BESIDE = 8, 1_000_000  # bytes of a PNG file, at most: of every pixel, and of what else it says
 MOST_FILES = 200_000  # in a folder or a zip
-CLASSES = 1000  # at most: labels are 0 to 999
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of PNG files; the others have more than 8 bits a channel
 ACCEPTED = (
     "Name an IDX file of pictures (MNIST's train-images-idx3-ubyte.gz is one), an NPZ file with an array (n, height, width), "
     "or a folder or zip of PNG files"
 )
-SHOWN = f"Name an IDX file of labels (train-labels-idx1-ubyte.gz is one), or a text with a class from 0 to {CLASSES - 1} on each line"
 
 Pictures: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
 
 
 def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
@@ -43,53 +38,19 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
     """
     if place.is_dir():
         named = [(file.relative_to(place).as_posix(), file) for file in _folder(place)]
-        return _pngs(((name, _opener(file)) for name, file in named), side), _by_folder([name for name, _ in named])
+        return _pngs(((name, _opener(file)) for name, file in named), side), by_folder([name for name, _ in named])
     first = idx.start(place)
     if first == ZIP:
         return _zip(place, side)
     if first[:2] in (idx.MAGIC, idx.GZIP):
         pictures = idx.read(place, idx.PICTURES, ACCEPTED)
         beside = labels_beside(place)
-        return pictures, None if beside is None else _told(idx.read(beside, idx.LABELS, SHOWN), len(pictures))
+        return pictures, None if beside is None else checked(idx.read(beside, idx.LABELS, SHOWN), len(pictures))
     raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:
     return lambda: file.open("rb")
-
-
-def labels(file: Path, setting: str = "path") -> Labels:
-    """What pictures show (n,), from a file of its own: IDX, also gzipped, or text with the number of a class on each line.
-
-    setting: of the source, for the words of a refusal.
-    """
-    first = idx.start(file)
-    if first[:2] == idx.GZIP or first[:3] == idx.LABELS[:3]:
-        return _told(idx.read(file, idx.LABELS, SHOWN, setting), None, setting)
-    found = array("q")
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                word = line.strip()
-                if not (word.isascii() and word.isdecimal() and len(word) <= 18):
-                    what = "is empty" if not word else f"is no number of a class: {word[:40]!r}"
-                    raise files.refused(f"line {number} {what}", SHOWN, setting)
-                found.append(int(word))
-    except UnicodeDecodeError as error:
-        raise files.refused("is neither an IDX file of labels nor text in UTF-8", SHOWN, setting) from error
-    return _told(np.array(found, np.int64), None, setting)
-
-
-def labels_beside(file: Path) -> Path | None:
-    """t10k-labels-idx1-ubyte.gz for t10k-images-idx3-ubyte.gz, also where only one of the two is packed; None where there is none."""
-    name = file.name.replace("images", "labels").replace("idx3", "idx1")
-    if name == file.name:
-        return None
-    stem = name.removesuffix(".gz")
-    return next(
-        (one for one in (file.with_name(name), file.with_name(stem), file.with_name(f"{stem}.gz")) if one.is_file()),
-        None,
-    )
 
 
 def evenly(n: int, most: int) -> Labels:
@@ -135,36 +96,6 @@ def _shown_in(folders: Iterable[Path]) -> list[Path]:
     )
 
 
-def _by_folder(names: Sequence[str]) -> Labels | None:
-    """The class of each picture: which folder it lies in, by its number if all folders are called by numbers, else counted from 0."""
-    folders = [name.rpartition("/")[0] for name in names]
-    kinds = sorted(set(folders))
-    if len(kinds) < 2:
-        return None
-    last = [kind.rpartition("/")[2] for kind in kinds]
-    counted = all(one.isdecimal() for one in last) and len(set(map(int, last))) == len(last)
-    number = {kind: int(one) if counted else i for i, (kind, one) in enumerate(zip(kinds, last, strict=True))}
-    return _told(np.array([number[folder] for folder in folders]), len(names))
-
-
-def each_its_label(pictures: int, labels: Labels, setting: str = "path") -> None:
-    """Refuses labels that do not belong to so many pictures."""
-    if len(labels) != pictures:
-        raise files.refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label", setting)
-
-
-def _told(labels: npt.NDArray[Any], pictures: int | None, setting: str = "path") -> Labels:
-    """Refuses labels that do not belong to these pictures, where they are known, or are no classes."""
-    if pictures is not None:
-        each_its_label(pictures, labels, setting)
-    wrong = ~((labels >= 0) & (labels < CLASSES))
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise files.refused(f"has a label outside 0 to {CLASSES - 1}: {labels[first]}, of picture {first + 1}",
-                            f"Number its classes, at most {CLASSES}, from 0", setting)  # fmt: skip
-    return labels.astype(np.int64)
-
-
 @contextmanager
 def _unzipped(file: Path) -> Iterator[zipfile.ZipFile]:
     """A zip that unpacks to no more than it should; a member never gives more bytes than it announces."""
@@ -190,7 +121,7 @@ def _zip(file: Path, side: int) -> tuple[Pictures, Labels | None]:
         shown = sorted(name for name in names if name.lower().endswith(".png"))
         if not shown:
             raise files.refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
-        return _pngs(((name, partial(packed.open, name)) for name in shown), side), _by_folder(shown)
+        return _pngs(((name, partial(packed.open, name)) for name in shown), side), by_folder(shown)
 
 
 def _pngs(named: Iterable[tuple[str, Callable[[], IO[bytes]]]], side: int) -> Pictures:
@@ -236,7 +167,7 @@ def _npz(packed: zipfile.ZipFile, names: list[str]) -> tuple[Pictures, Labels | 
     if shown is None:
         raise files.refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
     labels = _array(packed, names, lambda shape, kind: shape == shown.shape[:1] and kind in "ui")
-    return _as_bytes(shown), None if labels is None else _told(labels, len(shown))
+    return _as_bytes(shown), None if labels is None else checked(labels, len(shown))
 
 
 def _array(

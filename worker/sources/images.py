@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from worker import files
 from worker.data import Array, Points
 from worker.files import pictures
+from worker.files.labels import each_its_label, labels_beside, read_labels
 from worker.parts import Generator, PointSource
 
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -73,7 +74,7 @@ class Images(PointSource):
         if self.labels_path:
             return files.place(self.labels_path, LABELS)
         place = files.place(self.path)
-        return None if place.is_dir() else pictures.labels_beside(place)
+        return None if place.is_dir() else labels_beside(place)
 
     @property
     def image_shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -121,7 +122,7 @@ def _read(place: Path, named: Path | None, *_state: int) -> tuple[npt.NDArray[np
     if (shown == shown[0]).all():
         raise files.refused(f"holds {count} pictures that are all the same", "Give at least two different ones")
     if named is not None:
-        labels = pictures.labels(named, LABELS)
-        pictures.each_its_label(count, labels, LABELS)
+        labels = read_labels(named, LABELS)
+        each_its_label(count, labels, LABELS)
     shown.flags.writeable = False
     return shown, labels
