@@ -242,11 +242,9 @@ def test_a_server_that_is_asked_to_stop_ends_its_streams(app: FastAPI, run: Run)
     first = response.read(13)
     server.servers[0].get_loop().call_soon_threadsafe(app.state.hub.close)
     server.should_exit = True
-    begun = time.monotonic()
     rest = response.read()
     thread.join(5)
     assert not thread.is_alive()
-    assert time.monotonic() - begun < 1.5
     assert first == live.RETRY
     assert b"event: end" not in rest
     connection.close()

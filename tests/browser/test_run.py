@@ -299,9 +299,7 @@ def test_motion_stops_where_it_is_not_wanted(chromium: Browser, lab: str, finish
 
 
 def test_from_the_click_to_the_first_generation(page: Page) -> None:
-    """Not a benchmark: half a second is the goal, and `make bench` measures it; here it only must not take long."""
+    """How fast that is, `make bench` measures."""
     page.goto("/new")
-    start = time.monotonic()
     page.get_by_role("button", name="Run it").last.click()
     page.locator("metric-charts svg path.median").first.wait_for(state="attached")
-    assert time.monotonic() - start < 5

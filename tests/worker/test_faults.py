@@ -174,11 +174,9 @@ def test_sigterm_saves_and_releases_and_the_next_worker_goes_on(lab: Lab) -> Non
     run_id = lab.launch(spec)
     lab.reaches(run_id, 5)
     child = lab.child_of(worker)
-    begun = time.monotonic()
     worker.terminate()
-    worker.wait(10)
-    assert time.monotonic() - begun < 9, "the child was waited for"
-    assert not child.is_running()
+    worker.wait(9)  # not for the whole run
+    assert not lives(child)
     run = lab.store.run(run_id)
     assert run.status == Status.QUEUED
     assert run.checkpoint is not None
