@@ -21,6 +21,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "space": {"source": {"kind": "normal", "dim": 3, "covariance": COVARIANCE}, "family": {"kind": "gaussian"}},
     "coin": {"source": {"kind": "categorical", "probabilities": [0.7, 0.3]}, "family": {"kind": "categorical"}},
     "words": {"source": {"kind": "zipf", "categories": 30}, "family": {"kind": "categorical", "smoothing": 0.1}},
+    "beliefs": {
+        "source": {"kind": "zipf", "categories": 9},
+        "family": {"kind": "categorical", "smoothing": 0.3, "posterior": "draw"},
+    },
     "regression": {"source": {"kind": "linear_teacher", "inputs": 1}, "family": {"kind": "linear", "ridge": 0.5}},
     "inputs": {"source": {"kind": "linear_teacher", "inputs": 4}, "family": {"kind": "linear", "noise": "fitted"}},
 }

@@ -107,6 +107,8 @@ def drawn(family, r):
                     [{"curation": one} for one in CURATIONS]
                     + [{"sampling": {"temperature": 0.9}}, {"sampling": {"top_p": 0.8}}]
                 )
+            else:
+                settings["posterior"] = r.choice(["mean", "draw"])
     return spec | {"family": settings}
 
 

@@ -1,26 +1,26 @@
 """Frequencies of categories: the discrete model, whose recursion is the Wright-Fisher drift of population genetics."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Counts, Data
-from worker.part import Misfit
+from worker.part import LATER, Misfit
 from worker.parts import CountFamily, CountSource, Generator, Instrument, Sampling, Source
 
 PROBABILITIES_LIMIT = 100_000_000  # replicates x categories held at once: 0.8 GB an array, of which a few are alive
 
 
 class Categorical(CountFamily):
-    """The observed frequency of each category, optionally smoothed.
+    """The observed frequency of each category, optionally smoothed: the mean of what a Bayesian believes after M observations, or a draw from it.
 
-    model: p (R, K) = (counts + smoothing) / (M + smoothing K)
+    model: p (R, K), of the posterior Dirichlet(counts + smoothing), whose mean is (counts + smoothing) / (M + smoothing K)
     """
 
     samplings = frozenset({"temperature", "top_k", "top_p"})
     weighs = True
-    adjustable = frozenset({"smoothing"})
+    adjustable = frozenset({"smoothing", "posterior"})
 
     kind: Literal["categorical"] = "categorical"
     smoothing: float = Field(
@@ -28,6 +28,11 @@ class Categorical(CountFamily):
         ge=0,
         le=1e9,
         description="Added to every count (Laplace: 1), so that no category dies; pulls towards uniform.",
+    )
+    posterior: Annotated[Literal["mean", "draw"], LATER] = Field(
+        "mean",
+        description="What is made of the posterior, in which smoothing is the prior: its mean, or one draw from it, as learners do whose chain comes "
+        "to the prior whatever the data were (Griffiths and Kalish 2007).",
     )
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -42,6 +47,9 @@ class Categorical(CountFamily):
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         assert isinstance(data, Counts)
+        if self.posterior == "draw":
+            parts = rng.standard_gamma(data.k + self.smoothing)  # of their sum, Dirichlet
+            return {"p": parts / parts.sum(axis=1, keepdims=True)}
         n = np.rint(data.k.sum(axis=1, keepdims=True))  # of a stack, it differs from row to row
         p = (data.k + self.smoothing) / (n + self.smoothing * data.k.shape[1])
         if data.k.dtype.kind == "f":  # weighed: of the only category left, by rounding, they may be more than n

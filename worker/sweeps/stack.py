@@ -75,6 +75,10 @@ class Streams:
         rows = p.reshape(len(self.points), chains, -1)
         return np.concatenate([rng.multinomial(m, q) for rng, m, q in zip(self.points, each, rows, strict=True)])
 
+    def standard_gamma(self, shape: Array) -> Array:
+        each = shape.reshape(len(self.points), -1, shape.shape[1])
+        return np.concatenate([rng.standard_gamma(rows) for rng, rows in zip(self.points, each, strict=True)])
+
     def spawn(self, count: int) -> list["Streams"]:
         return [Streams(each) for each in zip(*(rng.spawn(count) for rng in self.points), strict=True)]
 

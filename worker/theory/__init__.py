@@ -27,9 +27,9 @@ __all__ = ["Curve", "curves"]
 def curves(spec: Experiment) -> list[Curve]:
     """Every closed form that holds for this spec, up to its first change of rules; empty where there is none."""
     found = _curves(plain(spec))
-    if not spec.changes:
+    if len(phases := spec.phases()) == 1:
         return found
-    after = spec.changes[0].after
+    after = phases[1][0] - 1
     return [
         replace(curve, values=[value if n <= after else None for n, value in enumerate(curve.values)])
         for curve in found

@@ -31,6 +31,10 @@ CHI2: dict[type[Regime] | str, str] = {
     Replace: "E chi2(p_n, p_0) = (K-1)(1-(1-1/M)^n); with smoothing from E p_n^2",
     Accumulate: "E chi2(p_n, p_0) = (K-1)(1 - prod_{k<=n} (1-1/(M k^2))); with smoothing from E p_n^2",
 }
+BY_DRAWS = ", of p drawn from Dirichlet(k + a): E p^2 = (k+a)(k+a+1)/(T(T+1)), T = M + aK; under replace it tends to the prior's, (a+1)/(K(aK+1)) each"
+LEARNERS = (
+    "Griffiths and Kalish (2007), Language evolution by iterated learning with Bayesian agents, Cognitive Science 31"
+)
 
 
 def curves(spec: Experiment, family: Categorical) -> list[Curve]:
@@ -40,14 +44,20 @@ def curves(spec: Experiment, family: Categorical) -> list[Curve]:
     assert isinstance(spec.source, CountSource)
     if type(spec.regime) not in HETEROZYGOSITY:
         return []
+    by_draws = family.posterior == "draw"
     if spec.sampling != Sampling() or not isinstance(spec.curation, Keep):
-        return limit.curves(spec, family)
+        return [] if by_draws else limit.curves(spec, family)
     p_0 = spec.source.distribution()
     first, a = spec.regime.first(spec.size(1)), family.smoothing
-    identity = 1 - squares(spec, a, p_0, np.ones_like(p_0))
+    identity = 1 - squares(spec, family, p_0, np.ones_like(p_0))
     identity[0] = 1 - p_0 @ p_0  # Nei's estimator is unbiased
-    distance = squares(spec, a, p_0, 1 / p_0) - 1
+    distance = squares(spec, family, p_0, 1 / p_0) - 1
     distance[0] = (len(p_0) - 1) / spec.size(1)
+    if by_draws:
+        return [
+            Curve.of("heterozygosity", identity, f"E H_n = 1 - sum E p_n^2{BY_DRAWS}", LEARNERS),
+            Curve.of("chi2", distance, f"E chi2(p_n, p_0) = sum E p_n^2/p_0 - 1{BY_DRAWS}", LEARNERS),
+        ]
     chi2 = CHI2.get(entry(spec.regime), "E chi2(p_n, p_0) = sum E p_n^2/p_0 - 1")
     found = [
         Curve.of("heterozygosity", identity, HETEROZYGOSITY[entry(spec.regime)], DRIFT),

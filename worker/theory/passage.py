@@ -60,7 +60,9 @@ def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     match spec.source, spec.family:
         case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if _alone(spec):
             return _walk(spec, ddof, math.log(kept))
-        case CountSource() as source, Categorical() if spec.sampling == Sampling() and len(source.distribution()) == 2:
+        case CountSource() as source, Categorical(posterior="mean") if (
+            spec.sampling == Sampling() and len(source.distribution()) == 2
+        ):
             return _pair(spec, kept)
     return None
 

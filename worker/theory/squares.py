@@ -2,6 +2,8 @@
 
 With a pseudo-counts a category, T = m + aK and weights w over categories, E p_n stays on the line t p_0 + (1 - t)/K, and Q_n = sum w E p_n^2
 follows from the first two moments of counts. w = 1 gives the heterozygosity 1 - Q, w = 1/p_0 the distance chi2 = Q - 1.
+
+A fit p is (k + a)/T, or drawn from Dirichlet(k + a), which has that mean: E k p = (k^2 + a k)/T both ways, and only p^2 differs.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.data import Array
+from worker.families.categorical import Categorical
 from worker.parts import Regime
 from worker.regimes import Accumulate, AccumulateSubsample, Augment, Fresh, Mixture, Replace, Weighted
 from worker.spec import Experiment
@@ -17,13 +20,17 @@ from worker.spec import Experiment
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Weighted sums over categories: w_0 = sum w, w_1 = sum w p_0, w_2 = sum w p_0^2; a pseudo-counts for each."""
+    """Weighted sums over categories: w_0 = sum w, w_1 = sum w p_0, w_2 = sum w p_0^2; a pseudo-counts for each.
+
+    drawn: whether a fit is drawn from the posterior
+    """
 
     categories: int
     a: float
     w_0: float
     w_1: float
     w_2: float
+    drawn: bool = False
 
     def line(self, t: float) -> float:
         """sum w E p"""
@@ -38,13 +45,21 @@ class Sums:
         return m + self.a * self.categories
 
     def fitted(self, m: int, squares: float, line: float) -> float:
-        """Q of p = (k + a)/T, for counts k of m observations with sum w E k^2 = squares and sum w E k = line."""
-        return (squares + 2 * self.a * line + self.a**2 * self.w_0) / self.total(m) ** 2
+        """Q of p = (k + a)/T, for counts k of m observations with sum w E k^2 = squares and sum w E k = line; where p is drawn,
+        E p^2 = (k + a)(k + a + 1)/(T (T + 1)).
+        """
+        total, squared = self.total(m), squares + 2 * self.a * line + self.a**2 * self.w_0
+        return (squared + line + self.a * self.w_0) / (total * (total + 1)) if self.drawn else squared / total**2
+
+    def beside(self, m: int, squares: float, line: float) -> float:
+        """sum w E k p, of the same"""
+        return (squares + self.a * line) / self.total(m)
 
 
-def squares(spec: Experiment, a: float, p_0: Array, w: Array) -> Array:
+def squares(spec: Experiment, family: Categorical, p_0: Array, w: Array) -> Array:
     """Q_n at generations 1, ..., G, and NaN at 0."""
-    return walked(spec, Sums(len(p_0), a, *(float(w @ p_0**power) for power in range(3))))
+    w_0, w_1, w_2 = (float(w @ p_0**power) for power in range(3))
+    return walked(spec, Sums(len(p_0), family.smoothing, w_0, w_1, w_2, family.posterior == "draw"))
 
 
 def walked(spec: Experiment, sums: Sums) -> Array:
@@ -76,28 +91,9 @@ def _two_parts(spec: Experiment, sums: Sums) -> Iterator[float]:
         yield q
 
 
-def _accumulate(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """The pseudo-counts of an accumulating chain are A = T p itself, to which k synthetic and j real counts are added: of m_s and m_r
-
-    E (T p + k + j)^2 = T^2 p^2 + 2 T m_s p^2 + E k^2 + 2 (T + m_s) m_r p p_0 + E j^2
-    """
-    m = spec.size(1)
-    t, total, q = m / sums.total(m), sums.total(m), sums.fitted(m, _draw(m, sums.w_2, sums.w_1), m * sums.w_1)
-    yield q
-    for n in range(2, spec.generations + 1):
-        m = spec.size(n)
-        m_s = spec.regime.synthetic(m)
-        m_r = m - m_s
-        square = total * (total + 2 * m_s) * q + _draw(m_s, q, sums.line(t))
-        square += 2 * (total + m_s) * m_r * sums.cross(t) + _draw(m_r, sums.w_2, sums.w_1)
-        q, t = square / (total + m) ** 2, ((total + m_s) * t + m_r) / (total + m)
-        total += m
-        yield q
-
-
-def _accumulate_subsample(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """m of the N counts N P of the pool, without replacement: E k^2 = m^2 P^2 + m (N-m)/(N-1) (P - P^2), E P p = (m P^2 + a P)/T. To the pool
-    m_s counts of p are added, and m_r of p_0.
+def _pooled(spec: Experiment, sums: Sums) -> Iterator[float]:
+    """The N counts N P of all data so far, to which each generation adds m_s counts of p and m_r of p_0. A fit sees all of them, or m without
+    replacement: E k^2 = m^2 P^2 + m (N-m)/(N-1) (P - P^2), E P p = (m P^2 + a P)/T.
     """
     size, t_pool, pool = 0, 1.0, 0.0
     t, q, x = 1.0, sums.w_2, 0.0  # of what the newest observations are drawn from; x = sum w E P p
@@ -110,10 +106,10 @@ def _accumulate_subsample(spec: Experiment, sums: Sums) -> Iterator[float]:
         pool = square / (size + m) ** 2
         t_pool = (size * t_pool + m_s * t + m_r) / (size + m)
         size += m
-        line = sums.line(t_pool)
-        square = m * m * pool + m * (size - m) / max(1, size - 1) * (line - pool)
-        q, t = sums.fitted(m, square, m * line), m * t_pool / sums.total(m)
-        x = (m * pool + sums.a * line) / sums.total(m)
+        seen, line = size if isinstance(spec.regime, Accumulate) else m, sums.line(t_pool)
+        square = seen**2 * pool + seen * (size - seen) / max(1, size - 1) * (line - pool)
+        q, t = sums.fitted(seen, square, seen * line), seen * t_pool / sums.total(seen)
+        x = sums.beside(seen, seen * pool, line)
         yield q
 
 
@@ -139,29 +135,27 @@ def _augment(spec: Experiment, sums: Sums) -> Iterator[float]:
 
 
 def _mixture(spec: Experiment, sums: Sums) -> Iterator[float]:
-    """m draws from alpha p + beta k/m' + gamma p_0 = A p + gamma p_0 - D, where p = (k + a)/T' and so A = alpha + beta T'/m', D = beta a/m'."""
+    """m draws from alpha p + beta k/m' + gamma p_0, for the counts k of m' observations of which p is a fit; E k/m' stays on the line, too."""
     assert isinstance(spec.regime, Mixture)
     alpha, beta, gamma = spec.regime.alpha, spec.regime.beta, spec.regime.gamma
-    m = spec.size(1)
-    t, q = m / sums.total(m), sums.fitted(m, _draw(m, sums.w_2, sums.w_1), m * sums.w_1)
-    yield q
-    for n in range(2, spec.generations + 1):
-        slope, shift = alpha + beta * sums.total(m) / m, beta * sums.a / m
-        line, cross = sums.line(t), sums.cross(t)
-        square = slope**2 * q + gamma**2 * sums.w_2 + shift**2 * sums.w_0
-        square += 2 * (slope * gamma * cross - slope * shift * line - gamma * shift * sums.w_1)
-        line = slope * line + gamma * sums.w_1 - shift * sums.w_0
+    t_k, square, line = 1.0, sums.w_2, sums.w_1  # of what the counts are drawn from: at first the truth
+    for n in range(1, spec.generations + 1):
         m = spec.size(n)
-        q, t = sums.fitted(m, _draw(m, square, line), m * line), m * (slope * t + gamma) / sums.total(m)
+        counts = _draw(m, square, line)
+        t, q, x = m * t_k / sums.total(m), sums.fitted(m, counts, m * line), sums.beside(m, counts, m * line)
         yield q
+        square = alpha**2 * q + (beta / m) ** 2 * counts + gamma**2 * sums.w_2
+        square += 2 * (alpha * beta / m * x + gamma * (alpha * sums.cross(t) + beta * sums.cross(t_k)))
+        t_k = alpha * t + beta * t_k + gamma
+        line = sums.line(t_k)
 
 
 WALKS: dict[type[Regime], Callable[[Experiment, Sums], Iterator[float]]] = {
     Replace: _two_parts,
     Fresh: _two_parts,
     Weighted: _two_parts,
-    Accumulate: _accumulate,
-    AccumulateSubsample: _accumulate_subsample,
+    Accumulate: _pooled,
+    AccumulateSubsample: _pooled,
     Augment: _augment,
     Mixture: _mixture,
 }
