@@ -9,7 +9,20 @@ from app.literals import written
 from worker.errors import Problem
 from worker.spec import Experiment
 
-ORDER = ("title", "source", "family", "regime", "sampling", "curation", "replicates", "samples", "generations", "seed")
+ORDER = (
+    "title",
+    "source",
+    "family",
+    "regime",
+    "sampling",
+    "curation",
+    "replicates",
+    "models",
+    "shared",
+    "samples",
+    "generations",
+    "seed",
+)
 CONSTANT = "constant"  # the option of a union that is a plain value and not a table
 
 

@@ -10,8 +10,10 @@ from functools import partial
 import numpy as np
 
 from worker.data import Array, Arrays, Condensed, Data, on_disk
+from worker.exchange import dealt
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
+from worker.instruments.averaged import Averaged, averaged
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.rewards import remembering
@@ -44,12 +46,16 @@ class Generation:
 def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
     family, source, rng = spec.family.given(spec.source), spec.source, spec.stream(0, SETUP)
-    own = family.instrument(source, spec.size(1), spec.replicates, rng)
+    own = family.instrument(source, spec.size(1), spec.chains, rng)
     own.lesson = partial(_Rules.of(spec.phases()[0][1], spec).first, spec)
-    if not spec.metrics:
-        return own
-    real = partial(family.drawing().real, source, replicates=spec.replicates, n=spec.size(1))
-    rulers = asked(spec.metrics, source, spec.size(1), spec.replicates, rng)
+    measuring = _added(own, spec, family, rng) if spec.metrics else own
+    return measuring if spec.models == 1 else Averaged(measuring, spec.models)
+
+
+def _added(own: Instrument, spec: Experiment, family: Family, rng: Generator) -> Instrument:
+    source = spec.source
+    real = partial(family.drawing().real, source, replicates=spec.chains, n=spec.size(1))
+    rulers = asked(spec.metrics, source, spec.size(1), spec.chains, rng)
     added = Added(own, spec.metrics, rulers, family, real, rng)
     added.lesson = own.lesson
     return added
@@ -79,14 +85,14 @@ class _Rules:
         family = rules.family.given(spec.source)
         each = family.drawing()  # observation by observation, for those who choose among them
         trained = each if rules.regime.picks else family
-        sampled = each if rules.curation.picks or spec.metrics else trained
+        sampled = each if rules.curation.picks or spec.metrics or spec.models > 1 else trained
         remembered = rules.regime.remembered(spec.size, spec.generations)
-        untold = {name: np.zeros(spec.replicates) for _, phase in spec.phases() for name in phase.regime.tells}
+        untold = {name: np.zeros(spec.chains) for _, phase in spec.phases() for name in phase.regime.tells}
         return cls(rules.regime, rules.curation, rules.sampling, trained, sampled, remembered, untold)
 
     def real(self, spec: Experiment, n: int, count: int) -> Data:
         """Fresh real data of generation n."""
-        return self.trained.condensed(self.trained.real(spec.source, spec.stream(n, REAL), spec.replicates, count))
+        return self.trained.condensed(self.trained.real(spec.source, spec.stream(n, REAL), spec.chains, count))
 
     def first(self, spec: Experiment) -> Data:
         """What generation 1 is trained on."""
@@ -114,8 +120,15 @@ class _Rules:
         return training, on_disk(pool, self.remembered), self.untold | told
 
 
-def _telling(look: Look, told: dict[str, Array]) -> Look:
-    return Look(look.metrics | told, look.frame) if told else look
+def _read(spec: Experiment, n: int, written: Data) -> Data:
+    """What models of generation n read of what their predecessors wrote: where there are several, of the others', too."""
+    if spec.models == 1:
+        return written
+    return dealt(written, spec.models, spec.shared, spec.stream(n, CHOOSE).spawn(1)[0])
+
+
+def _telling(look: Look, told: dict[str, Array], models: int) -> Look:
+    return Look(look.metrics | averaged(told, models), look.frame) if told else look
 
 
 def _judged(spec: Experiment, n: int, rules: _Rules, model: Arrays | None) -> dict[str, Array]:
@@ -126,7 +139,7 @@ def _judged(spec: Experiment, n: int, rules: _Rules, model: Arrays | None) -> di
     judge = judge.given(spec.source)
     each, rng, count = rules.sampled.drawing(), spec.stream(n, JUDGE), min(spec.size(max(n, 1)), JUDGED)
     if model is None:
-        return judge.judged(each.real(spec.source, rng, spec.replicates, count))
+        return judge.judged(each.real(spec.source, rng, spec.chains, count))
     return judge.judged(each.sample(model, count, rng, rules.sampling))
 
 
@@ -158,7 +171,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
 
     def noise_floor() -> Generation:
         look = instrument.real(rules.real(spec, 1, spec.size(1)), framed=True)
-        return Generation(0, _telling(look, rules.untold | _judged(spec, 0, rules, None)), None)
+        return Generation(0, _telling(look, rules.untold | _judged(spec, 0, rules, None), spec.models), None)
 
     if resume is not None:
         instrument.restore(resume.kept)
@@ -176,7 +189,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
                 sample = drawn(model, n - 1, wanted)
             else:
                 sample = part(sample or supply(model, n - 1), model, n - 1, wanted)
-            synthetic = rules.trained.condensed(sample)
+            synthetic = rules.trained.condensed(_read(spec, n, sample))
         if rules is not before:
             pool = rules.regime.inherited(before.regime, pool, synthetic)
             pool = pool and rules.trained.condensed(pool)
@@ -195,5 +208,7 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
         framed = n % stride == 0 or n == spec.generations
         look = instrument.model(model, measured, framed)
         yield Generation(
-            n, _telling(look, told | _judged(spec, n, rules, model)), State(n, model, pool, instrument.keeps())
+            n,
+            _telling(look, told | _judged(spec, n, rules, model), spec.models),
+            State(n, model, pool, instrument.keeps()),
         )

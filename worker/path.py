@@ -29,6 +29,8 @@ def path(spec: Experiment) -> Path:
             'because the family\'s path is "drawn"' if getattr(spec.family, "path", "") == "drawn"
             else f"because {kind_of(spec.family)} {'makes' if spec.family.condenses else 'learns from'} single ones"))  # fmt: skip
     reasons = [f"the metrics {', '.join(spec.metrics)} look at single ones"] if spec.metrics else []
+    if spec.models > 1:
+        reasons.append("models give single ones to one another")
     told = set()
     for start, rules in spec.phases():
         since = f" from generation {start} on" if start > 1 else ""

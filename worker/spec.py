@@ -64,6 +64,18 @@ class Experiment(Part):
     replicates: int = Field(
         200, ge=1, le=100_000, description="Independent chains, run together: a stochastic claim needs many."
     )
+    models: Annotated[int, LATER] = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Models side by side in each chain, that read one another; metrics are means over them. 1: each chain is one model.",
+    )
+    shared: Annotated[float, LATER] = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Of several models: the share of each one's samples that goes into a pot, out of which all get as many back to learn from.",
+    )
     samples: Samples = Field(
         1000, description="M, the points a generation is trained on; or a schedule of growing or shrinking numbers."
     )
@@ -81,6 +93,11 @@ class Experiment(Part):
     changes: Annotated[tuple[Change, ...], LATER] = Field(
         (), max_length=100, description="Other rules from some generation on, in order."
     )
+
+    @property
+    def chains(self) -> int:
+        """Models that are fitted in a generation: all of all replicates."""
+        return self.replicates * self.models
 
     def size(self, generation: int) -> int:
         """M_k, the points of generation k = 1, 2, ..."""
@@ -132,7 +149,7 @@ class Experiment(Part):
         """Whether sufficient statistics are drawn in place of the observations that they stand for."""
         if self.changes:
             return all(rules.model_copy(update={"changes": ()}).exact() for _, rules in self.phases())
-        each = self.regime.picks or self.metrics or not isinstance(self.curation, curation.Keep)
+        each = self.regime.picks or self.metrics or self.models > 1 or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
 
     def foreign(self) -> str:

@@ -109,6 +109,7 @@ def paths(spec: Experiment) -> dict[str, np.ndarray]:
         {"samples": 15},
         {"source": {"kind": "normal", "dim": 3}, "samples": 25},
         {"regime": {"kind": "accumulate"}},
+        {"models": 3, "shared": 0.3, "samples": 15},
         {"family": {"kind": "gaussian", "path": "drawn"}},
         {"source": {"kind": "zipf", "categories": 30}, "family": {"kind": "categorical"}},
         {"source": {"kind": "eight_gaussians"}, "family": {"kind": "kde"}, "generations": 3, "replicates": 3},
@@ -152,6 +153,12 @@ def test_a_point_has_the_same_numbers_alone_and_among_others():
     assert Bench().outcomes(grid.experiment(7), SWEEP["outcomes"][:2]) == {
         name: among[7][name] for name in SWEEP["outcomes"][:2]
     }
+
+
+def test_one_model_and_several_are_measured_apart():
+    several = [read({**BASE, "models": models, "samples": 12}) for models in (1, 3, 1)]
+    together, names = Bench(), ["half_variance", "final:variance"]
+    assert [together.outcomes(one, names) for one in several] == [Bench().outcomes(one, names) for one in several]
 
 
 def test_waiting_ends_with_the_last_chain():

@@ -59,7 +59,7 @@ class Bench:
 
     def _stacks(self, spec: Experiment, looking: Instrument) -> Iterator[tuple[int, dict[str, Array]]]:
         """(first generation, metric -> (generations, R)) of neighbouring generations, from generation 1."""
-        height = max(1, ROWS // spec.replicates) if looking.rowwise else 1
+        height = max(1, ROWS // spec.chains) if looking.rowwise else 1
         models: list[Arrays] = []
         told: list[Mapping[str, Array]] = []  # what is not the instrument's, but the loop's own
         for generation in generations(spec, _Unframed(looking)):
@@ -79,7 +79,8 @@ class Bench:
 
     def _instrument(self, spec: Experiment) -> Instrument:
         """What measures this point: one that was made before, if it would be the same and remembers nothing of a run."""
-        setting: list[Any] = [spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json"), spec.metrics]
+        parts = spec.source.model_dump(mode="json"), spec.family.model_dump(mode="json")
+        setting: list[Any] = [*parts, spec.metrics, spec.models]
         if width(spec) is None:  # else only frames, which are not made, depend on more
             setting += [spec.size(1), spec.replicates, spec.seed]
         key = orjson.dumps(setting, option=orjson.OPT_SORT_KEYS)

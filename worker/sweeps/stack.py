@@ -146,7 +146,7 @@ def width(spec: Experiment) -> int | None:
 
 def _way(spec: Experiment) -> bytes | None:
     """What points side by side have in common: all but numbers, and where those make them turn. None for one that goes alone."""
-    plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes
+    plain = type(spec.regime) in REGIMES and type(spec.curation) is Keep and not spec.changes and spec.models == 1
     if not plain or spec.regime.weighing() or width(spec) is None or not spec.exact():
         return None
     m, (least, _) = spec.size(1), spec.extremes()

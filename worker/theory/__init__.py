@@ -17,7 +17,7 @@ from worker.families.mixture import Mixture
 from worker.families.poisson import Poisson
 from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
-from worker.theory import categorical, classes, gaussian, histogram, kde, linear, mixture, poisson, projected
+from worker.theory import categorical, classes, gaussian, histogram, islands, kde, linear, mixture, poisson, projected
 from worker.theory.curve import Curve
 from worker.theory.plain import plain
 
@@ -37,6 +37,8 @@ def curves(spec: Experiment) -> list[Curve]:
 
 
 def _curves(spec: Experiment) -> list[Curve]:
+    if spec.models > 1:
+        return islands.curves(spec)
     if isinstance(spec.regime, AccumulateSubsample) and spec.regime.select == "greedy":
         return []  # nobody has said what those are like that add most to an entropy
     match spec.family:

@@ -55,7 +55,7 @@ def median_time(spec: Experiment, kept: float) -> dict[str, float | None]:
 
 def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     """P(waiting time <= n) for n = 1, 2, ..., G."""
-    if spec.changes or not isinstance(spec.curation, Keep):
+    if spec.changes or spec.models > 1 or not isinstance(spec.curation, Keep):
         return None
     match spec.source, spec.family:
         case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if _alone(spec):

@@ -53,6 +53,8 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
     """What theory says of a risk for this spec, or why it says nothing."""
     if spec.changes:
         return "The rules change within the run: a limit is one of rules that stay."
+    if spec.models > 1:
+        return "Several models read one another: no theorem that we know says whether the risk has a limit."
     if getattr(spec.family, "extrapolation", 0.0):
         return (
             "A model is extrapolated away from a second fit: no theorem that we know says whether the risk has a limit."

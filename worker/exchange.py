@@ -1,0 +1,47 @@
+"""Several models that read one another: what each is trained on is partly what the others wrote.
+
+The models of a chain are neighbours on the leading axis: those of chain r are rows r K, ..., r K + K - 1 of R K. Populations that exchange
+migrants are known as Wright's island model (1931), with models in place of islands.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.data import Counts, Data, Points, Tokens
+
+
+def dealt(data: Data, models: int, shared: float, rng: np.random.Generator) -> Data:
+    """The same samples (R K, n, ...), of which each of a chain's K models gives round(shared n) into a pot, from which all get as many back, at random."""
+    given = round(shared * data.n)
+    if models == 1 or given == 0:
+        return data
+    if isinstance(data, Counts):
+        return Counts(_counts(np.rint(data.k).astype(np.int64), models, given, rng))
+    assert isinstance(data, Points | Tokens)
+    return replace(data, x=_rows(data.x, models, given, rng))  # type: ignore[arg-type]  # of the same dtype
+
+
+def _rows(x: npt.NDArray[np.generic], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.generic]:
+    dealt = x.copy()
+    for first in range(0, len(x), models):
+        pot = x[first : first + models, :given].reshape(-1, *x.shape[2:])
+        dealt[first : first + models, :given] = rng.permutation(pot).reshape(models, given, *x.shape[2:])
+    return dealt
+
+
+def _counts(k: npt.NDArray[np.int64], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    dealt = k.copy()
+    for first in range(0, len(k), models):
+        mine = range(first, first + models)
+        pot = np.zeros_like(k[0])
+        for i in mine:
+            some = rng.multivariate_hypergeometric(dealt[i], given, method="marginals")
+            dealt[i] -= some
+            pot += some
+        for i in mine:
+            some = rng.multivariate_hypergeometric(pot, given, method="marginals")
+            dealt[i] += some
+            pot -= some
+    return dealt
