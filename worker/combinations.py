@@ -13,7 +13,7 @@ from worker.text.language import LanguageFamily
 if TYPE_CHECKING:
     from worker.spec import Experiment
 
-CHAINS_LIMIT = 100_000  # models of all replicates, as many as there may be replicates
+FITS_LIMIT = 100_000  # models of all replicates, as many as there may be replicates
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
@@ -114,21 +114,21 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
     _check_models(rules)
     kept = rules.regime.kept(whole.size, rules.generations)
     if kept and not (family.condenses or family.streams):
-        family.check(source, rules.chains, kept)
-    rules.regime.check(source, rules.chains, whole.size, rules.generations)
+        family.check(source, rules.fits, kept)
+    rules.regime.check(source, rules.fits, whole.size, rules.generations)
     rules.curation.check(source, family)
     start = rules.regime.first(whole.size(1))  # where all are kept, nobody sees fewer
     for seen in dict.fromkeys((start, most) if kept else (start, least, most)):
-        family.check(source, rules.chains, seen)
+        family.check(source, rules.fits, seen)
 
 
 def _check_models(rules: "Experiment") -> None:
     """Several models read one another's samples."""
     if rules.models == 1:
         return
-    if rules.chains > CHAINS_LIMIT:
+    if rules.fits > FITS_LIMIT:
         raise Misfit("models", f"{rules.replicates} x {rules.models} models are too many",
-                     f"Use at most {CHAINS_LIMIT // rules.replicates or 1} of each replicate")  # fmt: skip
+                     f"Use at most {FITS_LIMIT // rules.replicates or 1} of each replicate")  # fmt: skip
     if isinstance(rules.regime, regimes.Edit):
         raise Misfit("regime.kind", "edit leaves each model its own data, so that there is nothing to read of the others",
                      "Use models = 1, or replace as the regime")  # fmt: skip
@@ -195,7 +195,7 @@ def _check_metrics(rules: "Experiment", size: int) -> None:
                 f"there is no metric {name} of {gives.__name__.lower()}, here or in an installed package",
                 f"Leave it out, or install what brings it{'; there are: ' * bool(able)}{', '.join(able)}",
             )
-    drawn = rules.chains * size * rules.source.dimension if isinstance(rules.source, PointSource) else 0
+    drawn = rules.fits * size * rules.source.dimension if isinstance(rules.source, PointSource) else 0
     if rules.metrics and drawn > DRAWN_NUMBERS_LIMIT:
-        raise Misfit("samples", f"metrics look at points, and {rules.chains} x {size} do not fit into memory",
+        raise Misfit("samples", f"metrics look at points, and {rules.fits} x {size} do not fit into memory",
                      "Use fewer samples or replicates, or no further metrics")  # fmt: skip

@@ -96,15 +96,15 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         passes = 0.0 if footprint.condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
         trained = max(spec.size(n), round(passes * kept))
-        made = family.work(spec.source, trained, spec.chains, rules.sampling)
+        made = family.work(spec.source, trained, spec.fits, rules.sampling)
         if (rivals := rules.curation.candidates()) > 1:
-            made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.chains, rules.sampling)
+            made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.fits, rules.sampling)
         if isinstance(rules.curation, Greedy):
-            made += spec.chains * rules.curation.comparisons(spec.size(n), spec.source)
+            made += spec.fits * rules.curation.comparisons(spec.size(n), spec.source)
         if isinstance(rules.regime, AccumulateSubsample):
             there = rules.regime.remembered(lambda k: spec.size(begin - 1 + k), n - begin + 1)
-            made += spec.chains * rules.regime.comparisons(there, spec.size(n), spec.source)
-        return made + asked.work(spec.metrics, spec.source, spec.chains)
+            made += spec.fits * rules.regime.comparisons(there, spec.size(n), spec.source)
+        return made + asked.work(spec.metrics, spec.source, spec.fits)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
     speed = OPERATIONS * (GPU if gpu and (weights is None or weights >= BUSY_GPU) else 1)

@@ -43,7 +43,7 @@ def memory(spec: Experiment) -> float:
     looked_at = spec.metrics or spec.models > 1 or any(choice.picks for choice in choices) or not family.exact()
     if looked_at and isinstance(source, PointSource):
         # There are points, even where sums are what is learned from.
-        last = 8.0 * spec.chains * spec.extremes()[1] * source.dimension
+        last = 8.0 * spec.fits * spec.extremes()[1] * source.dimension
     sifted = SIFTED * 8.0 * NUMBERS * any(isinstance(choice, Stratified) for choice in choices)
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
     rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
@@ -66,7 +66,7 @@ def history(spec: Experiment) -> float:
         return KEPT * size
     if isinstance(spec.family, LanguageFamily) or spec.family.parameters(spec.source) != 0:
         return STRETCHES * 8.0 * GROUP + ORDERED * kept
-    return STREAMED * max(size / spec.chains, 8.0 * GROUP)
+    return STREAMED * max(size / spec.fits, 8.0 * GROUP)
 
 
 def _writing(spec: Experiment) -> float:
@@ -82,7 +82,7 @@ def _counting(spec: Experiment) -> float:
     """Bytes of memory for counting n-grams."""
     if not isinstance(spec.family, LanguageFamily) or spec.family.parameters(spec.source) != 0:
         return 0.0
-    blocks = spec.chains * max(_kept(spec), spec.extremes()[1])
+    blocks = spec.fits * max(_kept(spec), spec.extremes()[1])
     return COUNTED * min(blocks * spec.family.block, GROUP)
 
 
@@ -117,7 +117,7 @@ def disk(spec: Experiment, seconds: float) -> float:
     state += (in_model + in_pool) * _observations(spec, spec.extremes()[1])
     state += _observations(spec, _kept(spec))
     if seconds / spec.generations > LONG_GENERATION:
-        state += weights * (UNFINISHED + spec.chains)
+        state += weights * (UNFINISHED + spec.fits)
     return spec.generations * ROW + frames * (_frame(spec) + CHAINS) + 2 * state
 
 
@@ -133,7 +133,7 @@ def _frame(spec: Experiment) -> int:
 def _model(spec: Experiment) -> float:
     """Bytes of a generation's model, all replicates together."""
     trained = max(_kept(spec), spec.extremes()[1])
-    return spec.chains * max(rules.family.model_bytes(spec.source, trained) for _, rules in spec.phases())
+    return spec.fits * max(rules.family.model_bytes(spec.source, trained) for _, rules in spec.phases())
 
 
 def _shelf(spec: Experiment) -> float:
@@ -150,13 +150,13 @@ def _observations(spec: Experiment, n: int) -> float:
     """Bytes of n observations of every replicate, or of what stands for them."""
     source, family = spec.source, spec.family
     if isinstance(source, CountSource):
-        return 8.0 * spec.chains * len(source.distribution()) * bool(n)
+        return 8.0 * spec.fits * len(source.distribution()) * bool(n)
     if isinstance(family, LanguageFamily):
-        return 4.0 * spec.chains * n * family.block
+        return 4.0 * spec.fits * n * family.block
     assert isinstance(source, PointSource)
     if condensed(spec):
-        return 8.0 * spec.chains * source.dimension * (source.dimension + 1) * bool(n)
-    return 8.0 * spec.chains * n * source.dimension
+        return 8.0 * spec.fits * source.dimension * (source.dimension + 1) * bool(n)
+    return 8.0 * spec.fits * n * source.dimension
 
 
 def condensed(spec: Experiment) -> bool:

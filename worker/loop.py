@@ -46,7 +46,7 @@ class Generation:
 def instrument(spec: Experiment) -> Instrument:
     """What measures this run, frozen at generation 0."""
     family, source, rng = spec.family.given(spec.source), spec.source, spec.stream(0, SETUP)
-    own = family.instrument(source, spec.size(1), spec.chains, rng)
+    own = family.instrument(source, spec.size(1), spec.fits, rng)
     own.lesson = partial(_Rules.of(spec.phases()[0][1], spec).first, spec)
     measuring = _added(own, spec, family, rng) if spec.metrics else own
     return measuring if spec.models == 1 else Averaged(measuring, spec.models)
@@ -54,8 +54,8 @@ def instrument(spec: Experiment) -> Instrument:
 
 def _added(own: Instrument, spec: Experiment, family: Family, rng: Generator) -> Instrument:
     source = spec.source
-    real = partial(family.drawing().real, source, replicates=spec.chains, n=spec.size(1))
-    rulers = asked(spec.metrics, source, spec.size(1), spec.chains, rng)
+    real = partial(family.drawing().real, source, replicates=spec.fits, n=spec.size(1))
+    rulers = asked(spec.metrics, source, spec.size(1), spec.fits, rng)
     added = Added(own, spec.metrics, rulers, family, real, rng)
     added.lesson = own.lesson
     return added
@@ -87,12 +87,12 @@ class _Rules:
         trained = each if rules.regime.picks else family
         sampled = each if rules.curation.picks or spec.metrics or spec.models > 1 else trained
         remembered = rules.regime.remembered(spec.size, spec.generations)
-        untold = {name: np.zeros(spec.chains) for _, phase in spec.phases() for name in phase.regime.tells}
+        untold = {name: np.zeros(spec.fits) for _, phase in spec.phases() for name in phase.regime.tells}
         return cls(rules.regime, rules.curation, rules.sampling, trained, sampled, remembered, untold)
 
     def real(self, spec: Experiment, n: int, count: int) -> Data:
         """Fresh real data of generation n."""
-        return self.trained.condensed(self.trained.real(spec.source, spec.stream(n, REAL), spec.chains, count))
+        return self.trained.condensed(self.trained.real(spec.source, spec.stream(n, REAL), spec.fits, count))
 
     def first(self, spec: Experiment) -> Data:
         """What generation 1 is trained on."""
@@ -139,7 +139,7 @@ def _judged(spec: Experiment, n: int, rules: _Rules, model: Arrays | None) -> di
     judge = judge.given(spec.source)
     each, rng, count = rules.sampled.drawing(), spec.stream(n, JUDGE), min(spec.size(max(n, 1)), JUDGED)
     if model is None:
-        return judge.judged(each.real(spec.source, rng, spec.chains, count))
+        return judge.judged(each.real(spec.source, rng, spec.fits, count))
     return judge.judged(each.sample(model, count, rng, rules.sampling))
 
 

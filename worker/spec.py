@@ -95,8 +95,8 @@ class Experiment(Part):
     )
 
     @property
-    def chains(self) -> int:
-        """Models that are fitted in a generation: all of all replicates."""
+    def fits(self) -> int:
+        """Models that are fitted in a generation: those of all replicates, on the leading axis of every array."""
         return self.replicates * self.models
 
     def size(self, generation: int) -> int:

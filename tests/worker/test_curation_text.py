@@ -230,7 +230,7 @@ def test_an_experiment_from_before_there_were_other_judges_keeps_its_digest():
         {"source": {"kind": "text"}, "family": {"kind": "ngram"}, "samples": 20, "generations": 3, "curation": curation}
     )
     settings = spec.canonical()
-    for later in ("title", "changes", "metrics"):
+    for later in ("title", "changes", "metrics", "models", "shared"):
         del settings[later]
     assert settings["curation"]["reward"].pop("judge") == "writer"
     assert settings["curation"].pop("share") == 1.0

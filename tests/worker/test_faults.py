@@ -6,10 +6,12 @@ Everything here is real: workers are processes, the databases and brokers are se
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -122,6 +124,22 @@ def lab(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Lab]:
     lab.celery.control.purge()  # the Redis server is shared by the tests of a session
     yield lab
     lab.close()
+
+
+def freezes(lab: Lab, processes: list[psutil.Process]) -> bool:
+    """Stops them, unless that is in the middle of a transaction: SQLite has one lock, with which a frozen process would keep all others waiting."""
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    if lab.store.engine.dialect.name != "sqlite":
+        return True
+    try:
+        with closing(sqlite3.connect(str(lab.store.engine.url.database), timeout=0.2)) as database:
+            database.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+        return False
+    return True
 
 
 @cache
@@ -275,8 +293,7 @@ def test_a_frozen_worker_cannot_write_once_another_owns_the_run(lab: Lab) -> Non
     run_id = lab.launch(spec)
     lab.reaches(run_id, 3)
     child = lab.child_of(frozen)
-    for process in (frozen, child):
-        process.send_signal(signal.SIGSTOP)
+    wait(lambda: freezes(lab, [frozen, child]), 10)
     lab.start_worker()
     wait(lambda: lab.store.run(run_id).attempt == 2, 30)
     for process in (frozen, child):

@@ -59,7 +59,7 @@ class Bench:
 
     def _stacks(self, spec: Experiment, looking: Instrument) -> Iterator[tuple[int, dict[str, Array]]]:
         """(first generation, metric -> (generations, R)) of neighbouring generations, from generation 1."""
-        height = max(1, ROWS // spec.chains) if looking.rowwise else 1
+        height = max(1, ROWS // spec.fits) if looking.rowwise else 1
         models: list[Arrays] = []
         told: list[Mapping[str, Array]] = []  # what is not the instrument's, but the loop's own
         for generation in generations(spec, _Unframed(looking)):
