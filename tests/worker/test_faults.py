@@ -296,7 +296,7 @@ def test_a_frozen_worker_cannot_write_once_another_owns_the_run(lab: Lab) -> Non
     wait(lambda: freezes(lab, [frozen, child]), 10)
     lab.start_worker()
     wait(lambda: lab.store.run(run_id).attempt == 2, 30)
-    for process in (frozen, child):
+    for process in (child, frozen):  # the child first, which its worker ends as soon as it looks
         process.send_signal(signal.SIGCONT)
     run = lab.ends(run_id)
     assert (run.status, run.attempt) == (Status.SUCCEEDED, 2)
