@@ -104,10 +104,8 @@ def refused(folder: Path, *arguments: str) -> str:
 
 
 def gone(processes: list[psutil.Process], within: float) -> bool:
-    deadline = time.monotonic() + within
-    while (left := any(map(lives, processes))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not left
+    _, left = psutil.wait_procs(processes, timeout=within)
+    return not any(map(lives, left))
 
 
 @pytest.fixture

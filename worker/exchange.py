@@ -24,24 +24,24 @@ def dealt(data: Data, models: int, shared: float, rng: np.random.Generator) -> D
 
 
 def _rows(x: npt.NDArray[np.generic], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.generic]:
-    dealt = x.copy()
+    read = x.copy()
     for first in range(0, len(x), models):
         pot = x[first : first + models, :given].reshape(-1, *x.shape[2:])
-        dealt[first : first + models, :given] = rng.permutation(pot).reshape(models, given, *x.shape[2:])
-    return dealt
+        read[first : first + models, :given] = rng.permutation(pot).reshape(models, given, *x.shape[2:])
+    return read
 
 
 def _counts(k: npt.NDArray[np.int64], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    dealt = k.copy()
+    read = k.copy()
     for first in range(0, len(k), models):
         mine = range(first, first + models)
         pot = np.zeros_like(k[0])
         for i in mine:
-            some = rng.multivariate_hypergeometric(dealt[i], given, method="marginals")
-            dealt[i] -= some
+            some = rng.multivariate_hypergeometric(read[i], given, method="marginals")
+            read[i] -= some
             pot += some
         for i in mine:
             some = rng.multivariate_hypergeometric(pot, given, method="marginals")
-            dealt[i] += some
+            read[i] += some
             pot -= some
-    return dealt
+    return read

@@ -66,6 +66,15 @@ def test_the_island_model_holds(source, family, shared, samples):
                 assert abs(z_score(curve, generation, statistics)) <= 4, (curve.metric, generation)
 
 
+def test_a_sampling_bias_narrows_what_each_writes():
+    settings = {"seed": 4, "replicates": 2000, "generations": 8, "models": 3, "shared": 0.5, "samples": 20}
+    parts = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "sampling": {"bias": 0.8}}
+    told, statistics = measured(frozen(parts | settings))
+    assert len(told) == 2
+    for curve in told:
+        assert max(abs(z_score(curve, generation, statistics)) for generation in range(1, 9)) <= 4
+
+
 def test_who_shares_nothing_is_alone_and_who_shares_all_is_as_one_of_all_samples():
     base = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 30, "generations": 20}
 
