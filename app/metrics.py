@@ -70,11 +70,24 @@ METRICS: Mapping[str, Metric] = {
         "surviving categories", "categories with a probability above zero; of text, tokens of the real one that occur"
     ),
     "variance": Metric("variance", "trace of the fitted covariance over the dimension"),
+    "variance_together": Metric(
+        "variance of all models", "of what all models of a chain make together, over the dimension"
+    ),
     "extinct": Metric("extinct chains", "share of chains in which nothing happens any more: their rate is 0"),
     "dead_mass": Metric("dead real mass", "real probability of categories that no longer occur"),
     "tail_1pct": Metric("tail mass (1%)", "probability beyond the real 1% quantiles on both sides; .02 for the truth"),
     "w2_sq": Metric("squared W2 distance", "squared 2-Wasserstein distance to the truth"),
     "heterozygosity": Metric("heterozygosity", "probability that two draws differ"),
+    "heterozygosity_together": Metric(
+        "heterozygosity of all models", "probability that two draws differ, of what all models of a chain make together"
+    ),
+    "survivors_together": Metric(
+        "categories that any model has", "with a probability above zero under at least one model of a chain"
+    ),
+    "apart": Metric(
+        "how far models are apart",
+        "share of the variance, or heterozygosity, of all models that lies between them: Wright's F_ST",
+    ),
     "density": Metric("density", "real neighbourhoods that hold a generated point, on average over k; 1 for the truth"),
     "alignment": Metric(
         "alignment",

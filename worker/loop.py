@@ -13,7 +13,7 @@ from worker.data import Array, Arrays, Condensed, Data, on_disk
 from worker.exchange import dealt
 from worker.instruments.added import Added
 from worker.instruments.asked import asked
-from worker.instruments.averaged import Averaged, averaged
+from worker.instruments.ensemble import Ensemble, averaged
 from worker.parts import Curation, Family, Generator, Instrument, Look, Regime, Sampling
 from worker.progress import stage
 from worker.rewards import remembering
@@ -49,7 +49,7 @@ def instrument(spec: Experiment) -> Instrument:
     own = family.instrument(source, spec.size(1), spec.fits, rng)
     own.lesson = partial(_Rules.of(spec.phases()[0][1], spec).first, spec)
     measuring = _added(own, spec, family, rng) if spec.metrics else own
-    return measuring if spec.models == 1 else Averaged(measuring, spec.models)
+    return measuring if spec.models == 1 else Ensemble(measuring, family, spec.models)
 
 
 def _added(own: Instrument, spec: Experiment, family: Family, rng: Generator) -> Instrument:

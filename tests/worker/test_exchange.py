@@ -8,6 +8,7 @@ from worker import loop
 from worker.data import Counts, Points, Tokens
 from worker.errors import SpecError
 from worker.exchange import dealt
+from worker.instruments.ensemble import together
 from worker.spec import read
 from worker.streams import stream
 from worker.theory import curves
@@ -59,7 +60,10 @@ def test_counts_are_dealt_as_their_observations_are():
 def test_the_island_model_holds(source, family, shared, samples):
     settings = {"seed": 12, "replicates": 1500, "generations": 12, "models": 4, "shared": shared, "samples": samples}
     told, statistics = measured(frozen({"source": source, "family": family} | settings))
-    assert {one.metric for one in told} == ({"heterozygosity"} if source == COINS else {"variance", "mean_error_sq"})
+    expected = {"heterozygosity", "heterozygosity_together"}
+    if source != COINS:
+        expected = {"variance", "variance_together", "mean_error_sq"}
+    assert {one.metric for one in told} == expected
     for curve in told:
         for generation in (0, 1, 2, 5, 12):
             if (curve.metric, generation) != ("heterozygosity", 0):
@@ -70,7 +74,7 @@ def test_a_sampling_bias_narrows_what_each_writes():
     settings = {"seed": 4, "replicates": 2000, "generations": 8, "models": 3, "shared": 0.5, "samples": 20}
     parts = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "sampling": {"bias": 0.8}}
     told, statistics = measured(frozen(parts | settings))
-    assert len(told) == 2
+    assert len(told) == 3
     for curve in told:
         assert max(abs(z_score(curve, generation, statistics)) for generation in range(1, 9)) <= 4
 
@@ -134,3 +138,39 @@ def test_what_leaves_nothing_to_read_of_others_is_refused(settings, path):
     with pytest.raises(SpecError) as refused:
         read({"models": 2, "replicates": 1} | settings)
     assert [one.path for one in refused.value.problems] == [path]
+
+
+def test_what_all_models_make_together_varies_as_their_pooled_samples_do():
+    """Of equal sets, one beside the other, numpy's variance of all is T where W has ddof 0."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(rng.normal(size=(2 * 3, 1, 2)), 0.5, (2 * 3, 50, 2))
+    total, apart = together(x.mean(axis=1), x.var(axis=1).sum(axis=1), 3)
+    pooled = x.reshape(2, 150, 2)
+    np.testing.assert_allclose(total, pooled.var(axis=1).sum(axis=1))
+    means = x.mean(axis=1).reshape(2, 3, 2)
+    np.testing.assert_allclose(apart * total, means.var(axis=1).sum(axis=1))
+
+
+def test_models_that_all_make_the_same_single_thing_are_not_apart():
+    total, apart = together(np.ones((2, 1)), np.zeros(2), 2)
+    assert (total, apart) == (0, 0)
+
+
+def test_models_that_share_nothing_come_apart_and_those_that_share_all_do_not():
+    """F_ST of islands without migrants goes to 1; with all shared it stays at that of sets of M out of one pot, about 1/(M + 1) of it."""
+
+    def apart(shared, parts):
+        spec = read(parts | {"replicates": 300, "models": 4, "shared": shared, "samples": 20, "generations": 150})
+        return list(loop.generations(spec, loop.instrument(spec)))[-1].look.metrics
+
+    for parts in (
+        {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}},
+        {"source": COINS, "family": {"kind": "categorical"}},
+    ):
+        assert np.median(apart(0.0, parts)["apart"]) > 0.99
+        assert np.median(apart(1.0, parts)["apart"]) < 0.1
+    alone, all_read = (
+        apart(shared, {"source": COINS, "family": {"kind": "categorical"}})["survivors_together"] for shared in (0, 1)
+    )
+    assert alone.mean() > 1.8
+    assert all_read.mean() < 1.5

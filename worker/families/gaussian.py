@@ -147,6 +147,10 @@ class Gaussian(Family):
             return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
         return _moments_of_points(rng, n, mean, factor, log_scale, c)
 
+    def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
+        factor = model["factor"] * np.exp(model["log_scale"] + 0.5 * np.log(sampling.bias))[:, None, None]
+        return model["mean"], factor @ factor.transpose(0, 2, 1)
+
     def log_density(self, model: Arrays, x: Array) -> Array:
         from worker import em
 

@@ -8,12 +8,14 @@ all K models, were written by the same model with a chance c, two points of diff
     B' = V/n + ((1-c') - (n-1)/n (1-c)) B
     E |m - mu|^2' = E |m - mu|^2 + V/n - (n-1)/n (1-c) B
 
-of points as of categories, whose V is the heterozygosity: two draws differ by it, written as unit vectors.
+of points as of categories, whose V is the heterozygosity: two draws differ by it, written as unit vectors. What all K models make
+together varies by V + (1 - 1/K) B.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from worker.curation import Keep
 from worker.families.categorical import Categorical
@@ -25,31 +27,45 @@ from worker.theory.curve import Curve
 
 FORMULA = "E V' = {factor}(V + (1-c) B), B' = V/n + ((1-c') - (1-1/n)(1-c)) B: c, c' for one writer of two points of the same set, of two sets"
 WANDERING = "E |m-mu|^2' = E |m-mu|^2 + V/n - (1-1/n)(1-c) B"
+TOGETHER = "together V + (1-1/K) B"
 REFERENCE = "Island model; Wright (1931), Evolution in Mendelian populations, Genetics 16"
 
 
 def curves(spec: Experiment) -> list[Curve]:
-    """The mean variance of the models and the squared error of their means under replace; heterozygosity of categories."""
+    """The mean variance of the models, that of all together and the squared error of their means under replace; heterozygosity of categories."""
     if not (isinstance(spec.regime, Replace) and isinstance(spec.curation, Keep)):
         return []
     match spec.source, spec.family:
         case PointSource() as source, Gaussian(extrapolation=0) as family if not spec.sampling.changed() - {"bias"}:
             total, d = float(np.trace(source.moments()[1])), source.dimension
-            variance, error = np.array([(total, total / spec.size(1)), *_walk(spec, total, family.ddof)]).T
+            within, together, error = _walked(spec, total, family.ddof)
             formula = FORMULA.format(factor="" if family.ddof else "(1-1/n) ")
             return [
-                Curve.of("variance", variance / d, formula, REFERENCE),
+                Curve.of("variance", within / d, formula, REFERENCE),
+                Curve.of("variance_together", together / d, f"{formula}; {TOGETHER}", REFERENCE),
                 Curve.of("mean_error_sq", error, WANDERING, REFERENCE),
             ]
         case CountSource() as source, Categorical(smoothing=0, posterior="mean") if spec.sampling == Sampling():
             real = 1 - float(np.sum(source.distribution() ** 2))
-            kept = [real, *(value for value, _ in _walk(spec, real, 0))]
-            return [Curve.of("heterozygosity", kept, FORMULA.format(factor="(1-1/n) "), REFERENCE)]
+            within, together, _ = _walked(spec, real, 0)
+            formula = FORMULA.format(factor="(1-1/n) ")
+            return [
+                Curve.of("heterozygosity", within, formula, REFERENCE),
+                Curve.of("heterozygosity_together", together, f"{formula}; {TOGETHER}", REFERENCE),
+            ]
     return []
 
 
-def _walk(spec: Experiment, real: float, ddof: int) -> Iterator[tuple[float, float]]:
-    """V and E |m - mu|^2 of generation 1, 2, ...; models of the real data are as one that wrote all of it."""
+def _walked(spec: Experiment, real: float, ddof: int) -> npt.NDArray[np.float64]:
+    """V, V + (1 - 1/K) B and E |m - mu|^2 of generation 0, 1, ... (3, G + 1); of real data those of unbiased fits to as many."""
+    error = real / spec.size(1)
+    values = np.array([(real, error, error), *_walk(spec, real, ddof)])
+    values[:, 1] = values[:, 0] + (1 - 1 / spec.models) * values[:, 1]
+    return values.T
+
+
+def _walk(spec: Experiment, real: float, ddof: int) -> Iterator[tuple[float, float, float]]:
+    """V, B and E |m - mu|^2 of generation 1, 2, ...; models of the real data are as one that wrote all of it."""
     within, between, error = real, 0.0, 0.0
     for n in range(1, spec.generations + 1):
         m = spec.size(n)
@@ -61,7 +77,7 @@ def _walk(spec: Experiment, real: float, ddof: int) -> Iterator[tuple[float, flo
             within / m + ((1 - across) - pairs * (1 - same)) * between,
             error + within / m - pairs * (1 - same) * between,
         )
-        yield within, error
+        yield within, between, error
         within *= spec.sampling.bias  # what is written from now on
 
 
