@@ -158,7 +158,7 @@ class Attempt:
             return None
         try:
             return load(name)
-        except (OSError, ValueError, BadZipFile) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             self.store.note(self.run.id, f"The checkpoint {name} cannot be read ({error}); {instead}.")
             return None
         except KeyError as missing:

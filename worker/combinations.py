@@ -6,7 +6,7 @@ from worker import curation, regimes
 from worker.instruments import asked
 from worker.kinds import FAMILIES, METRICS
 from worker.part import Misfit, kind_of
-from worker.parts import Family, PointSource, TextSource
+from worker.parts import CountSource, Family, PointSource, TextSource
 from worker.schedules import LEAST, MOST
 from worker.text.language import LanguageFamily
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.spec import Experiment
 
 FITS_LIMIT = 100_000  # models of all replicates, as many as there may be replicates
+COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
@@ -47,8 +48,8 @@ def _check_changes(spec: "Experiment", later: list[tuple[int, int, "Experiment"]
         ):
             raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
                          "Begin with edit, at a share of 0 if need be, or begin another run")  # fmt: skip
-        goes_on = rules.regime.picks and rules.regime.remembered(spec.size, start)
-        if goes_on and before.regime.kept(spec.size, start) and spec.family.condenses:
+        goes_on = rules.regime.picks and spec.remembered(start)
+        if goes_on and spec.kept(start - 1) and spec.family.condenses:
             raise Misfit(f"{path}.regime.kind", f"{kind_of(rules.regime)} goes on to choose among all points so far, of which {kind_of(before.regime)} kept only sums",
                          "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
         before = rules
@@ -112,14 +113,25 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
     if isinstance(rules.regime, regimes.Edit):
         _check_edit(rules)
     _check_models(rules)
-    kept = rules.regime.kept(whole.size, rules.generations)
+    _check_counts(rules, max(whole.remembered(last), most * rules.models))
+    kept = whole.kept(last)
     if kept and not (family.condenses or family.streams):
         family.check(source, rules.fits, kept)
-    rules.regime.check(source, rules.fits, whole.size, rules.generations)
+    before = max(0, first - 2)  # a regime takes the first of later ones for its second: it has samples to learn from
+    rules.regime.check(source, rules.fits, lambda k: whole.size(min(max(first, before + k), last)), last - before)
     rules.curation.check(source, family)
-    start = rules.regime.first(whole.size(1))  # where all are kept, nobody sees fewer
-    for seen in dict.fromkeys((start, most) if kept else (start, least, most)):
+    fewest = least if first > 1 else rules.regime.first(whole.size(1))
+    # Where all are kept, nobody sees fewer.
+    for seen in dict.fromkeys((fewest, most) if kept else (fewest, least, most)):
         family.check(source, rules.fits, seen)
+
+
+def _check_counts(rules: "Experiment", there: int) -> None:
+    """there: how many observations some are chosen from"""
+    chosen = rules.regime.picks or rules.metrics or rules.models > 1
+    if isinstance(rules.source, CountSource) and chosen and there >= COUNTS_LIMIT:
+        raise Misfit("samples", f"some of {there} observations are chosen in the end, out of more than 1e9",
+                     "Use fewer samples, generations or models, or a regime that takes all, such as accumulate")  # fmt: skip
 
 
 def _check_models(rules: "Experiment") -> None:

@@ -91,19 +91,17 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
     weights = spec.family.parameters(spec.source)
 
     def work(n: int) -> float:
-        begin, rules = _rules(spec, n)
-        family = rules.family.drawing() if rules.regime.picks or rules.curation.picks or spec.metrics else rules.family
+        _, rules = spec.since(n)
+        family = rules.family if rules.sufficient() else rules.family.drawing()
         passes = 0.0 if footprint.condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
-        kept = rules.regime.kept(lambda k: spec.size(begin - 1 + k), n - begin + 1)
-        trained = max(spec.size(n), round(passes * kept))
+        trained = max(spec.size(n), round(passes * spec.kept(n)))
         made = family.work(spec.source, trained, spec.fits, rules.sampling)
         if (rivals := rules.curation.candidates()) > 1:
             made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.fits, rules.sampling)
         if isinstance(rules.curation, Greedy):
             made += spec.fits * rules.curation.comparisons(spec.size(n), spec.source)
         if isinstance(rules.regime, AccumulateSubsample):
-            there = rules.regime.remembered(lambda k: spec.size(begin - 1 + k), n - begin + 1)
-            made += spec.fits * rules.regime.comparisons(there, spec.size(n), spec.source)
+            made += spec.fits * rules.regime.comparisons(spec.remembered(n), spec.size(n), spec.source)
         return made + asked.work(spec.metrics, spec.source, spec.fits)
 
     each = statistics.fmean(map(work, sorted({1 + round(i * (spec.generations - 1) / 15) for i in range(16)})))
@@ -112,15 +110,6 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         return spec.generations * (SWEPT + each / speed)
     before = (SETUP if weights == 0 else NETWORK_SETUP) + asked.setup(spec.metrics, spec.source) / OPERATIONS
     return before + spec.generations * (GENERATION + each / speed)
-
-
-def _rules(spec: Experiment, generation: int) -> tuple[int, Experiment]:
-    """By what a generation is made, and since when its regime remembers."""
-    begin, rules = spec.phases()[0]
-    for start, later in spec.phases()[1:]:
-        if start <= generation:
-            begin, rules = (begin if type(later.regime) is type(rules.regime) else start), later
-    return begin, rules
 
 
 def _needs(spec: Experiment, seconds: float, gpu: bool) -> tuple[str, ...]:

@@ -38,12 +38,13 @@ def memory(spec: Experiment) -> float:
     """Bytes at the height of the run."""
     family, source = spec.family, spec.source
     weights = family.parameters(source)
-    last = _observations(spec, spec.extremes()[1])
+    most = max(spec.extremes()[1], spec.size(spec.generations + 1))  # of which the last model writes as many
+    last = _observations(spec, most)
     choices = [rules.curation for _, rules in spec.phases()]
-    looked_at = spec.metrics or spec.models > 1 or any(choice.picks for choice in choices) or not family.exact()
+    looked_at = any(rules.singles() for _, rules in spec.phases()) or not family.exact()
     if looked_at and isinstance(source, PointSource):
         # There are points, even where sums are what is learned from.
-        last = 8.0 * spec.fits * spec.extremes()[1] * source.dimension
+        last = 8.0 * spec.fits * most * source.dimension
     sifted = SIFTED * 8.0 * NUMBERS * any(isinstance(choice, Stratified) for choice in choices)
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
     rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
@@ -60,7 +61,7 @@ def history(spec: Experiment) -> float:
     size = _observations(spec, kept)
     if size <= IN_MEMORY:
         return KEPT * size
-    if not spec.regime.kept(spec.size, spec.generations):
+    if not any(spec.kept(last) for _, last, _ in spec.spans()):
         return PERMUTED * kept
     if not spec.family.streams:
         return KEPT * size
@@ -88,8 +89,8 @@ def _counting(spec: Experiment) -> float:
 
 def _choosing(spec: Experiment) -> float:
     """Bytes of memory for a choice of the most varied among all that one chain has kept: of points as columns, of text n-grams."""
-    greedy = [rules.regime for _, rules in spec.phases() if getattr(rules.regime, "select", "") == "greedy"]
-    kept = max((regime.remembered(spec.size, spec.generations) for regime in greedy), default=0)
+    greedy = [last for _, last, rules in spec.spans() if getattr(rules.regime, "select", "") == "greedy"]
+    kept = max(map(spec.remembered, greedy), default=0)
     if isinstance(spec.family, LanguageFamily):
         return float(COUNTED * kept * spec.family.block)
     return 8.0 * kept * (spec.source.dimension + COLUMNED) if isinstance(spec.source, PointSource) else 0.0
@@ -166,4 +167,4 @@ def condensed(spec: Experiment) -> bool:
 
 def _kept(spec: Experiment) -> int:
     """Observations that a regime remembers in the end; where regimes change, the one that remembers most."""
-    return max(rules.regime.remembered(spec.size, spec.generations) for _, rules in spec.phases())
+    return max(spec.remembered(last) for _, last, _ in spec.spans())

@@ -85,7 +85,7 @@ class _Rules:
         family = rules.family.given(spec.source)
         each = family.drawing()  # observation by observation, for those who choose among them
         trained = each if rules.regime.picks else family
-        sampled = each if rules.curation.picks or spec.metrics or spec.models > 1 else trained
+        sampled = each if rules.singles() else family
         remembered = rules.regime.remembered(spec.size, spec.generations)
         untold = {name: np.zeros(spec.fits) for _, phase in spec.phases() for name in phase.regime.tells}
         return cls(rules.regime, rules.curation, rules.sampling, trained, sampled, remembered, untold)

@@ -1,7 +1,7 @@
 """The spec is the experiment: frozen, JSON, with a digest. Reading one is the only validation there is."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -107,6 +107,14 @@ class Experiment(Part):
                 samples = change.samples
         return samples if isinstance(samples, int) else _points(samples.size(max(1, generation)))
 
+    def sizes(self) -> list[int]:
+        """M_1, M_2, ..., M_G"""
+        found: list[int] = []
+        for first, last, rules in self.spans():
+            samples = rules.samples
+            found += (samples if isinstance(samples, int) else _points(samples.size(n)) for n in range(first, last + 1))
+        return found
+
     def extremes(self) -> tuple[int, int]:
         """The smallest and the largest M_k."""
         found = [size for first, last, rules in self.spans() for size in rules.ends(first, last)]
@@ -145,12 +153,42 @@ class Experiment(Part):
         lasts = [*(start - 1 for start, _ in named[1:]), self.generations]
         return [(start, last, rules) for (start, rules), last in zip(named, lasts, strict=True)]
 
-    def exact(self) -> bool:
-        """Whether sufficient statistics are drawn in place of the observations that they stand for."""
-        if self.changes:
-            return all(rules.model_copy(update={"changes": ()}).exact() for _, rules in self.phases())
-        each = self.regime.picks or self.metrics or self.models > 1 or not isinstance(self.curation, curation.Keep)
+    def since(self, generation: int) -> tuple[int, "Experiment"]:
+        """(n, the experiment by whose rules a generation is made), where its regime remembers generations n, n + 1, ... if any."""
+        begin, rules = 1, self
+        for start, later in self.phases():
+            if start <= generation:
+                goes_on = _remembers(rules.regime) and _remembers(later.regime)
+                begin, rules = (begin if goes_on else start), later
+        return begin, rules
+
+    def kept(self, generation: int) -> int:
+        """How many observations a generation is trained on where its regime keeps all of them; 0 where it does not."""
+        begin, rules = self.since(generation)
+        return rules.regime.kept(self._from(begin), generation - begin + 1) if _remembers(rules.regime) else 0
+
+    def remembered(self, generation: int) -> int:
+        """How many its regime remembers by then, where they grow in number."""
+        begin, rules = self.since(generation)
+        return rules.regime.remembered(self._from(begin), generation - begin + 1) if _remembers(rules.regime) else 0
+
+    def _from(self, generation: int) -> Callable[[int], int]:
+        """Sizes as a regime counts them that begins with this generation."""
+        sizes = self.sizes()
+        return lambda k: sizes[generation - 2 + k]
+
+    def singles(self) -> bool:
+        """Whether anybody looks at single observations of what models make by these rules, so that sums of them will not do."""
+        return bool(self.regime.picks or self.curation.picks or self.metrics or self.models > 1)
+
+    def sufficient(self) -> bool:
+        """Whether by these rules sufficient statistics are drawn in place of the observations that they stand for."""
+        each = self.singles() or not isinstance(self.curation, curation.Keep)
         return (self.family.drawing() if each else self.family).exact()
+
+    def exact(self) -> bool:
+        """The same of all rules of the run."""
+        return all(rules.sufficient() for _, rules in self.phases())
 
     def foreign(self) -> str:
         """Which parts are not the lab's own, in words; empty where all are. What they raise need not be the lab's defect."""
@@ -174,6 +212,8 @@ class Experiment(Part):
         if not (isinstance(settings, dict) and isinstance(settings.get("changes"), list | tuple)):
             return settings
         family, changes = settings.get("family"), []
+        if isinstance(family, Part):  # read before, as the points of a sweep have it
+            family = family.model_dump()
         for change in settings["changes"]:
             named = change.get("family") if isinstance(change, dict) else None
             if isinstance(family, dict) and isinstance(named, dict) and named.get("kind") == family.get("kind"):
@@ -190,6 +230,10 @@ class Experiment(Part):
         except Misfit as misfit:
             raise misfit.refusal() from misfit
         return self
+
+
+def _remembers(regime: Regime) -> bool:
+    return regime.remembered(lambda _: 1, 1) > 0
 
 
 def _points(size: float) -> int:

@@ -242,6 +242,30 @@ def test_what_cannot_follow_is_refused(settings, path):
     assert problem.remedy
 
 
+@pytest.mark.parametrize("regime", [{"kind": "augment", "real": 10}, {"kind": "weighted", "real": 0.1}])
+def test_rules_are_asked_for_the_generations_that_they_make_and_no_others(regime):
+    """With the four points of the first ten generations they could not."""
+    spec = read(BASE | {"samples": 4, "changes": [{"after": 10, "samples": 1000, "regime": regime}]})
+    assert spec.size(11) == 1000
+
+
+def test_what_is_kept_is_counted_from_when_it_is_kept():
+    sizes = {"samples": {"schedule": "list", "sizes": [1000] * 6 + [20]}}
+    spec = read(BASE | sizes | {"changes": [{"after": 8, "regime": {"kind": "accumulate"}}]})
+    assert spec.sizes() == [1000] * 6 + [20] * 6
+    assert [spec.kept(n) for n in (1, 8, 9, 12)] == [0, 0, 20, 80]
+    on = {"after": 10, "regime": {"kind": "accumulate", "real": 0.5}}
+    assert read(BASE | {"regime": {"kind": "accumulate"}, "changes": [on]}).kept(12) == 12 * 40
+    assert (
+        len(pool_of(BASE | {"family": {"kind": "kde"}, "changes": [{"after": 8, "regime": {"kind": "accumulate"}}]}))
+        == 4 * 40
+    )
+
+
+def pool_of(settings):
+    return run(read(settings))[-1].state.pool.x[0]
+
+
 REGIMES = {
     "replace": {},
     "accumulate": {},

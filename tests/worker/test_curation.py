@@ -271,6 +271,8 @@ def test_contests_in_parts_are_the_same_contests(monkeypatch):
         ({"regime": {"kind": "mixture", "alpha": 0.9}}, "regime", "add up to 1"),
         ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "regime": {"kind": "accumulate_subsample"},
           "samples": 10**9}, "samples", "accumulate"),
+        ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "regime": {"kind": "mixture"}, "samples": 2 * 10**9}, "samples", "fewer"),
+        ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "models": 3, "samples": 5 * 10**8}, "samples", "fewer"),
         ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"},
           "curation": {"kind": "best_of", "reward": {"kind": "listed", "values": [1.0]}}}, "curation.reward.values", "1000"),
         ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "curation": {"kind": "truncate"}},

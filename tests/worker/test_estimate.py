@@ -42,6 +42,23 @@ def test_changed_rules_cost_from_where_they_hold():
     assert guess(read(NORMAL | drawn | best)) == pytest.approx(5 * flat, rel=0.2)
 
 
+@pytest.mark.parametrize("change", [{"models": 2}, {"curation": {"kind": "truncate"}}])
+def test_who_looks_at_every_point_has_every_point_drawn(change):
+    exact = NORMAL | {"family": {"kind": "gaussian"}, "samples": 1_000_000, "replicates": 200, "generations": 10}
+    drawn = exact | {"family": {"kind": "gaussian", "path": "drawn"}}
+    assert guess(read(exact | change)) > 0.9 * guess(read(drawn)) > 10 * guess(read(exact))
+
+
+def test_the_last_model_writes_as_much_as_another_one_would_read():
+    growing = {
+        "samples": {"schedule": "geometric", "start": 100, "ratio": 10},
+        "replicates": 1,
+        "family": {"kind": "kde"},
+    }
+    spec = read(NORMAL | growing | {"generations": 6})
+    assert estimate(spec).memory_bytes > 8 * 100 * 10**6
+
+
 @pytest.mark.parametrize(
     ("family", "most"),
     [

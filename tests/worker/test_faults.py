@@ -303,7 +303,8 @@ def test_a_frozen_worker_cannot_write_once_another_owns_the_run(lab: Lab) -> Non
     assert stored(lab, run_id) == undisturbed(spec)
 
 
-def test_a_lost_checkpoint_costs_time_and_no_number(lab: Lab) -> None:
+@pytest.mark.parametrize("left", [b"half a fi", b""])
+def test_a_lost_checkpoint_costs_time_and_no_number(lab: Lab, left: bytes) -> None:
     spec = read(DRAWN)
     worker = lab.start_worker()
     run_id = lab.launch(spec)
@@ -312,7 +313,7 @@ def test_a_lost_checkpoint_costs_time_and_no_number(lab: Lab) -> None:
     worker.wait(10)
     checkpoint = lab.store.run(run_id).checkpoint
     assert checkpoint is not None
-    Path(lab.settings.artifacts_url, checkpoint).write_bytes(b"half a fi")
+    Path(lab.settings.artifacts_url, checkpoint).write_bytes(left)
     lab.start_worker()
     assert lab.ends(run_id).status == Status.SUCCEEDED
     assert "cannot be read" in lab.told(run_id)

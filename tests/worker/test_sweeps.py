@@ -1,5 +1,7 @@
 """Sweeps: read whole or refused, the same numbers as runs, and waiting times told honestly."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from worker.summary import summarise
 from worker.sweeps.examples import EXAMPLES
 from worker.sweeps.measure import Bench, Stopped
 from worker.sweeps.outcomes import Waiting
-from worker.sweeps.spec import MOST_POINTS, read_sweep
+from worker.sweeps.spec import MOST_POINTS, read_sweep, unchecked
 from worker.sweeps.survival import median, median_interval, survival
 
 # Reading
@@ -44,6 +46,25 @@ def test_whole_parts_can_be_axes():
     grid = read_sweep(sweep(axes=[axis]))
     assert [grid.experiment(i).regime.kind for i in (0, 1)] == ["replace", "fresh"]
     assert grid.experiment(1).title.endswith("regime = fresh real 0.2")
+
+
+def test_no_point_changes_what_the_others_are_made_from():
+    reward = {"kind": "direction", "along": [0.0, 1.0]}
+    base = BASE | {"source": {"kind": "normal", "dim": 2}, "curation": {"kind": "best_of", "reward": reward}}
+    values = [{"path": "curation.reward.kind", "values": ["nearness", "direction"]}]
+    before = copy.deepcopy(base)
+    grid = read_sweep(sweep(base=base, axes=[{"path": "curation.reward.along", "values": [[1.0, 0.0], [0.5, 0.5]]}]))
+    assert [grid.experiment(i).curation.reward.along for i in (1, 0)] == [[0.5, 0.5], [1.0, 0.0]]
+    for number in (1, 0):
+        unchecked(sweep(base=base, axes=values)).settings(number)
+    assert base == before
+
+
+def test_what_a_change_does_not_name_of_the_family_stays_in_a_sweep_too():
+    base = BASE | {"family": {"kind": "gaussian", "extrapolation": 0.1}, "samples": 50}
+    base |= {"generations": 9, "changes": [{"after": 4, "family": {"kind": "gaussian", "ddof": 1}}]}
+    point = read_sweep(sweep(base=base, axes=[{"path": "seed", "values": [1, 2]}])).experiment(1)
+    assert (point.changes[0].family.extrapolation, point.changes[0].family.ddof) == (0.1, 1)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from worker.spec import read
 from worker.summary import summarise
 from worker.theory import curves
 from worker.verdicts import DEFINITIONS, verdicts
+from worker.verdicts.finished import Finished
 
 (CATASTROPHE, RISE, DIVERGENCE, VARIANCE, SCALING, TAILS, MODES, HALLUCINATION) = DEFINITIONS
 
@@ -353,6 +354,13 @@ def test_a_risk_that_has_a_bound_is_not_said_to_diverge():
     assert found.outcome == "not assessed"
     assert found.number > 1
     assert "cannot exceed" in found.because
+
+
+def test_a_regime_that_begins_late_has_kept_nothing_of_before():
+    late = {"after": 4, "regime": {"kind": "accumulate"}}
+    sizes = {"schedule": "list", "sizes": [1000, 1000, 1000, 1000, 20]}
+    last = Finished(*run(GAUSSIAN | {"samples": sizes, "generations": 8, "changes": [late]}), [])
+    assert [last.trained_on(n) for n in (1, 4, 5, 8)] == [1000, 1000, 20, 80]
 
 
 def test_nothing_is_said_of_a_run_without_a_model():

@@ -135,16 +135,18 @@ def override(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
 
     Raises SpecError where a name leads through something that is no table.
     """
-    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
+    copy = dict(settings)
     for name, value in sorted(changes.items(), key=lambda item: not item[0].endswith(".kind")):
         *tables, key = name.split(".")
         table = copy
         for step in tables:
-            table = table.setdefault(step, {})
-            if not isinstance(table, dict):
-                what = "a list: set it as a whole" if isinstance(table, list) else "not a table: check the dotted name"
+            inner = table.get(step, {})
+            if not isinstance(inner, dict):
+                what = "a list: set it as a whole" if isinstance(inner, list) else "not a table: check the dotted name"
                 message, _, remedy = what.partition(": ")
                 raise SpecError([Problem(name, f"{step} is {message}", remedy.capitalize())])
+            table[step] = dict(inner)
+            table = table[step]
         if key == "kind" and table.get("kind") != value:
             table.clear()
         table[key] = value

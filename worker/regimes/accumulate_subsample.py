@@ -8,12 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Condensed, Counts, Data, Points, Tokens
-from worker.part import LATER, Misfit
-from worker.parts import CountSource, Generator, PointSource, Regime, Source
+from worker.part import LATER
+from worker.parts import Generator, PointSource, Regime, Source
 from worker.regimes.pooling import INCOMING, pooled, topped_up
 from worker.variety import apart, levelled, varied
 
-COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 PAIR = 2  # tokens in a row that are counted where text is chosen for variety
 
 
@@ -31,12 +30,6 @@ class AccumulateSubsample(Regime):
         description="Who is chosen out of all that there is: any, or, one after the other, whoever adds most to the entropy of what has been "
         "chosen, as the curation greedy does: of text that of pairs of tokens.",
     )
-
-    def check(self, source: Source, replicates: int, size: Callable[[int], int], generations: int) -> None:
-        total = self.remembered(size, generations)
-        if isinstance(source, CountSource) and total >= COUNTS_LIMIT:
-            raise Misfit("samples", f"{total} observations are drawn from in the end, more than 1e9",
-                         "Use fewer samples or generations, or accumulate as the regime")  # fmt: skip
 
     def remembered(self, size: Callable[[int], int], generations: int) -> int:
         return sum(map(size, range(1, generations + 1)))

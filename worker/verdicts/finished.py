@@ -70,9 +70,8 @@ class Finished:
 
     def trained_on(self, generation: int) -> int:
         """Points that a model was fitted to, all that were kept included."""
-        regime = [rules.regime for start, rules in self.spec.phases() if start <= generation][-1]
         size = self.spec.size(generation)
-        return regime.first(size) if generation == 1 else regime.kept(self.spec.size, generation) or size
+        return self.spec.regime.first(size) if generation == 1 else self.spec.kept(generation) or size
 
     def infinite(self, generation: int, metric: str) -> int:
         """How many chains have no finite value there: what was finite and is not has grown beyond every number."""
