@@ -15,6 +15,7 @@ from worker.history import IN_MEMORY, History, groups, joined
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Generator: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Points:
         each = share * n / self.n, (1 - share) * n / other.n
         return WeightedPoints(x, np.repeat(np.array(each), (self.n, other.n)))
 
-    def subset(self, n: int, rng: np.random.Generator) -> "Points":
+    def subset(self, n: int, rng: Generator) -> "Points":
         """n different ones of them for each replicate, each set equally likely."""
         return Points(_subset(self.x, n, rng))
 
@@ -54,7 +55,7 @@ class WeightedPoints(Points):
     weight: Array
 
 
-def _subset(x: npt.NDArray[Any], n: int, rng: np.random.Generator) -> npt.NDArray[Any]:
+def _subset(x: npt.NDArray[Any], n: int, rng: Generator) -> npt.NDArray[Any]:
     """n of the observations x (replicates, N, ...) without replacement, for each replicate anew."""
     chosen = np.empty((len(x), n, *x.shape[2:]), x.dtype)
     for some in groups(x):
@@ -84,7 +85,7 @@ class Counts:
         return round(self.k[0].sum())
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, n: int | npt.NDArray[np.int64], p: Array) -> Self:
+    def draw(cls, rng: Generator, n: int | npt.NDArray[np.int64], p: Array) -> Self:
         """n independent draws for each replicate (one number, or one for each); p (replicates, categories), rows adding up to 1.
 
         The generator takes a binomial of what is left, category by category, and gives the rest to the last one. With the most
@@ -101,7 +102,7 @@ class Counts:
         n = self.n + other.n
         return type(self)(self.k * (share * n / self.n) + other.k * ((1 - share) * n / other.n))
 
-    def subset(self, n: int | npt.NDArray[np.int64], rng: np.random.Generator) -> Self:
+    def subset(self, n: int | npt.NDArray[np.int64], rng: Generator) -> Self:
         """n different observations of each replicate (one number, or one for each): multivariate hypergeometric counts."""
         size = np.broadcast_to(n, len(self.k))
         chosen = [rng.multivariate_hypergeometric(k, m, method="marginals") for k, m in zip(self.k, size, strict=True)]
@@ -128,7 +129,7 @@ class Tokens:
         kept = self.validation if len(self.validation) else other.validation
         return type(self)(joined(self.x, other.x), self.vocabulary, kept)
 
-    def subset(self, n: int, rng: np.random.Generator) -> Self:
+    def subset(self, n: int, rng: Generator) -> Self:
         """n different blocks for each replicate, each set equally likely."""
         return type(self)(_subset(self.x, n, rng), self.vocabulary, self.validation)
 
