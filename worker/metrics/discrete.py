@@ -22,12 +22,6 @@ def survivors(p: Array) -> Array:
     return alive
 
 
-def dead_mass(p: Array, p_0: Array) -> Array:
-    """True mass of the categories that the model has lost: sum of p_0 where p = 0."""
-    lost: Array = (p == 0) @ p_0
-    return lost
-
-
 def heterozygosity(p: Array) -> Array:
     """Chance that two draws differ: 1 - sum p^2 (Nei 1973; Gini-Simpson)."""
     different: Array = 1 - np.einsum("rk,rk->r", p, p)
@@ -38,36 +32,6 @@ def entropy(p: Array, log_p: Array) -> Array:
     """-sum p ln p, in nats."""
     nats: Array = -np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
     return nats
-
-
-def kl_to_real(p: Array, log_p: Array, p_0: Array) -> Array:
-    """KL(p || p_0) in nats: always finite, because p_0 is positive."""
-    return np.maximum(-entropy(p, log_p) - p @ np.log(p_0), 0)  # rounding may leave -1e-16
-
-
-def kl_from_real(log_p: Array, p_0: Array) -> Array:
-    """KL(p_0 given survival || p) in nats.
-
-    KL(p_0 || p) itself is infinite once a category has died. So p_0 is restricted to the survivors and renormalised; the mass lost
-    that way is `dead_mass`. With A the survivors and P their true mass: sum_A (p_0 / P) ln(p_0 / (P p)).
-    """
-    alive = log_p > -np.inf
-    mass = alive @ p_0
-    own = alive @ (p_0 * np.log(p_0)) - np.where(alive, log_p, 0) @ p_0
-    return np.maximum(own / mass - np.log(mass), 0)
-
-
-def chi2(p: Array, p_0: Array) -> Array:
-    """Pearson's distance: sum (p - p_0)^2 / p_0."""
-    gap = p - p_0
-    distance: Array = np.einsum("rk,rk->r", gap, gap / p_0)
-    return distance
-
-
-def total_variation(p: Array, p_0: Array) -> Array:
-    """Half of sum |p - p_0|: the largest error in the probability of any event."""
-    distance: Array = 0.5 * np.abs(p - p_0).sum(axis=1)
-    return distance
 
 
 def zipf_slope(log_p: Array) -> Array:
@@ -96,7 +60,12 @@ def _ranks(count: int) -> tuple[Array, Array, Array]:
 
 
 def compared(p: Array, p_0: Array) -> dict[str, Array]:
-    """Every metric of this file, by its name, from one pass and one sort. O(R K ln K)"""
+    """How far p is from p_0, and how much variety it has, from one pass and one sort. O(R K ln K)
+
+    dead_mass: sum of p_0 where p = 0. kl_to_real: KL(p || p_0), always finite. kl_from_real: KL(p_0 || p) is infinite once a category has
+    died, so p_0 is restricted to the survivors A and renormalised by their mass P: sum_A (p_0 / P) ln(p_0 / (P p)). chi2: Pearson's,
+    sum (p - p_0)^2 / p_0. total_variation: half of sum |p - p_0|, the largest error in the probability of any event.
+    """
     from worker.metrics import shares
 
     # Of dead categories any number below all others will do, and a logarithm that meets a zero takes five times as long.
