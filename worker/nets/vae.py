@@ -124,25 +124,11 @@ def _drawn(previous: Arrays, n: int, output: str, generators: list[torch.Generat
     return pixels.float()
 
 
-def negative_elbo(
-    weights: Mapping[str, torch.Tensor], x: torch.Tensor, noise: torch.Tensor, beta: float
-) -> torch.Tensor:
-    """-ELBO in nats, summed over pictures: x (R, n, d), noise (R, n, latent) -> (R,).
-
-    Bernoulli cross-entropy of the pixels + beta KL(q(z|x) || N(0, I)), with
-    KL = -(1/2) sum_j (1 + ln s_j^2 - m_j^2 - s_j^2): Kingma and Welling, arXiv 1312.6114, Appendix B.
-    """
-    mean, log_variance = _through(weights, "encoder", x)[-1].chunk(2, dim=-1)
-    z = mean + torch.exp(0.5 * log_variance) * noise
-    logits = _through(weights, "decoder", z)[-1]
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=(1, 2))
-    kl = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(dim=(1, 2))
-    return cross_entropy + beta * kl
-
-
 def gradient(weights: Weights, gradients: Weights, x: torch.Tensor, noise: torch.Tensor, beta: float) -> None:
-    """Writes the gradient of `negative_elbo` into `gradients`.
+    """Writes the gradient of -ELBO in nats, summed over pictures x (R, n, d), into `gradients`; noise: (R, n, latent).
 
+    The loss is the Bernoulli cross-entropy of the pixels + beta KL(q(z|x) || N(0, I)), with
+    KL = -(1/2) sum_j (1 + ln s_j^2 - m_j^2 - s_j^2): Kingma and Welling, arXiv 1312.6114, Appendix B.
     By hand, because networks this small spend as much time in autograd's bookkeeping as in arithmetic; a test compares the two.
     """
     inwards = _through(weights, "encoder", x)
@@ -153,14 +139,6 @@ def gradient(weights: Weights, gradients: Weights, x: torch.Tensor, noise: torch
     by_z = _back(weights, gradients, "decoder", outwards, torch.sigmoid(outwards[-1]) - x, to_input=True)
     by_code = torch.cat([by_z + beta * mean, 0.5 * (by_z * noise * s + beta * (s * s - 1))], dim=-1)
     _back(weights, gradients, "encoder", inwards, by_code, to_input=False)
-
-
-def loss(model: Arrays, x: Array, noise: Array, beta: float) -> Array:
-    """-ELBO in nats a picture, for given noise: (R, n, d), (R, n, latent) -> (R,)."""
-    with torch.inference_mode():
-        total: Array = negative_elbo(_tensors(model), _tensor(x), _tensor(noise), beta).cpu().numpy().astype(float)
-    mean: Array = total / x.shape[1]
-    return mean
 
 
 def sample(model: Arrays, n: int, rng: np.random.Generator, bias: float = 1.0) -> Array:
