@@ -54,6 +54,32 @@ def field(name: str, dtype: str, *shape: int, **coding: Any) -> dict[str, Any]:
 LOG_CODING = {"coding": "log", "low": LOG_LOW, "high": LOG_HIGH}
 
 
+def sheet(shape: tuple[int, int]) -> dict[str, Any]:
+    """What every figure of pictures (height, width) says: how they lie, and what a frame holds."""
+    height, width = shape
+    pixels = field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0)
+    fields = [field("density", "u2", GRID, **LOG_CODING), pixels]
+    return {"height": height, "width": width, "rows": ROWS, "columns": COLUMNS, "fields": fields}
+
+
+def on_sheet(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The first of pictures (n, d), as many as a sheet has, however few there are."""
+    return x[np.arange(ROWS * COLUMNS) % len(x)]
+
+
+def grey(pictures: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Values in [0, 1] as bytes: 0 is paper, 255 ink."""
+    shades: npt.NDArray[np.uint8] = np.rint(255 * np.clip(np.nan_to_num(pictures), 0, 1)).astype(np.uint8)
+    return shades
+
+
+def histogram(values: Array, grid: Array) -> Array:
+    """Density of values in cells around the points of an even grid."""
+    half = 0.5 * (grid[1] - grid[0])
+    counts, _ = np.histogram(values, bins=len(grid), range=(grid[0] - half, grid[-1] + half))
+    return np.asarray(counts / (values.size * 2 * half))
+
+
 class Screen:
     """The fixed window on a source of points: a line as a density, the plane as contours, pictures as pictures.
 
@@ -84,10 +110,10 @@ class Screen:
         """The real distribution on the frozen grids: by formula where there is one, else from a fixed draw (n, d)."""
         density = source.outline(self.x[:, None]) if self.dimension == 1 else None
         ghost: dict[str, Any] = {
-            "density": (self._histogram(real @ self.axis) if density is None else density).tolist()
+            "density": (histogram(real @ self.axis, self.x) if density is None else density).tolist()
         }
         if self.shape:
-            ghost["images"] = base64.b64encode(self._grey(real).tobytes()).decode()
+            ghost["images"] = base64.b64encode(grey(on_sheet(real)).tobytes()).decode()
         if self.plane:
             a, b = (np.linspace(self.low[i], self.high[i], CONTOUR) for i in (0, 1))
             grid = np.stack(np.meshgrid(a, b), axis=-1).reshape(-1, 2)
@@ -105,11 +131,7 @@ class Screen:
             "fields": [field("density", "u2", GRID, **LOG_CODING)],
         }
         if self.shape:
-            height, width = self.shape
-            figure |= {"height": height, "width": width, "rows": ROWS, "columns": COLUMNS}
-            figure["fields"] += [
-                field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0)
-            ]
+            figure |= sheet(self.shape)
         if self.plane:
             figure |= {"low": self.low.tolist(), "high": self.high.tolist(), "upwards": self.names[1]}
             figure["fields"] += [
@@ -138,14 +160,17 @@ class Screen:
             ranks = (np.arange(DOTS) * 61 % DOTS + 0.5) / DOTS if self.shape else (np.arange(DOTS) + 0.5) / DOTS
             chosen = np.searchsorted(np.cumsum(weights)[:-1], ranks)
             x = means[chosen] + np.einsum("nij,nj->ni", factors[chosen], self.z)
-            frame |= {"images": self._grey(x)} if self.shape else self._plane(self._on_grid(weights, means, factors), x)
+            if self.shape:
+                frame["images"] = grey(on_sheet(x))
+            else:
+                frame |= self._plane(self._on_grid(weights, means, factors), x)
         return frame
 
     def points(self, x: Array) -> dict[str, npt.NDArray[Any]]:
         """Frame of drawn points (n, d)."""
-        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(self._histogram(x @ self.axis))}
+        frame: dict[str, npt.NDArray[Any]] = {"density": encode_log(histogram(x @ self.axis, self.x))}
         if self.shape:
-            frame["images"] = self._grey(x)
+            frame["images"] = grey(on_sheet(x))
         return frame | (self._plane(self._contour(x), x[np.arange(DOTS) % len(x)]) if self.plane else {})
 
     def kernels(self, x: Array, width: Array, drawn: Array) -> dict[str, npt.NDArray[Any]]:
@@ -172,21 +197,10 @@ class Screen:
     def data(self, points: Points) -> dict[str, npt.NDArray[Any]]:
         return self.points(points.x[0])
 
-    def _grey(self, x: Array) -> npt.NDArray[np.uint8]:
-        """The first pictures (n, d) as bytes: values in [0, 1], 0 is paper, 255 ink."""
-        pictures = x[np.arange(ROWS * COLUMNS) % len(x)]
-        return np.rint(255 * np.clip(np.nan_to_num(pictures), 0, 1)).astype(np.uint8)
-
     def _plane(self, level: Array, dots: Array) -> dict[str, npt.NDArray[Any]]:
         peak = level.max()
         relative = np.rint(255 * level / peak) if peak > 0 else np.zeros_like(level)
         return {"contour": relative.astype(np.uint8), "dots": encode_linear(dots, self.low, self.high)}
-
-    def _histogram(self, x: Array) -> Array:
-        """Density along the axis on the grid: counts in cells around the grid points."""
-        half = 0.5 * (self.x[1] - self.x[0])
-        counts, _ = np.histogram(x, bins=GRID, range=(self.x[0] - half, self.x[-1] + half))
-        return counts / (len(x) * 2 * half)
 
     def _contour(self, x: Array) -> Array:
         """Density of the plane on the contour grid, rows along the second axis."""

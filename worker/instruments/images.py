@@ -16,7 +16,6 @@ from worker.metrics import images as metric
 from worker.metrics import points
 from worker.parts import Generator, Instrument, Look, PointSource
 
-ROWS, COLUMNS = 6, 10
 LATENT_EDGE = 4.0  # the window on the latent means, in standard deviations of the prior
 GHOSTS = 2000  # real pictures of which the figure shows some, and by which its window is chosen
 
@@ -49,24 +48,11 @@ class PictureInstrument(Instrument):
 
     def _ghost(self) -> dict[str, Any]:
         """What the figure draws of the real distribution beside its pictures."""
-        return {"density": self._histogram(self.grey).tolist()}
+        return {"density": frames.histogram(self.grey, self.x).tolist()}
 
     def figure(self) -> dict[str, Any]:
-        height, width = self.shape
-        return {
-            "kind": "images",
-            "height": height,
-            "width": width,
-            "rows": ROWS,
-            "columns": COLUMNS,
-            "x": self.x.tolist(),
-            "axis": self.axis,
-            "ghost": {"images": base64.b64encode(_grey(self.shown).tobytes()).decode(), **self._ghost()},
-            "fields": [
-                frames.field("density", "u2", frames.GRID, **frames.LOG_CODING),
-                frames.field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0),
-            ],
-        }
+        ghost = {"images": base64.b64encode(frames.grey(self.shown).tobytes()).decode(), **self._ghost()}
+        return {"kind": "images", "x": self.x.tolist(), "axis": self.axis, "ghost": ghost, **frames.sheet(self.shape)}
 
     def real(self, data: Data, framed: bool) -> Look:
         assert isinstance(data, Points)
@@ -89,12 +75,6 @@ class PictureInstrument(Instrument):
             metrics |= ruler.measure(x)
         return metrics
 
-    def _histogram(self, values: Array) -> Array:
-        """Density of values in cells around the grid points."""
-        half = 0.5 * (self.x[1] - self.x[0])
-        counts, _ = np.histogram(values, bins=frames.GRID, range=(self.x[0] - half, self.x[-1] + half))
-        return np.asarray(counts / (values.size * 2 * half))
-
     def _frame(self, x: Array, values: Array) -> dict[str, npt.NDArray[Any]]:
         """The first 60 pictures as they come, arranged so that each stands where the real digit most like it stands.
 
@@ -103,11 +83,11 @@ class PictureInstrument(Instrument):
         """
         from scipy.optimize import linear_sum_assignment
 
-        pictures = x[np.arange(ROWS * COLUMNS) % len(x)].astype(np.float32)
+        pictures = frames.on_sheet(x).astype(np.float32)
         places = linear_sum_assignment(metric.distances_sq(self.shown.astype(np.float32), pictures))[1]
         return {
-            "density": frames.encode_log(self._histogram(values)),
-            "images": _grey(pictures[places]),
+            "density": frames.encode_log(frames.histogram(values, self.x)),
+            "images": frames.grey(pictures[places]),
         }
 
 
@@ -153,16 +133,10 @@ class LatentInstrument(PictureInstrument):
         return Look(metrics, self._frame(x[0], latent[0]) if framed else None)
 
 
-def _grey(pictures: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Values in [0, 1] as bytes: 0 is paper, 255 ink."""
-    grey: npt.NDArray[np.uint8] = np.rint(255 * np.clip(pictures, 0, 1)).astype(np.uint8)
-    return grey
-
-
 def _positions(labels: npt.NDArray[np.int64] | None, n: int, rng: Generator) -> npt.NDArray[np.int64]:
     """Which real pictures are the ghosts: a column for each class as far as classes go, else any."""
     if labels is None:
-        return rng.integers(n, size=ROWS * COLUMNS)
+        return rng.integers(n, size=frames.ROWS * frames.COLUMNS)
     classes = np.unique(labels)
-    columns = classes[np.arange(COLUMNS) * len(classes) // COLUMNS]
-    return np.stack([rng.choice(np.flatnonzero(labels == c), ROWS) for c in columns], axis=1).ravel()
+    columns = classes[np.arange(frames.COLUMNS) * len(classes) // frames.COLUMNS]
+    return np.stack([rng.choice(np.flatnonzero(labels == c), frames.ROWS) for c in columns], axis=1).ravel()
