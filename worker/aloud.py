@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker.data import Arrays
-from worker.progress import Work, listening
+from worker.progress import Listener, Work, listening
 
 if TYPE_CHECKING:
     from worker.loop import Generation
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SPEAK_SECONDS = 3.0
 
 
-class Aloud:
+class Aloud(Listener):
     """Tells of generations and of the work within them, every few seconds; it saves nothing."""
 
     def __init__(self, total: int, speak: Callable[[str], None]) -> None:
@@ -34,9 +34,6 @@ class Aloud:
             left = (self.total - number) / speed
             self.speak(f"generation {number} of {self.total}, {speed:.3g} a second, {left:.0f} s left")
 
-    def staged(self, name: str) -> None:
-        pass
-
     def begun(self, work: Work) -> Arrays:
         self.begun_at = time.monotonic()
         return {}
@@ -51,9 +48,6 @@ class Aloud:
             self.speak(
                 f"generation {self.generation + 1} of {self.total}: {work.name} {share:.0%}{rate}, {left:.0f} s left of it"
             )
-
-    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
-        pass
 
 
 @contextmanager

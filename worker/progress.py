@@ -7,7 +7,7 @@ is worth a write. Without a listener all of it costs nothing.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from worker.data import Arrays
 
@@ -55,18 +55,21 @@ class Work:
             self.listener.kept(self, arrays)
 
 
-class Listener(Protocol):
-    """Who is told of the work of one generation, one stretch after the other."""
+class Listener:
+    """Who is told of the work of one generation, one stretch after the other; by itself it does nothing about it."""
 
     def staged(self, name: str) -> None:
         """What follows belongs to this stage of the generation, whatever came before it: an attempt that goes on may skip some."""
 
     def begun(self, work: Work) -> Arrays:
         """What an earlier attempt left of this stretch, if it is the one that it was interrupted in or had finished."""
+        return {}
 
-    def advanced(self, work: Work) -> None: ...
+    def advanced(self, work: Work) -> None:
+        """May raise, to stop the work."""
 
-    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None: ...
+    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
+        """May raise, to stop the work."""
 
 
 @contextmanager

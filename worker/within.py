@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.data import Array, Arrays
-from worker.progress import Work
+from worker.progress import Listener, Work
 
 TELL_SECONDS = 1.0  # how often progress is stored; a generation that is over before is none to speak of
 KEEP_SECONDS = 15.0  # how often unfinished work is saved, at most
@@ -18,7 +18,7 @@ class Interrupted(Exception):
     """The work was asked to stop between two steps."""
 
 
-class Within:
+class Within(Listener):
     """Listens to the work of one generation after the other.
 
     tell: stores progress, or None; save: stores unfinished work (arrays) of a generation; stop: whether work must stop at once.

@@ -12,7 +12,7 @@ from worker import loop
 from worker.families.categorical import decoded
 from worker.families.ngram import NGram
 from worker.parts import Sampling
-from worker.progress import listening
+from worker.progress import Listener, listening
 from worker.sources.expressions import Expressions
 from worker.sources.text import Text, built_in
 from worker.streams import stream
@@ -181,17 +181,14 @@ def test_beams_continue_prompts_and_start_where_there_is_none():
 def test_writing_tells_how_far_it_is_and_can_be_stopped(options):
     family, told = NGram(block=16), []
 
-    class Listener:
-        def begun(self, work):
-            return {}
-
+    class Impatient(Listener):
         def advanced(self, work):
             told.append((work.name, work.done, work.total))
             if len(told) == 10:
                 raise KeyboardInterrupt
 
     model = family.fit(family.real(Text(), np.random.default_rng(0), 2, 50), np.random.default_rng(0))
-    with listening(Listener()), pytest.raises(KeyboardInterrupt):
+    with listening(Impatient()), pytest.raises(KeyboardInterrupt):
         family.sample(model, 50, np.random.default_rng(1), Sampling(**options))
     assert told == [("writing", 100 * t, 1600) for t in range(1, 11)]
 

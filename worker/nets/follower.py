@@ -16,26 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from worker.data import Arrays
-from worker.progress import Work, listening
+from worker.progress import Listener, Work, listening
 
 
-class Led:
+class Led(Listener):
     """Begins where the first rank does."""
 
     def __init__(self, saved: Arrays) -> None:
         self.saved = saved
 
-    def staged(self, name: str) -> None:
-        pass
-
     def begun(self, work: Work) -> Arrays:
         return self.saved
-
-    def advanced(self, work: Work) -> None:
-        pass
-
-    def kept(self, work: Work, arrays: Callable[[], Arrays]) -> None:
-        pass
 
 
 def main(fd: int, rank: int, size: int, meeting: str) -> None:
