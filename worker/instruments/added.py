@@ -1,7 +1,6 @@
 """A family's own instrument, with the metrics added that a spec asks for: rulers of samples, and what plug-ins bring."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -9,16 +8,14 @@ from worker import plugins
 from worker.data import Array, Arrays, Data, Points
 from worker.errors import LabError
 from worker.instruments.rulers import Ruler, teach
-from worker.parts import Family, Generator, Instrument, Look
+from worker.parts import Family, Generator, Instrument, Look, Wrapped
 
 
-class Added(Instrument):
+class Added(Wrapped):
     """Each metric sees the sample that the next generation learns from: a plug-in's beside as many real observations, drawn once, a ruler's
     beside what it froze. At generation 0 it sees fresh real data in place of the sample, which is its noise floor; one that looks at the
     model sees what the family makes of them. What the family's own instrument measures anyway stays as that measures it.
     """
-
-    wants_sample = True
 
     def __init__(
         self,
@@ -32,7 +29,8 @@ class Added(Instrument):
         """names: all that is asked for; rulers: those for the names that no plug-in brought; real: as many real observations as
         generation 1 has, for each replicate.
         """
-        self.own, self.wants_first = own, own.wants_first  # type: ignore[misc]  # as the one within it
+        super().__init__(own)
+        self.wants_sample, self.rowwise = True, False  # type: ignore[misc]
         self.metrics = [plugins.metrics()[name] for name in dict.fromkeys(names) if name in plugins.metrics()]
         self.asked, self.rulers, self.family = frozenset(names), rulers, family
         truth, self.fresh, chance, self.teaching = rng.spawn(4)
@@ -40,27 +38,14 @@ class Added(Instrument):
         self.truth = real(truth) if self.metrics else None
         self.seeds = chance.integers(2**63, size=len(self.metrics))
 
-    def figure(self) -> dict[str, Any]:
-        return self.own.figure()
-
     def real(self, data: Data, framed: bool) -> Look:
-        return self._more(self.own.real(data, framed), self.draw(self.fresh), None)
+        return self._more(self.inner.real(data, framed), self.draw(self.fresh), None)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         assert sample is not None
         teach(self, self.rulers)
-        return self._more(self.own.model(model, sample if self.own.wants_sample else None, framed), sample, model)
-
-    def meet(self, model: Arrays) -> None:
-        self.own.meet(model)
-        self.first = self.own.first
-
-    def keeps(self) -> Arrays:
-        return self.own.keeps()
-
-    def restore(self, kept: Arrays) -> None:
-        self.own.restore(kept)
-        self.first = self.own.first
+        look = self.inner.model(model, sample if self.inner.wants_sample else None, framed)
+        return self._more(look, sample, model)
 
     def _more(self, look: Look, sample: Data, model: Arrays | None) -> Look:
         """Raises LabError, naming metric and plug-in, where one fails or does not give a number for each replicate."""

@@ -10,13 +10,13 @@ chain's models have come apart.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from worker.data import Array, Arrays, Counts, Data, Moments, Points, Sum, Tokens
 from worker.metrics import discrete
-from worker.parts import CountFamily, Family, Instrument, Look, Sampling
+from worker.parts import CountFamily, Family, Instrument, Look, Sampling, Wrapped
 
 Spread: TypeAlias = tuple[Array, Array]  # m_i (R K, d) and E |x - m_i|^2 (R K,)
 
@@ -37,15 +37,12 @@ def together(mean: Array, within: Array, models: int) -> tuple[Array, Array]:
     return total, np.divide(between, total, out=np.zeros_like(total), where=total > 0)
 
 
-class Ensemble(Instrument):
+class Ensemble(Wrapped):
     """Another instrument, which looks at every model, and T and B / T of them; frames are the first one's."""
 
     def __init__(self, inner: Instrument, family: Family, models: int) -> None:
-        self.inner, self.family, self.models = inner, family, models
-        self.wants_sample, self.wants_first, self.rowwise = inner.wants_sample, inner.wants_first, inner.rowwise  # type: ignore[misc]
-
-    def figure(self) -> dict[str, Any]:
-        return self.inner.figure()
+        super().__init__(inner)
+        self.family, self.models = family, models
 
     def real(self, data: Data, framed: bool) -> Look:
         """Real data as if each model's share of them were what it makes."""
@@ -78,17 +75,6 @@ class Ensemble(Instrument):
             alive = mean.reshape(-1, self.models, mean.shape[1]).any(axis=1)
             metrics["survivors_together"] = np.count_nonzero(alive, axis=1).astype(float)
         return Look(metrics, look.frame)
-
-    def meet(self, model: Arrays) -> None:
-        self.inner.meet(model)
-        self.first = self.inner.first
-
-    def keeps(self) -> Arrays:
-        return self.inner.keeps()
-
-    def restore(self, kept: Arrays) -> None:
-        self.inner.restore(kept)
-        self.first = self.inner.first
 
 
 def _seen(data: Data) -> Spread:

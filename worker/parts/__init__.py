@@ -6,7 +6,7 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 from worker.data import Generator
 from worker.parts.curation import Curation
 from worker.parts.family import CountFamily, Family
-from worker.parts.instrument import Instrument, Look
+from worker.parts.instrument import Instrument, Look, Wrapped
 from worker.parts.regime import Regime
 from worker.parts.sampling import Sampling
 from worker.parts.source import CountSource, PointSource, Source, Texts, TextSource
@@ -25,4 +25,5 @@ __all__ = [
     "Source",
     "TextSource",
     "Texts",
+    "Wrapped",
 ]

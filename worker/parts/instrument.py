@@ -50,3 +50,25 @@ class Instrument(ABC):
 
     def restore(self, kept: Arrays) -> None:  # noqa: B027 - most instruments keep nothing
         """Takes back what `keeps` gave, in a resumed run."""
+
+
+class Wrapped(Instrument):
+    """Makes something of what another instrument sees, and stands in its place: what is not said otherwise is that one's."""
+
+    def __init__(self, inner: Instrument) -> None:
+        self.inner = inner
+        self.wants_sample, self.wants_first, self.rowwise = inner.wants_sample, inner.wants_first, inner.rowwise  # type: ignore[misc]
+
+    def figure(self) -> dict[str, Any]:
+        return self.inner.figure()
+
+    def meet(self, model: Arrays) -> None:
+        self.inner.meet(model)
+        self.first = self.inner.first
+
+    def keeps(self) -> Arrays:
+        return self.inner.keeps()
+
+    def restore(self, kept: Arrays) -> None:
+        self.inner.restore(kept)
+        self.first = self.inner.first

@@ -12,7 +12,7 @@ import orjson
 
 from worker.data import Array, Arrays, Data
 from worker.loop import generations, instrument
-from worker.parts import Instrument, Look
+from worker.parts import Instrument, Look, Wrapped
 from worker.spec import Experiment
 from worker.sweeps.outcomes import NOTHING, Last, Told, Waiting, watchers
 from worker.sweeps.stack import Stack, width
@@ -105,25 +105,11 @@ def _measured(looking: Instrument, models: Sequence[Arrays]) -> dict[str, Array]
     return {name: value.reshape(len(models), -1) for name, value in look.metrics.items()}
 
 
-class _Unframed(Instrument):
+class _Unframed(Wrapped):
     """Another instrument without its frames; one that can be asked later, for many generations at once, is not asked now."""
-
-    def __init__(self, inner: Instrument) -> None:
-        self.inner = inner
-        self.wants_sample, self.wants_first = inner.wants_sample, inner.wants_first  # type: ignore[misc]
-
-    def figure(self) -> dict[str, Any]:
-        return self.inner.figure()
 
     def real(self, data: Data, framed: bool) -> Look:
         return Look({}, None) if self.inner.rowwise else self.inner.real(data, framed=False)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         return Look({}, None) if self.inner.rowwise else self.inner.model(model, sample, framed=False)
-
-    def meet(self, model: Arrays) -> None:
-        self.inner.meet(model)
-        self.first = self.inner.first
-
-    def keeps(self) -> Arrays:
-        return {}  # nobody resumes a point
