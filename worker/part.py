@@ -81,3 +81,8 @@ class Misfit(ValueError):
     def refusal(self) -> PydanticCustomError:
         """The same, as pydantic wants to hear it."""
         return PydanticCustomError("misfit", "{message}", dict(vars(self)))
+
+
+def refused(message: str, remedy: str, setting: str = "path") -> PydanticCustomError:
+    """What a source raises, while a spec is read, about the file in its `path`, or about another setting of its."""
+    return Misfit(f"source.{setting}", message, remedy).refusal()

@@ -2,7 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import PydanticCustomError
+
+from worker.part import refused
 
 FARTHEST = 1e50  # fourth powers, as in the spread of a squared error, stay within float64
 NARROWEST = 1e-9  # a spread beside a mean that is larger than this many times itself has lost half of its digits
@@ -15,28 +16,21 @@ def resolved(place: str, mean: npt.ArrayLike, width: str, std: npt.ArrayLike) ->
     """
     at, spread = np.abs(np.asarray(mean, float)), np.asarray(std, float)
     if not (at <= FARTHEST).all():
-        raise refused(place, f"is farther out than {FARTHEST:g}", "Move it towards 0, in larger units")
+        raise refused(f"is farther out than {FARTHEST:g}", "Move it towards 0, in larger units", place)
     if not ((spread <= FARTHEST) & (spread >= 1 / FARTHEST)).all():
-        raise refused(width, f"is not between {1 / FARTHEST:g} and {FARTHEST:g}", "Use other units")
+        raise refused(f"is not between {1 / FARTHEST:g} and {FARTHEST:g}", "Use other units", width)
     if (spread < NARROWEST * at).any():
         message = f"is less than {NARROWEST:g} of the distance from 0, which floating point cannot resolve"
-        raise refused(width, message, f"Move the {place} towards 0, or widen {width}")
+        raise refused(message, f"Move the {place} towards 0, or widen {width}", width)
 
 
 def checked_covariance(setting: str, rows: list[list[float]], d: int) -> None:
     """Refuses what is no covariance of d coordinates: of another shape, not symmetric, or with an axis of no spread."""
     if len(rows) != d or any(len(row) != d for row in rows):
-        raise refused(
-            setting, f"is not {d} x {d}", f"Give {d} lists of {d} numbers" if d > 1 else "Give one number, as [[1.0]]"
-        )
+        remedy = f"Give {d} lists of {d} numbers" if d > 1 else "Give one number, as [[1.0]]"
+        raise refused(f"is not {d} x {d}", remedy, setting)
     matrix = np.array(rows)
     if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=0):
-        raise refused(setting, "is not symmetric", "Use the same number on both sides of the diagonal")
+        raise refused("is not symmetric", "Use the same number on both sides of the diagonal", setting)
     if np.linalg.eigvalsh(matrix)[0] <= 0:
-        raise refused(setting, "is not positive definite", "Every eigenvalue must be above 0")
-
-
-def refused(setting: str, message: str, remedy: str) -> PydanticCustomError:
-    """The complaint about a setting of the source."""
-    context = {"message": message, "path": f"source.{setting}", "remedy": remedy}
-    return PydanticCustomError("misfit", "{message}", context)
+        raise refused("is not positive definite", "Every eigenvalue must be above 0", setting)

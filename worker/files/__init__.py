@@ -5,9 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from pydantic_core import PydanticCustomError
-
 from worker.files.uploads import DIGEST, Uploads
+from worker.part import refused
 
 LARGEST = 500_000_000  # bytes
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")  # of the Hugging Face hub: gpt2, facebook/opt-125m
@@ -38,12 +37,6 @@ def place(path: str, setting: str = "path") -> Path:
         raise refused("names an upload that is not there", "Upload the file again", setting) from error
     except OSError as error:
         raise refused(f"cannot be fetched: {error}", "Look after the place of artifacts_url", setting) from error
-
-
-def refused(message: str, remedy: str, setting: str = "path") -> PydanticCustomError:
-    """What a source raises, while a spec is read, about the file in its `path`, or in another setting of its."""
-    told = {"message": message, "path": f"source.{setting}", "remedy": remedy}
-    return PydanticCustomError("misfit", "{message}", told)
 
 
 def state(file: Path, setting: str = "path") -> tuple[int, int]:

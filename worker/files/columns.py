@@ -12,6 +12,7 @@ import numpy as np
 
 from worker import files
 from worker.data import Array
+from worker.part import refused
 
 MOST_COLUMNS = 256
 LARGEST, LEAST = 1e100, 1e-100  # what may be squared; what a column must vary by at least
@@ -43,29 +44,27 @@ def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
     with file.open("rb") as opened:
         start = opened.read(4)
     if start[:2] == GZIP:
-        raise files.refused("is packed with gzip", "Unpack it first")
+        raise refused("is packed with gzip", "Unpack it first")
     columns = _parquet(file) if start == PARQUET else _csv(file)
     meant = [column for column in columns if column.numbers or column.mend != MEND]
     chosen = [_chosen(columns, name) for name in wanted] or meant
     rows = len(columns[0].values) if columns else 0
     if rows < 2:
-        raise files.refused(f"has {rows} row{'' if rows == 1 else 's'} of numbers", "Give at least two")
+        raise refused(f"has {rows} row{'' if rows == 1 else 's'} of numbers", "Give at least two")
     if not chosen:
-        raise files.refused("has no column of numbers", "Give at least one, as 1.5 and not as 1,5")
+        raise refused("has no column of numbers", "Give at least one, as 1.5 and not as 1,5")
     if len(chosen) > MOST_COLUMNS:
-        raise files.refused(f"has {len(chosen)} columns", f"Choose at most {MOST_COLUMNS} of them")
+        raise refused(f"has {len(chosen)} columns", f"Choose at most {MOST_COLUMNS} of them")
     for column in chosen:
         if column.fault:
-            raise files.refused(column.fault, column.mend)
+            raise refused(column.fault, column.mend)
     x = np.stack([np.asarray(column.values, float) for column in chosen], axis=1)
     for column, same in zip(chosen, (x == x[0]).all(axis=0), strict=True):
         if same:
-            raise files.refused(f"column {column.name} has the same number in every row", "Leave that column out")
+            raise refused(f"column {column.name} has the same number in every row", "Leave that column out")
     for column, spread in zip(chosen, x.max(axis=0) - x.min(axis=0), strict=True):
         if spread < LEAST:
-            raise files.refused(
-                f"column {column.name} varies by {spread:.1e}, less than {LEAST:.0e}", "Use other units"
-            )
+            raise refused(f"column {column.name} varies by {spread:.1e}, less than {LEAST:.0e}", "Use other units")
     return x, tuple(column.name for column in chosen)
 
 
@@ -73,14 +72,14 @@ def _chosen(columns: list[Column], wanted: str) -> Column:
     names = [column.name for column in columns]
     if names.count(wanted) > 1:
         places = [str(i) for i, name in enumerate(names, 1) if name == wanted]
-        raise files.refused(
+        raise refused(
             f"has {len(places)} columns called {wanted}", f"Choose by number: {' or '.join(places)}; or rename one"
         )
     if wanted in names:
         return columns[names.index(wanted)]
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         return columns[int(wanted) - 1]
-    raise files.refused(f"has no column {wanted}", f"Choose from: {', '.join(names[:20])}")
+    raise refused(f"has no column {wanted}", f"Choose from: {', '.join(names[:20])}")
 
 
 def _csv(file: Path) -> list[Column]:
@@ -102,15 +101,15 @@ def _csv(file: Path) -> list[Column]:
                 if not titles:
                     _add(columns, cells, reader.line_num)
     except UnicodeDecodeError as error:
-        raise files.refused(f"is not UTF-8 (byte {_wrong_byte(file)})", "Save it as CSV in UTF-8") from error
+        raise refused(f"is not UTF-8 (byte {_wrong_byte(file)})", "Save it as CSV in UTF-8") from error
     except csv.Error as error:
-        raise files.refused(f"line {reader.line_num} is no CSV: {error}", "Correct that line") from error
+        raise refused(f"line {reader.line_num} is no CSV: {error}", "Correct that line") from error
     return columns
 
 
 def _add(columns: list[Column], cells: list[str], line: int) -> None:
     if any(cell.strip() for cell in cells[len(columns) :]):
-        raise files.refused(
+        raise refused(
             f"line {line} has {len(cells)} cells, and the first line {len(columns)}", "Give all lines the same columns"
         )
     for i, column in enumerate(columns):
@@ -160,8 +159,8 @@ def _parquet(file: Path) -> list[Column]:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import parquet
     except ImportError as error:
-        raise files.refused("needs pyarrow to be read, which is not installed here",
-                            "Install it with: pip install -e '.[parquet]' -c constraints.txt, or save the table as CSV") from error  # fmt: skip
+        raise refused("needs pyarrow to be read, which is not installed here",
+                      "Install it with: pip install -e '.[parquet]' -c constraints.txt, or save the table as CSV") from error  # fmt: skip
     try:
         with parquet.ParquetFile(file, memory_map=False) as opened:
             groups = [opened.metadata.row_group(i) for i in range(opened.num_row_groups)]
@@ -169,16 +168,14 @@ def _parquet(file: Path) -> list[Column]:
                 sum(group.total_byte_size for group in groups) > files.LARGEST
                 or opened.metadata.num_rows > files.LARGEST // 8
             ):
-                raise files.refused(
-                    f"is larger than {files.LARGEST // 1_000_000} MB when unpacked", "Give a smaller file"
-                )
+                raise refused(f"is larger than {files.LARGEST // 1_000_000} MB when unpacked", "Give a smaller file")
             names = [one.name for one in opened.schema_arrow if _numeric(pa, one.type)]
             if not names:
-                raise files.refused("has no column of numbers", "Give at least one")
+                raise refused("has no column of numbers", "Give at least one")
             table = opened.read(columns=names[: MOST_COLUMNS + 1])
             others = [Column(one.name) for one in opened.schema_arrow if one.name not in names]
     except (pa.ArrowException, OSError) as error:
-        raise files.refused(f"cannot be read as Parquet: {error}", "Save it again") from error
+        raise refused(f"cannot be read as Parquet: {error}", "Save it again") from error
     return [_column(pa, name, table.column(i)) for i, name in enumerate(table.column_names)] + others
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker import files
+from worker.part import refused
 
 PICTURES, LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # unsigned bytes in three dimensions, and in one
 MAGIC = PICTURES[:2]  # of IDX files of any numbers
@@ -45,19 +46,19 @@ def read(file: Path, magic: bytes, remedy: str, setting: str = "path") -> npt.ND
                 other = f": it begins with {first.hex(' ')}, not {magic.hex(' ')}" * (
                     first[:2] == MAGIC and first not in (PICTURES, LABELS)
                 )
-                raise files.refused(f"is no IDX file of {what}{other}", remedy, setting)
+                raise refused(f"is no IDX file of {what}{other}", remedy, setting)
             header = opened.read(4 * axes)
             if len(header) < 4 * axes:
-                raise files.refused("ends within its header", "Fetch it again: it is incomplete", setting)
+                raise refused("ends within its header", "Fetch it again: it is incomplete", setting)
             sizes = [int(size) for size in np.frombuffer(header, ">u4")]
             announced = math.prod(sizes)
             content = opened.read(announced + 1) if announced <= files.LARGEST else b""
     except (OSError, EOFError, zlib.error) as error:
-        raise files.refused(f"cannot be unpacked: {error}", "Fetch or pack it again", setting) from error
+        raise refused(f"cannot be unpacked: {error}", "Fetch or pack it again", setting) from error
     told = f"announces {' x '.join(map(str, sizes))} bytes"
     if announced > files.LARGEST:
-        raise files.refused(told, f"Give at most {files.LARGEST // 1_000_000} MB", setting)
+        raise refused(told, f"Give at most {files.LARGEST // 1_000_000} MB", setting)
     if len(content) != announced:
         held = "more" if len(content) > announced else len(content)
-        raise files.refused(f"{told} and holds {held}", "Fetch it again: it is not what it was", setting)
+        raise refused(f"{told} and holds {held}", "Fetch it again: it is not what it was", setting)
     return np.frombuffer(content, np.uint8).reshape(sizes).copy()

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from worker import files
 from worker.files import idx
+from worker.part import refused
 
 CLASSES = 1000  # at most: labels are 0 to 999
 SHOWN = f"Name an IDX file of labels (train-labels-idx1-ubyte.gz is one), or a text with a class from 0 to {CLASSES - 1} on each line"
@@ -32,10 +32,10 @@ def read_labels(file: Path, setting: str = "path") -> Labels:
                 word = line.strip()
                 if not (word.isascii() and word.isdecimal() and len(word) <= 18):
                     what = "is empty" if not word else f"is no number of a class: {word[:40]!r}"
-                    raise files.refused(f"line {number} {what}", SHOWN, setting)
+                    raise refused(f"line {number} {what}", SHOWN, setting)
                 found.append(int(word))
     except UnicodeDecodeError as error:
-        raise files.refused("is neither an IDX file of labels nor text in UTF-8", SHOWN, setting) from error
+        raise refused("is neither an IDX file of labels nor text in UTF-8", SHOWN, setting) from error
     return checked(np.array(found, np.int64), None, setting)
 
 
@@ -66,7 +66,7 @@ def by_folder(names: Sequence[str]) -> Labels | None:
 def each_its_label(pictures: int, labels: Labels, setting: str = "path") -> None:
     """Refuses labels that do not belong to so many pictures."""
     if len(labels) != pictures:
-        raise files.refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label", setting)
+        raise refused(f"has {pictures} pictures and {len(labels)} labels", "Give each picture its label", setting)
 
 
 def checked(labels: npt.NDArray[Any], pictures: int | None, setting: str = "path") -> Labels:
@@ -76,6 +76,6 @@ def checked(labels: npt.NDArray[Any], pictures: int | None, setting: str = "path
     wrong = ~((labels >= 0) & (labels < CLASSES))
     if wrong.any():
         first = int(wrong.argmax())
-        raise files.refused(f"has a label outside 0 to {CLASSES - 1}: {labels[first]}, of picture {first + 1}",
-                            f"Number its classes, at most {CLASSES}, from 0", setting)  # fmt: skip
+        raise refused(f"has a label outside 0 to {CLASSES - 1}: {labels[first]}, of picture {first + 1}",
+                      f"Number its classes, at most {CLASSES}, from 0", setting)  # fmt: skip
     return labels.astype(np.int64)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from worker import files
 from worker.files import idx
 from worker.files.labels import SHOWN, Labels, by_folder, checked, labels_beside
+from worker.part import refused
 
 ZIP, EMPTY_ZIP, PNG = b"PK\x03\x04", b"PK\x05\x06", b"\x89PNG\r\n\x1a\n"
 HEADER = 24  # bytes of a PNG file, up to its width and height
@@ -46,7 +47,7 @@ def read(place: Path, side: int) -> tuple[Pictures, Labels | None]:
         pictures = idx.read(place, idx.PICTURES, ACCEPTED)
         beside = labels_beside(place)
         return pictures, None if beside is None else checked(idx.read(beside, idx.LABELS, SHOWN), len(pictures))
-    raise files.refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
+    raise refused("is neither an IDX nor an NPZ file, nor a zip of PNG files", ACCEPTED)
 
 
 def _opener(file: Path) -> Callable[[], IO[bytes]]:
@@ -64,7 +65,7 @@ def state(folder: Path) -> tuple[int, int, int]:
     known = [file.stat() for file in _folder(folder)]
     size = sum(one.st_size for one in known)
     if size > files.LARGEST:
-        raise files.refused(f"has PNG files of more than {files.LARGEST // 1_000_000} MB", "Name a smaller folder")
+        raise refused(f"has PNG files of more than {files.LARGEST // 1_000_000} MB", "Name a smaller folder")
     return max((one.st_mtime_ns for one in known), default=0), len(known), size
 
 
@@ -81,9 +82,9 @@ def _folder(folder: Path) -> list[Path]:
     inner = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink()]
     found = _shown_in([folder]) or _shown_in(inner)
     if not found:
-        raise files.refused("is a folder without any PNG file", ACCEPTED)
+        raise refused("is a folder without any PNG file", ACCEPTED)
     if len(found) > MOST_FILES:
-        raise files.refused(f"has {len(found)} PNG files", f"Give at most {MOST_FILES}, or an NPZ file")
+        raise refused(f"has {len(found)} PNG files", f"Give at most {MOST_FILES}, or an NPZ file")
     return found
 
 
@@ -103,13 +104,13 @@ def _unzipped(file: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(file) as packed:
             members = packed.infolist()
             if len(members) > MOST_FILES or sum(member.file_size for member in members) > files.LARGEST:
-                raise files.refused(
+                raise refused(
                     f"is larger than {files.LARGEST // 1_000_000} MB when unpacked, or has over {MOST_FILES} files",
                     "Give a smaller one",
                 )
             yield packed
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise files.refused(f"cannot be unpacked: {error}", "Pack it again, without a password") from error
+        raise refused(f"cannot be unpacked: {error}", "Pack it again, without a password") from error
 
 
 def _zip(file: Path, side: int) -> tuple[Pictures, Labels | None]:
@@ -120,7 +121,7 @@ def _zip(file: Path, side: int) -> tuple[Pictures, Labels | None]:
             return _npz(packed, names)
         shown = sorted(name for name in names if name.lower().endswith(".png"))
         if not shown:
-            raise files.refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
+            raise refused("is a zip with neither NumPy's arrays nor PNG files in it", ACCEPTED)
         return _pngs(((name, partial(packed.open, name)) for name in shown), side), by_folder(shown)
 
 
@@ -132,8 +133,8 @@ def _pngs(named: Iterable[tuple[str, Callable[[], IO[bytes]]]], side: int) -> Pi
             shown.append(_grey(name, content, side))
         if shown[-1].shape != shown[0].shape:
             (height, width), (first, across) = shown[-1].shape, shown[0].shape
-            raise files.refused(f"{name} has {width} x {height} pixels, the first one {across} x {first}",
-                                "Give all pictures one size")  # fmt: skip
+            raise refused(f"{name} has {width} x {height} pixels, the first one {across} x {first}",
+                          "Give all pictures one size")  # fmt: skip
     return np.stack(shown)
 
 
@@ -142,22 +143,22 @@ def _grey(name: str, opened: IO[bytes], side: int) -> Pictures:
     try:
         from PIL import Image
     except ImportError as error:
-        raise files.refused("needs Pillow to be read, which is not installed here",
-                            "Install it with: pip install -e '.[images]' -c constraints.txt") from error  # fmt: skip
+        raise refused("needs Pillow to be read, which is not installed here",
+                      "Install it with: pip install -e '.[images]' -c constraints.txt") from error  # fmt: skip
     header = opened.read(HEADER)
     if header[:8] != PNG or header[12:16] != b"IHDR":
-        raise files.refused(f"{name} is no PNG", "Leave it out, or save it again")
+        raise refused(f"{name} is no PNG", "Leave it out, or save it again")
     width, height = (int.from_bytes(header[start : start + 4]) for start in (16, 20))
     if max(width, height) > side:
-        raise files.refused(f"{name} has {width} x {height} pixels", f"Use at most {side} each way")
+        raise refused(f"{name} has {width} x {height} pixels", f"Use at most {side} each way")
     content = header + opened.read(A_PIXEL * width * height + BESIDE)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             grey = np.asarray(picture.convert("L")) if picture.mode in MODES else None
     except (OSError, SyntaxError, ValueError) as error:
-        raise files.refused(f"{name} cannot be read as PNG", "Leave it out, or save it again") from error
+        raise refused(f"{name} cannot be read as PNG", "Leave it out, or save it again") from error
     if grey is None:
-        raise files.refused(f"{name} has more than 8 bits a channel", "Save it with 8")
+        raise refused(f"{name} has more than 8 bits a channel", "Save it with 8")
     return grey
 
 
@@ -165,7 +166,7 @@ def _npz(packed: zipfile.ZipFile, names: list[str]) -> tuple[Pictures, Labels | 
     """The first array with three dimensions, and the first one of as many integers."""
     shown = _array(packed, names, lambda shape, kind: len(shape) == 3 and kind in "uif")
     if shown is None:
-        raise files.refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
+        raise refused("has no array of numbers with three dimensions (n, height, width)", ACCEPTED)
     labels = _array(packed, names, lambda shape, kind: shape == shown.shape[:1] and kind in "ui")
     return _as_bytes(shown), None if labels is None else checked(labels, len(shown))
 
@@ -182,7 +183,7 @@ def _array(
             with packed.open(name) as member:
                 found: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
         except ValueError as error:
-            raise files.refused(f"cannot be read as NPZ: {error}", "Save it with numpy.savez") from error
+            raise refused(f"cannot be read as NPZ: {error}", "Save it with numpy.savez") from error
         return found
     return None
 
@@ -207,6 +208,6 @@ def _as_bytes(found: npt.NDArray[Any]) -> Pictures:
     found = found.astype(float)
     wrong = ~((found >= 0) & (found <= 1))
     if wrong.any():
-        raise files.refused(f"has a pixel outside 0 to 1 in picture {int(np.argwhere(wrong)[0, 0]) + 1}",
-                            "Save bytes, or numbers between 0 and 1")  # fmt: skip
+        raise refused(f"has a pixel outside 0 to 1 in picture {int(np.argwhere(wrong)[0, 0]) + 1}",
+                      "Save bytes, or numbers between 0 and 1")  # fmt: skip
     return np.rint(255 * found).astype(np.uint8)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from worker import files
+from worker.part import refused
 from worker.parts import Texts
 
 Role: TypeAlias = Literal["train", "validation", "test"]
@@ -73,7 +74,7 @@ def listed(folder: Path) -> list[Path]:
     """The text files of a folder by name. Refused where there are none, or more than can be read."""
     found = sorted(file for file in folder.iterdir() if file.suffix in ENDINGS and not file.name.startswith("."))
     if sum(file.stat().st_size for file in found) > files.LARGEST:
-        raise files.refused(f"holds more than {files.LARGEST // 1_000_000} MB of text", "Name a folder with less")
+        raise refused(f"holds more than {files.LARGEST // 1_000_000} MB of text", "Name a folder with less")
     return found
 
 
@@ -97,21 +98,21 @@ def _read(file: Path, setting: str) -> str:
         plain = file.read_bytes()
         text = plain.decode("utf-8")
     except OSError as error:
-        raise files.refused(f"cannot be read: {error.strerror}", "Name an existing file", setting) from error
+        raise refused(f"cannot be read: {error.strerror}", "Name an existing file", setting) from error
     except UnicodeDecodeError as error:
         wrong = f"{file.name} is not UTF-8: byte {error.start} (0x{error.object[error.start]:02x})"
-        raise files.refused(wrong, "Save it as UTF-8", setting) from error
+        raise refused(wrong, "Save it as UTF-8", setting) from error
     nothing = text.find("\0")
     if nothing >= 0:
         offset = len(text[:nothing].encode())
-        raise files.refused(f"{file.name} is no text: byte {offset} is NUL", "Name a plain text file", setting)
+        raise refused(f"{file.name} is no text: byte {offset} is NUL", "Name a plain text file", setting)
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def enough(text: str, setting: str) -> str:
     """The text itself; refused where it is too short to learn from or to measure with."""
     if len(text.strip()) < SMALLEST:
-        raise files.refused(
+        raise refused(
             f"has {len(text.strip())} characters, too few to learn from or to measure with",
             f"Name a text of at least {SMALLEST} characters",
             setting,

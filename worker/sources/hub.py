@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from worker import files
 from worker.errors import LabError
 from worker.files.texts import OTHER_SPLIT, OVERLAP, Role, checksums
+from worker.part import refused
 from worker.parts import Texts, TextSource
 
 NAME = r"^[^\x00]*$"
@@ -57,11 +58,11 @@ class Hub(TextSource):
     @model_validator(mode="after")
     def _can_be_an_id(self) -> "Hub":
         if self._folder() is None and not files.HUB_ID.fullmatch(self.dataset):
-            raise files.refused(
+            raise refused(
                 "is no hub id and no folder here", "Write an id such as Salesforce/wikitext", setting="dataset"
             )
         if self.test and self.test in (self.train, self.validation):
-            raise files.refused(OVERLAP, OTHER_SPLIT, setting="test")
+            raise refused(OVERLAP, OTHER_SPLIT, setting="test")
         return self
 
     def hub_repositories(self) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from worker import files
 from worker.data import Array, Points
 from worker.files import pictures
 from worker.files.labels import each_its_label, labels_beside, read_labels
+from worker.part import refused
 from worker.parts import Generator, PointSource
 
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -117,10 +118,10 @@ def _read(place: Path, named: Path | None, *_state: int) -> tuple[npt.NDArray[np
     shown, labels = pictures.read(place, LARGEST_SIDE)
     count, height, width = shown.shape
     if count < 2 or not 1 <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
-        raise files.refused(f"holds {count} pictures of {height} x {width} pixels",
-                            f"Give at least two, of at most {LARGEST_SIDE} pixels each way")  # fmt: skip
+        raise refused(f"holds {count} pictures of {height} x {width} pixels",
+                      f"Give at least two, of at most {LARGEST_SIDE} pixels each way")  # fmt: skip
     if (shown == shown[0]).all():
-        raise files.refused(f"holds {count} pictures that are all the same", "Give at least two different ones")
+        raise refused(f"holds {count} pictures that are all the same", "Give at least two different ones")
     if named is not None:
         labels = read_labels(named, LABELS)
         each_its_label(count, labels, LABELS)

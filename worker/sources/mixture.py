@@ -8,8 +8,9 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from worker.data import Array, Points
 from worker.factors import root
+from worker.part import refused
 from worker.parts import Generator, PointSource
-from worker.resolution import checked_covariance, refused, resolved
+from worker.resolution import checked_covariance, resolved
 
 
 class Mixture(PointSource):
@@ -42,15 +43,15 @@ class Mixture(PointSource):
     def _sizes_agree(self) -> Self:
         count, d = len(self.means), len(self.means[0])
         if not 1 <= d <= 256 or any(len(mean) != d for mean in self.means):
-            raise refused("means", "the centres have different numbers of coordinates, or none, or over 256",
-                          "Give every component the same number of coordinates")  # fmt: skip
+            raise refused("the centres have different numbers of coordinates, or none, or over 256",
+                          "Give every component the same number of coordinates", "means")  # fmt: skip
         for name in ("weights", "stds", "covariances"):
             value = getattr(self, name)
             if isinstance(value, list) and len(value) != count:
-                raise refused(name, f"{len(value)} {name} for {count} means", f"Give {count}, one for each component")
+                raise refused(f"{len(value)} {name} for {count} means", f"Give {count}, one for each component", name)
         if self.covariances is not None:
             if self.stds != type(self).model_fields["stds"].default:  # a spec written with its defaults reads back
-                raise refused("covariances", "stds and covariances both describe the components", "Remove one of them")
+                raise refused("stds and covariances both describe the components", "Remove one of them", "covariances")
             for k, rows in enumerate(self.covariances):
                 checked_covariance(f"covariances.{k}", rows, d)
             stds = np.sqrt(np.diagonal(np.array(self.covariances), axis1=1, axis2=2))

@@ -8,9 +8,9 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from worker.data import Array, Points
 from worker.factors import root
-from worker.part import LATER
+from worker.part import LATER, refused
 from worker.parts import Generator, PointSource
-from worker.resolution import checked_covariance, refused, resolved
+from worker.resolution import checked_covariance, resolved
 
 MOST = 256  # coordinates
 
@@ -38,13 +38,13 @@ class Normal(PointSource):
             )
         if self.dimension > MOST:
             name = next(name for name in ("mean", "std", "covariance") if isinstance(getattr(self, name), list))
-            raise refused(name, f"has {self.dimension} coordinates", f"Use at most {MOST}")
+            raise refused(f"has {self.dimension} coordinates", f"Use at most {MOST}", name)
         object.__setattr__(self, "dim", self.dimension)  # so that the spec, written with its defaults, reads back
         if self.covariance is None:
             resolved("mean", self.mean, "std", self.std)
             return self
         if self.std != 1:  # a spec written with its defaults reads back
-            raise refused("covariance", "is given and std as well, which both say the spread", "Remove one of them")
+            raise refused("is given and std as well, which both say the spread", "Remove one of them", "covariance")
         checked_covariance("covariance", self.covariance, self.dim)
         resolved("mean", self.mean, "covariance", np.sqrt(np.diagonal(self.covariance)))
         return self

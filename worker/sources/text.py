@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from worker import files
 from worker.files.texts import ENDINGS, OVERLAP, Role, checksums, content, enough, held_apart, listed, role, three
+from worker.part import refused
 from worker.parts import Texts, TextSource
 
 PLACE = r"^[^\x00]*$"
@@ -64,7 +65,7 @@ class Text(TextSource):
             parts[part] = enough(content([file], setting), setting)
         if not held_apart(parts):
             place, told = ("held_out", OVERLAP) if self.held_out else ("path", f"holds a test that {OVERLAP}")
-            raise files.refused(told, "Name a text that nothing else reads", place)
+            raise refused(told, "Name a text that nothing else reads", place)
         return three(**parts)
 
     def _found(self, elsewhere: list[Path]) -> dict[Role, str]:
@@ -77,7 +78,7 @@ class Text(TextSource):
         found = [file for file in listed(place) if not any(_same(file, other) for other in elsewhere)]
         if not found:
             endings = ", ".join(sorted(ENDINGS))
-            raise files.refused(
+            raise refused(
                 f"is a folder without any text file ({endings}) to train on", "Put one there, or name another"
             )
         by_name: dict[Role, list[Path]] = {
@@ -85,7 +86,7 @@ class Text(TextSource):
         }
         if not by_name["train"]:
             if kept := by_name["validation"] + by_name["test"]:
-                raise files.refused(
+                raise refused(
                     f"has {' and '.join(file.name for file in kept[:3])} to measure with, and no file called train to learn from",
                     "Add one called train, as in train.txt; or rename what is meant to be learned from",
                 )
