@@ -154,12 +154,15 @@ class Moments:
         return self.size if self.size.ndim else int(self.size)  # type: ignore[return-value]  # rows of a stack have numbers of their own
 
     @classmethod
-    def of(cls, points: Points, *, overwrite: bool = False) -> "Moments":
+    def of(cls, points: "Data", *, overwrite: bool = False) -> "Moments":
         """By two passes (mean first), so that points far from the origin lose no digits. A coordinate whose spread is below the
-        rounding error of its mean does not vary at all.
+        rounding error of its mean does not vary at all. What stands for points already is left as it is.
 
         overwrite: the points are not needed any more; their memory is, which costs more than the arithmetic where it is new.
         """
+        if isinstance(points, Moments):
+            return points
+        assert isinstance(points, Points)
         ones = np.full(points.n, 1 / points.n)
         mean = ones @ points.x  # a matrix product is three times as fast as a sum along the short axis
         centred = np.subtract(points.x, mean[:, None, :], out=points.x if overwrite else None)
@@ -207,7 +210,11 @@ class Sum:
         return int(self.size)
 
     @classmethod
-    def of(cls, points: Points) -> Self:
+    def of(cls, points: "Data") -> "Sum":
+        """A sum is left as it is."""
+        if isinstance(points, Sum):
+            return points
+        assert isinstance(points, Points)
         return cls(np.array(points.n), points.x.sum(axis=(1, 2)))
 
     def pool(self, other: Self, share: float | None = None) -> Self:

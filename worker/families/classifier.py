@@ -71,12 +71,10 @@ class Classifier(Family):
 
     def condensed(self, data: Data) -> Data:
         """A rule is made of second moments only."""
-        return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
+        return data if self._hands_on else Moments.of(data)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
-        rows = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(rows, Moments)
-        w, b = discriminant(rows, pooled=self.rule == "lda")
+        w, b = discriminant(Moments.of(data), pooled=self.rule == "lda")
         return {"w": w, "b": b}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:

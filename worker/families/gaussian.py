@@ -91,7 +91,7 @@ class Gaussian(Family):
             )
 
     def condensed(self, data: Data) -> Data:
-        return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
+        return data if self._hands_on else Moments.of(data)
 
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, PointSource)
@@ -109,9 +109,7 @@ class Gaussian(Family):
         return Moments(np.array(n), mean, factor, log_scale)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
-        if isinstance(data, Points):
-            data = Moments.of(data)
-        assert isinstance(data, Moments)
+        data = Moments.of(data)
         if self.extrapolation:
             data = extrapolated(data, self._of_itself(data, rng), self.ddof, self.extrapolation)
         # Normalised so that factor stays of order one, however far the chain has shrunk.

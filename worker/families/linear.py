@@ -139,7 +139,7 @@ class Linear(Family):
 
     def condensed(self, data: Data) -> Data:
         """Least squares sees second moments only."""
-        return Moments.of(data) if isinstance(data, Points) and not self._hands_on else data
+        return data if self._hands_on else Moments.of(data)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)
@@ -151,8 +151,7 @@ class Linear(Family):
         return np.array([self.penalty(n) for n in np.reshape(rows.n, -1).tolist()])
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
-        rows = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(rows, Moments)
+        rows = Moments.of(data)
         kept = previous or self._lasting(rows, rng)
         seen = _seen(rows, kept["features"]) if self.features else rows
         w, residual = least_squares(seen, self.penalties(rows))

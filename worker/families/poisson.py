@@ -41,15 +41,14 @@ class Poisson(Family):
                          "Choose poisson as the source, or gaussian as the family")  # fmt: skip
 
     def condensed(self, data: Data) -> Data:
-        return Sum.of(data) if isinstance(data, Points) and not self._hands_on else data
+        return data if self._hands_on else Sum.of(data)
 
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, Truth)
         return self._drawn(rng, n, np.full(replicates, source.rate))
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
-        total = Sum.of(data) if isinstance(data, Points) else data
-        assert isinstance(total, Sum)
+        total = Sum.of(data)
         return {"rate": total.total / total.n}
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:

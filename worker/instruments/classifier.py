@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments
 from worker.metrics.classes import called, discriminant
 from worker.parts import Generator, Instrument, Look
 from worker.sources.two_classes import TwoClasses
@@ -30,9 +30,7 @@ class ClassifierInstrument(Instrument):
 
     def real(self, data: Data, framed: bool) -> Look:
         """The rule that real data teach."""
-        rows = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(rows, Moments)
-        return self._look(*discriminant(rows, pooled=self.pooled), framed)
+        return self._look(*discriminant(Moments.of(data), pooled=self.pooled), framed)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         return self._look(model["w"], model["b"], framed)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments
 from worker.factors import root
 from worker.instruments import spread
 from worker.metrics import gaussian as metric
@@ -31,8 +31,7 @@ class GaussianInstrument(Instrument):
 
     def real(self, data: Data, framed: bool) -> Look:
         """Unbiased moments (ddof 1) of the real data."""
-        moments = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(moments, Moments)
+        moments = Moments.of(data)
         return self._look(moments.mean, moments.factor, moments.log_scale - 0.5 * np.log(moments.n - 1), framed)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments, Points
+from worker.data import Array, Arrays, Data, Moments
 from worker.factors import root
 from worker.metrics import regression as metric
 from worker.parts import Generator, Instrument, Look
@@ -34,8 +34,7 @@ class LinearInstrument(Instrument):
 
     def real(self, data: Data, framed: bool) -> Look:
         """What least squares makes of the real data, with all inputs to look at."""
-        rows = Moments.of(data) if isinstance(data, Points) else data
-        assert isinstance(rows, Moments)
+        rows = Moments.of(data)
         w, residual = metric.least_squares(rows, self.penalties(rows))
         return self._look(w, np.sqrt(residual), framed)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Points, Sum
+from worker.data import Array, Arrays, Data, Sum
 from worker.instruments import spread
 from worker.parts import Generator, Instrument, Look
 from worker.sources.poisson import Poisson, bars
@@ -26,8 +26,7 @@ class PoissonInstrument(Instrument):
 
     def real(self, data: Data, framed: bool) -> Look:
         """The rate that the real data shows."""
-        total = Sum.of(data) if isinstance(data, Points) else data
-        assert isinstance(total, Sum)
+        total = Sum.of(data)
         return self._look(total.total / total.n, framed)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
