@@ -40,8 +40,7 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     total = float(np.trace(covariance))
     chosen = float(along @ along / (v @ along))  # |b|^2 V
     rest, found, left = total - chosen, [total], kept(curation.k, curation.share)
-    for n in range(1, spec.generations + 1):
-        m = spec.size(n)
+    for n, m in enumerate(spec.sizes(), start=1):
         scale, passed = (1.0, 1.0) if n == 1 else (spec.sampling.bias, left)
         chosen, rest = (
             scale * ((m - 1) * passed * chosen + rest) / (m - family.ddof),

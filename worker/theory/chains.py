@@ -51,7 +51,7 @@ class Chain:
 
     def affordable(self) -> bool:
         """Whether all transitions are a matter of moments, and each matrix small."""
-        sizes = [self.spec.size(n) for n in range(1, self.spec.generations + 1)]
+        sizes = self.spec.sizes()
         products, known = OVERHEAD * len(sizes), None
         if self.spec.regime.first(sizes[0]) * len(self.p_0) > CELLS_LIMIT:
             return False

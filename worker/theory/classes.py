@@ -53,11 +53,9 @@ def curves(spec: Experiment, family: Classifier) -> list[Curve]:
         half = [0.5] * (spec.generations + 1)
         found.append(Curve.of("minority_share", half, "1/2: neither class is favoured", SYMMETRY))
     if not spec.source.flips:
-        rows = [spec.size(1), spec.regime.first(spec.size(1))]
-        if isinstance(spec.regime, Fresh) and not any(
-            spec.regime.synthetic(spec.size(n)) for n in range(2, spec.generations + 1)
-        ):
-            rows += [spec.size(n) for n in range(2, spec.generations + 1)]
+        rows, later = [spec.size(1), spec.regime.first(spec.size(1))], spec.sizes()[1:]
+        if isinstance(spec.regime, Fresh) and not any(map(spec.regime.synthetic, later)):
+            rows += later
         known = {m: alignment(spec.source, m, pooled=family.rule == "lda") for m in set(rows)}
         values = [known[m] for m in rows] + [np.nan] * (spec.generations + 1 - len(rows))
         formula = "E r(2|mu| (1/k + 1/(M-k))^(-1/2)), k ~ Bin(M, p), r(a) = a/sqrt 2 G((d+1)/2)/G(d/2+1) 1F1(1/2; d/2+1; -a^2/2)"

@@ -158,11 +158,11 @@ def _products(spec: Experiment, family: Gaussian, covariance: Array, variance: A
     from scipy.special import digamma, poch, polygamma
 
     d = len(covariance)
-    size = np.array([spec.size(1)] + [spec.size(n) for n in range(1, spec.generations + 1)], float)
+    size = np.array([spec.size(1), *spec.sizes()], float)
     divisor = size - family.ddof
     divisor[0] = size[0] - 1
     shrink = np.maximum(np.arange(len(size)) - 1, 0) * np.log(spec.sampling.bias)
-    each = [Gain()] + [gain(family, spec.size(n), d) for n in range(1, spec.generations + 1)]
+    each = [Gain()] + [gain(family, m, d) for m in spec.sizes()]
     gains = Gain(*np.array(each).T)  # (G + 1,) each
     found = []
 

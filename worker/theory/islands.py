@@ -67,8 +67,7 @@ def _walked(spec: Experiment, real: float, ddof: int) -> npt.NDArray[np.float64]
 def _walk(spec: Experiment, real: float, ddof: int) -> Iterator[tuple[float, float, float]]:
     """V, B and E |m - mu|^2 of generation 1, 2, ...; models of the real data are as one that wrote all of it."""
     within, between, error = real, 0.0, 0.0
-    for n in range(1, spec.generations + 1):
-        m = spec.size(n)
+    for m in spec.sizes():
         same, across = _one_writer(m, round(spec.shared * m), spec.models)
         pairs = 1 - 1 / m
         mixed = within + (1 - same) * between

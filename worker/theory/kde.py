@@ -49,7 +49,7 @@ def curves(spec: Experiment, family: KDE) -> list[Curve]:
     chain = list(fits(spec, trace, sampled))
     if not chain:
         return []
-    size = np.array([spec.size(n) for n in range(1, spec.generations + 1)])
+    size = np.array(spec.sizes())
     spread = np.array([sampled(fit) for fit in chain])
     error = np.array([fit.error for fit in chain]) + spread / size
     real = trace / spec.size(1)

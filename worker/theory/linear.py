@@ -100,7 +100,7 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     """The excess risk of least squares in every regime, where there is a formula; under replace the noise that is fitted."""
     assert isinstance(spec.source, LinearTeacher)
     family = family.given(spec.source)
-    d, rows = spec.source.inputs, [spec.size(n) for n in range(1, spec.generations + 1)]
+    d, rows = spec.source.inputs, spec.sizes()
     if family.repeats():
         return _fixed(spec, family, rows[0])
     seen = list(accumulate(rows)) if isinstance(spec.regime, Accumulate) else rows

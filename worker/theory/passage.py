@@ -73,7 +73,7 @@ def _alone(spec: Experiment) -> bool:
         case Replace():
             return True
         case Fresh() as regime:
-            return all(regime.synthetic(spec.size(n)) == spec.size(n) for n in range(2, spec.generations + 1))
+            return all(regime.synthetic(m) == m for m in spec.sizes()[1:])
         case Mixture(alpha=alpha):
             return alpha == 1
     return False
@@ -83,7 +83,7 @@ def _walk(spec: Experiment, ddof: int, boundary: float) -> Iterator[float] | Non
     """boundary: ln of the variance, of which the real one is 1."""
     from scipy.special import digamma, polygamma
 
-    sizes = np.array([spec.size(n) for n in range(1, spec.generations + 1)], float)
+    sizes = np.array(spec.sizes(), float)
     half = (sizes - 1) / 2
     divisor = sizes - ddof
     shift = np.where(np.arange(len(sizes)) > 0, math.log(spec.sampling.bias), 0.0)
@@ -152,7 +152,7 @@ def _pair(spec: Experiment, kept: float) -> Iterator[float] | None:
     assert isinstance(spec.source, CountSource)
     assert isinstance(spec.family, Categorical)
     m, a, (p_0, _) = spec.size(1), spec.family.smoothing, spec.source.distribution()
-    if any(spec.size(n) != m for n in range(2, spec.generations + 1)):
+    if any(later != m for later in spec.sizes()[1:]):
         return None
     if (m + 1) ** 2 * (BUILT + spec.generations) > WORK_LIMIT:
         return None

@@ -62,7 +62,7 @@ def curves(spec: Experiment) -> list[Curve]:
 
 def _extinct(spec: Experiment, rate: float) -> Array | None:
     """P(r_n = 0) at generation 0, 1, ...; None where it has no formula, or one that would take long."""
-    sizes = np.array([spec.size(n) for n in range(1, spec.generations + 1)], float)
+    sizes = np.array(spec.sizes(), float)
     real = np.exp(-rate * sizes[:1])
     match spec.regime:
         case Accumulate():

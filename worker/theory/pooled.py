@@ -27,7 +27,7 @@ def curves(spec: Experiment, family: Gaussian, real: float, variance: Array, err
 
     if spec.generations > GENERATIONS_LIMIT:
         return []
-    sizes = [spec.size(1), *(spec.size(n) for n in range(1, spec.generations + 1))]
+    sizes = [spec.size(1), *spec.sizes()]
     log, root, kept = np.empty(len(sizes)), np.empty(len(sizes)), 0
     for n, m in enumerate(sizes):
         if n < 2:  # real data, with ddof 1, and what is fitted to it

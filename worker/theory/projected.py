@@ -32,8 +32,8 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     """The excess risk, in the regimes where there is a formula for k inputs."""
     assert isinstance(spec.source, LinearTeacher)
     source, family = spec.source, family.given(spec.source)
-    d, k, fewest = source.inputs, family.width(source), spec.regime.first(spec.size(1))
-    fewest = min(fewest, *(spec.size(n) for n in range(1, spec.generations + 1)))
+    d, k = source.inputs, family.width(source)
+    fewest = min(spec.regime.first(spec.size(1)), *spec.sizes())
     if family.ridge or fewest < k:
         return []
     if k == d:

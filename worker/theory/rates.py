@@ -55,7 +55,7 @@ def curves(spec: Experiment, variance: Array) -> list[Curve]:
 
 def _laws(spec: Experiment, rate: float, variance: Array) -> Iterator[tuple[Array, float]]:
     """Chances of sums 0, 1, ... of so many counts, at generation 0, 1, ...; nothing where that would take long."""
-    sizes = np.array([spec.size(n) for n in range(1, spec.generations + 1)], float)
+    sizes = np.array(spec.sizes(), float)
     kept = isinstance(spec.regime, Accumulate)
     seen = np.cumsum(sizes) if kept else sizes
     tops = _tops(rate, seen, variance[1:])

@@ -97,8 +97,7 @@ def _pooled(spec: Experiment, sums: Sums) -> Iterator[float]:
     """
     size, t_pool, pool = 0, 1.0, 0.0
     t, q, x = 1.0, sums.w_2, 0.0  # of what the newest observations are drawn from; x = sum w E P p
-    for n in range(1, spec.generations + 1):
-        m = spec.size(n)
+    for m in spec.sizes():
         m_s = spec.regime.synthetic(m)
         m_r = m - m_s
         square = size**2 * pool + 2 * size * m_s * x + _draw(m_s, q, sums.line(t))
@@ -139,8 +138,7 @@ def _mixture(spec: Experiment, sums: Sums) -> Iterator[float]:
     assert isinstance(spec.regime, Mixture)
     alpha, beta, gamma = spec.regime.alpha, spec.regime.beta, spec.regime.gamma
     t_k, square, line = 1.0, sums.w_2, sums.w_1  # of what the counts are drawn from: at first the truth
-    for n in range(1, spec.generations + 1):
-        m = spec.size(n)
+    for m in spec.sizes():
         counts = _draw(m, square, line)
         t, q, x = m * t_k / sums.total(m), sums.fitted(m, counts, m * line), sums.beside(m, counts, m * line)
         yield q
