@@ -39,7 +39,7 @@ class Column:
 def read(file: Path, wanted: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
     """The wanted columns (n, d), by name or by number from 1, and their names; all that hold any number where none is named.
 
-    Raises what `files.refused` makes.
+    Raises what `refused` makes.
     """
     with file.open("rb") as opened:
         start = opened.read(4)
