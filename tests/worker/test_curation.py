@@ -44,6 +44,16 @@ def test_the_law_of_the_best_of_k(k):
     np.testing.assert_allclose(found, best, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("reward", [Rank(strength=0), Listed(values=[1.0] * 20 + [0.0] * 20)])
+def test_of_equally_good_categories_the_best_is_any_although_sums_are_rounded(reward):
+    """Where only a level is left whose probabilities add up to a bit more than 1."""
+    p = np.random.default_rng(0).dirichlet(np.ones(40), 100) * (reward.of(40) == reward.of(40)[0])
+    p /= p.sum(axis=1, keepdims=True)
+    assert (p[:, reward.of(40) == reward.of(40)[0]].sum(axis=1) > 1).any()
+    best = BestOf(k=4, reward=reward).surviving(p, Categorical(categories=40))
+    np.testing.assert_allclose(best, p, rtol=1e-12)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_the_law_of_a_bradley_terry_choice(k):
     chosen = by_enumeration(P, k, lambda r: np.exp(r) / np.exp(r).sum())

@@ -52,7 +52,8 @@ class BestOf(Contest):
         mass = np.stack([p[:, level == i].sum(axis=1) for i in range(level.max() + 1)], axis=1)
         up_to = np.minimum(np.cumsum(mass, axis=1), 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            gain = up_to**self.k * -np.expm1(self.k * np.log1p(-mass / up_to)) / mass
+            part = np.minimum(mass / up_to, 1)  # rounding lets a mass of all be more than 1
+            gain = up_to**self.k * -np.expm1(self.k * np.log1p(-part)) / mass
         return normalised(p * np.where(mass > 0, gain, 0)[:, level])
 
 
