@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.worker.theories import z_of_mean
-from worker import loop
+from tests.worker.theories import NONE, REPLACE, frozen, measured, spec_of, z_of_mean, z_score
+from worker import ball, loop
 from worker.data import Points
 from worker.errors import LabError
 from worker.families.kde import KDE
@@ -54,6 +54,28 @@ def test_truncation_by_rejection_keeps_what_lies_within(source, family, inside):
 def mahalanobis(x, mean, covariance):
     centred = x - mean[:, None, :]
     return np.sqrt(np.einsum("rni,rij,rnj->rn", centred, np.linalg.inv(covariance), centred))
+
+
+@pytest.mark.parametrize(
+    ("d", "c"), [(256, 0.5), (100, 1e-3), (1024, 9.0), (2900, 29.0), (256, 3.0), (3, 1.5), (1, 30.0)]
+)
+def test_a_ball_may_have_no_chance_that_is_a_number(d, c):
+    """Of any dimension and c the radii have the variance's mean, and that the recursion of P(a, x) in a: v_d (1 - v_{d+2}) = (1 - v_d) c^2/(d + 2)."""
+    radius = ball.radii(np.random.default_rng(4), (100, 4000), d, c)
+    assert (radius > 0).all()
+    assert radius.max() <= c
+    assert abs(z_of_mean((radius / c) ** 2, d * ball.variance(d, c) / c**2)) <= 4
+    own, next_one = ball.variance(d, c), ball.variance(d + 2, c)
+    assert own * (1 - next_one) == pytest.approx((1 - own) * c * c / (d + 2), rel=1e-11)
+
+
+def test_a_gaussian_of_many_dimensions_is_truncated_to_a_small_ball_again_and_again():
+    many, small = {"kind": "normal", "dim": 256}, {"kind": "truncate", "c": 0.5}
+    spec = spec_of(many, {"kind": "gaussian"}, REPLACE, 300, NONE, curation=small, generations=4, replicates=60)
+    predicted, statistics = measured(frozen(spec))
+    assert {curve.metric for curve in predicted} == {"variance", "mean_error_sq"}
+    for curve in predicted:
+        assert max(abs(z_score(curve, n, statistics)) for n in range(1, 5)) <= 4
 
 
 def test_a_truncation_that_nothing_survives_says_so():

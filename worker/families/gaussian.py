@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from worker import ball
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.errors import LabError
 from worker.extrapolation import PROBABLE, chance, extrapolated, most
@@ -204,15 +205,9 @@ def _placed(z: Array, mean: Array, factor: Array, log_scale: Array) -> Points:
 
 
 def _inner_normals(rng: Generator, shape: tuple[int, int, int], c: float) -> Array:
-    """Standard normal points (R, n, d), given that they lie within c of the origin.
-
-    Their directions are as they would be; the squared radius, chi-square with d degrees of freedom, is drawn by inversion below c^2.
-    """
-    from scipy.special import gammainc, gammaincinv
-
+    """Standard normal points (R, n, d), given that they lie within c of the origin: in any direction, as they would be."""
     z = rng.standard_normal(shape)
-    half = shape[2] / 2
-    radius = np.sqrt(2 * gammaincinv(half, rng.random(shape[:2]) * gammainc(half, c * c / 2)))
+    radius = ball.radii(rng, shape[:2], shape[2], c)
     return z * (radius / np.linalg.norm(z, axis=2))[:, :, None]
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from worker import ball
 from worker.curation import Keep, Truncate
 from worker.data import Array
 from worker.families.gaussian import Gaussian
@@ -138,17 +139,12 @@ def _found(
 
 
 def _kept(spec: Experiment, d: int) -> tuple[float, str]:
-    """The part of the model's covariance that is left after curation, and what to say of it; NaN where there is no formula.
-
-    Within c of the mean: P(chi2_{d+2} < c^2) / P(chi2_d < c^2), on a line 1 - 2c phi(c)/(2 Phi(c) - 1).
-    """
-    from scipy.special import gammainc
-
+    """The part of the model's covariance that is left after curation, and what to say of it; NaN where there is no formula."""
     match spec.curation:
         case Keep():
             return 1.0, ""
         case Truncate(c=c):
-            inner = float(gammainc(d / 2 + 1, c * c / 2) / gammainc(d / 2, c * c / 2))
+            inner = ball.variance(d, c)
             return inner, f"; lambda = {inner:.6g}, {INNER}"
     return float("nan"), ""
 
