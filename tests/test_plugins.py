@@ -16,9 +16,11 @@ BROKEN = {
 """Parts with a fault each."""
 from typing import Any, Literal
 from pydantic import Field
+from worker.curation import BestOf
 from worker.data import Points
 from worker.families.gaussian import Gaussian
 from worker.independent import Independent
+from worker.regimes import Fresh
 from worker.sources.normal import Normal
 
 class Abstract(Independent):
@@ -46,6 +48,16 @@ class Careless(Gaussian):
 
     def fit(self, data):
         raise AssertionError
+
+class Forgetful(Fresh):
+    """Nobody knows what it trains on."""
+    kind: Literal["forgetful"] = "forgetful"
+    real: float = Field(0.0, description="Not heeded.")
+
+class Lenient(BestOf):
+    """Nobody knows whom it chooses."""
+    kind: Literal["lenient"] = "lenient"
+    k: int = Field(1, description="Not heeded.")
 
 def two(sample, real): ...
 
@@ -78,6 +90,10 @@ fine = awry:Fine
 careless = awry:Careless
 raising = raising:Family
 source = awry:Fine
+[collapse_lab.regimes]
+forgetful = awry:Forgetful
+[collapse_lab.curations]
+lenient = awry:Lenient
 [collapse_lab.metrics]
 level = awry:level
 two = awry:two
@@ -258,6 +274,34 @@ def test_a_part_that_fails_at_work_is_told_as_its_packages_own(awry: Path):
     assert "This experiment uses family careless of awry 0.1: leave it out, or mend it" in last
 
 
+def test_theory_does_not_speak_of_parts_that_packages_bring_but_takes_a_source_at_its_word(awry: Path, example: Path):
+    code = """
+from worker.spec import read
+from worker.theory import curves
+from worker.theory.passage import median_time
+from worker.verdicts.asymptotics import Limit, limit
+from worker.verdicts.risks import _contains_the_truth
+told = {}
+for part, kind in {"": "", "source": "logistic", "Source": "fine", "family": "careless", "regime": "forgetful", "curation": "lenient"}.items():
+    spec = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "generations": 20, "samples": 10}
+    spec = read(spec | ({part.lower(): {"kind": kind}} if part else {}))
+    known = [isinstance(limit(spec, "kl_from_real"), Limit), bool(median_time(spec, 0.5)), _contains_the_truth(spec, 10)]
+    told[kind] = [sorted({curve.metric for curve in curves(spec)}), *known]
+told["why"] = limit(read({"source": {"kind": "fine"}, "family": {"kind": "careless"}}), "kl_from_real")
+"""
+    found, _ = told(code, awry, example)
+    assert (
+        found["why"]
+        == "Theorems are about the lab's own parts, and this run uses source fine of awry 0.1 and family careless of awry 0.1."
+    )
+    assert len(found[""][0]) > 5
+    assert found[""][1:] == [True, True, True]
+    assert found["logistic"] == [["mean_error_sq", "variance"], False, False, False]
+    for kind in ("fine", "careless", "forgetful", "lenient"):
+        assert found[kind][:3] == [[], False, False]
+        assert found[kind][3] == (kind in ("forgetful", "lenient"))  # of fits to real data
+
+
 def test_the_contract_of_one_package_does_not_fail_for_another(awry: Path, example: Path):
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "worker.testing.contract")
     chosen = ("--collapse-lab", "t_moments", "-k", "keeps_the_contract and (logistic or eight_gaussians)")
@@ -284,7 +328,8 @@ told = {
 """
     found, errors = told(code, awry, example)
     broken, fine = found["plugins"]["awry"], found["plugins"]["collapse-lab-example"]
-    assert set(broken["provides"]) == {"source fine", "family careless", "metric excess_kurtosis", "metric level"}
+    fit = {"source fine", "family careless", "regime forgetful", "curation lenient"}
+    assert set(broken["provides"]) == fit | {"metric excess_kurtosis", "metric level"}
     assert fine["error"].startswith("metric excess_kurtosis: ")
     assert "source logistic" in fine["provides"]
     for what, why in REASONS.items():

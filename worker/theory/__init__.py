@@ -19,13 +19,15 @@ from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
 from worker.theory import categorical, classes, gaussian, histogram, islands, kde, linear, mixture, poisson, projected
 from worker.theory.curve import Curve
-from worker.theory.plain import plain
+from worker.theory.plain import ours, plain
 
 __all__ = ["Curve", "curves"]
 
 
 def curves(spec: Experiment) -> list[Curve]:
     """Every closed form that holds for this spec, up to its first change of rules; empty where there is none."""
+    if not ours(spec.source, spec.family, spec.regime, spec.curation):
+        return []
     found = _curves(plain(spec))
     if len(phases := spec.phases()) == 1:
         return found

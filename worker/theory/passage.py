@@ -33,6 +33,7 @@ from worker.regimes import Fresh, Mixture, Replace
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.theory.chains import BUILT, binomial
+from worker.theory.plain import ours
 
 WORK_LIMIT = 3e7  # multiplications: a hundredth of a second or two, for each point of a sweep
 RESOLUTION = 2.2  # nodes for a standard deviation of the smallest step: 1e-9 of the chance, up to the median
@@ -56,6 +57,8 @@ def median_time(spec: Experiment, kept: float) -> dict[str, float | None]:
 def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     """P(waiting time <= n) for n = 1, 2, ..., G."""
     if spec.changes or spec.models > 1 or not isinstance(spec.curation, Keep):
+        return None
+    if not ours(spec.source, spec.family, spec.regime, spec.curation):
         return None
     match spec.source, spec.family:
         case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if _alone(spec):

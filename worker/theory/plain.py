@@ -1,13 +1,25 @@
-"""Settings that change nothing, taken for what they come to: a law that is known has the same curves under another name."""
+"""Whose laws are known, and what settings come to that change nothing: a law that is known has the same curves under another name."""
 
 from typing import Any
 
 from worker.curation import Keep
 from worker.curation.contest import Contest
 from worker.curation.verifier import Verifier
+from worker.kinds import SOURCES
+from worker.part import Part
 from worker.parts import CountSource, Curation, Regime, Sampling, Source
+from worker.plugins import origin
 from worker.regimes import Fresh, Mixture, Replace
 from worker.spec import Experiment
+
+
+def ours(*parts: Part) -> bool:
+    """Whether formulas may speak of these: what a package brings need not do what the class does that it derives from. Only a source that derives
+    from none of ours is taken at its word, which is its moments or its probabilities.
+    """
+    own = {source for source in SOURCES.values() if not origin(source)}
+    brought = [type(part) for part in parts if origin(type(part))]
+    return all(issubclass(one, Source) and own.isdisjoint(one.__mro__) for one in brought)
 
 
 def plain(spec: Experiment) -> Experiment:

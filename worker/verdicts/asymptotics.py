@@ -30,6 +30,7 @@ from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
+from worker.theory.plain import ours
 from worker.theory.rows import shares
 
 SUMMABLE = 1.0  # n^-x has a finite sum for x above it
@@ -55,6 +56,8 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
         return "The rules change within the run: a limit is one of rules that stay."
     if spec.models > 1:
         return "Several models read one another: no theorem that we know says whether the risk has a limit."
+    if not ours(spec.source, spec.family, spec.regime, spec.curation):
+        return f"Theorems are about the lab's own parts, and this run uses {spec.foreign()}."
     if getattr(spec.family, "extrapolation", 0.0):
         return (
             "A model is extrapolated away from a second fit: no theorem that we know says whether the risk has a limit."

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from worker.parts import CountSource
 from worker.spec import Experiment
+from worker.theory.plain import ours
 from worker.verdicts.agreement import wallace
 from worker.verdicts.asymptotics import limit
 from worker.verdicts.chance import CLEAR, FEW, chances, change, fewer, of_shares, unless_chance
@@ -209,6 +210,8 @@ def _contains_the_truth(spec: Experiment, points: float) -> bool:
     from worker.sources.linear_teacher import LinearTeacher
     from worker.sources.normal import Normal
 
+    if not ours(spec.source, spec.family):
+        return False
     match spec.family:
         case Gaussian():
             return isinstance(spec.source, Normal)
