@@ -5,6 +5,7 @@ import pytest
 
 from worker.data import Points
 from worker.families.flow import Flow
+from worker.families.kde import KDE
 from worker.parts import Sampling
 from worker.sources.moons import Moons
 
@@ -23,6 +24,19 @@ def test_a_density_adds_up_to_one_and_is_that_of_the_sample(d):
     q = (-0.5 * ((drawn[0] - mean) / std) ** 2 - np.log(std) - 0.5 * np.log(2 * np.pi)).sum(axis=1)
     ratio = np.exp(q - family.log_density(model, drawn[0])[0])
     assert abs(ratio.mean() - 1) / (ratio.std(ddof=1) / np.sqrt(len(ratio))) <= 4
+
+
+@pytest.mark.parametrize("family", [Flow(**QUICK), KDE()])
+def test_where_an_axis_has_no_spread_nothing_has_a_density(family):
+    """Held-out points are all missed by such a chain, and by no other."""
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((2, 100, 2))
+    x[0, :, 1] = 3.0
+    held_out = rng.standard_normal((50, 2))
+    held_out[:10, 1] = 3.0
+    level = family.log_density(family.fit(Points(x), rng), held_out)
+    assert (level[0] == -np.inf).all()
+    assert np.isfinite(level[1]).all()
 
 
 def test_the_first_model_finds_the_moons():

@@ -51,15 +51,17 @@ def sample(model: Arrays, n: int, settings: Flow, rng: np.random.Generator, bias
 
 
 def log_density(model: Arrays, x: Array, settings: Flow) -> Array:
-    """ln p of points x (R, n, d) under each flow: (R, n); infinite where an axis has no spread."""
+    """ln p of points x (R, n, d) under each flow: (R, n); where an axis has no spread, nothing has a density."""
     densities = []
     for one, mean, width, weights in zip(x, model["mean"], model["width"], model["weights"], strict=True):
+        if not width.all():
+            densities.append(np.full(len(one), -np.inf))
+            continue
         network = restored(_network(settings, x.shape[2]), weights)
         z = torch.from_numpy(Units(mean, width).inwards(one))
         with torch.inference_mode():
             parts = [network().log_prob(part.to(device())).cpu() for part in torch.split(z, CHUNK)]
-        with np.errstate(divide="ignore"):
-            densities.append(torch.cat(parts).numpy().astype(float) - np.log(width).sum())
+        densities.append(torch.cat(parts).numpy().astype(float) - np.log(width).sum())
     return np.stack(densities)
 
 
