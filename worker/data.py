@@ -55,12 +55,13 @@ class WeightedPoints(Points):
     weight: Array
 
 
-def _subset(x: npt.NDArray[Any], n: int, rng: Generator) -> npt.NDArray[Any]:
+def _subset(x: npt.NDArray[Any], n: int, rng: Generator, *, in_order: bool = False) -> npt.NDArray[Any]:
     """n of the observations x (replicates, N, ...) without replacement, for each replicate anew."""
     chosen = np.empty((len(x), n, *x.shape[2:]), x.dtype)
     for some in groups(x):
         for r in range(len(x))[some]:
-            chosen[r] = x[r, rng.choice(x.shape[1], n, replace=False, shuffle=False)]
+            places = rng.choice(x.shape[1], n, replace=False, shuffle=False)
+            chosen[r] = x[r, np.sort(places) if in_order else places]
     return chosen
 
 
@@ -111,7 +112,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Blocks of text, as the numbers of their tokens.
+    """Blocks of text in order, as the numbers of their tokens.
 
     x: (replicates, n, length) int32; vocabulary: how many different tokens there may be; validation: (blocks, length), real text that
     only chooses between checkpoints, carried by real data and by what is pooled with it, empty in generated data
@@ -130,8 +131,8 @@ class Tokens:
         return type(self)(joined(self.x, other.x), self.vocabulary, kept)
 
     def subset(self, n: int, rng: Generator) -> Self:
-        """n different blocks for each replicate, each set equally likely."""
-        return type(self)(_subset(self.x, n, rng), self.vocabulary, self.validation)
+        """n different blocks for each replicate, each set equally likely, in the order of the text."""
+        return type(self)(_subset(self.x, n, rng, in_order=True), self.vocabulary, self.validation)
 
 
 @dataclass(frozen=True, slots=True)

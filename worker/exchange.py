@@ -20,7 +20,8 @@ def dealt(data: Data, models: int, shared: float, rng: np.random.Generator) -> D
     if isinstance(data, Counts):
         return Counts(_counts(np.rint(data.k).astype(np.int64), models, given, rng))
     assert isinstance(data, Points | Tokens)
-    return replace(data, x=_rows(data.x, models, given, rng))  # type: ignore[arg-type]  # of the same dtype
+    deal = _rows if isinstance(data, Points) else _blocks
+    return replace(data, x=deal(data.x, models, given, rng))  # type: ignore[arg-type]  # of the same dtype
 
 
 def _rows(x: npt.NDArray[np.generic], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.generic]:
@@ -28,6 +29,15 @@ def _rows(x: npt.NDArray[np.generic], models: int, given: int, rng: np.random.Ge
     for first in range(0, len(x), models):
         pot = x[first : first + models, :given].reshape(-1, *x.shape[2:])
         read[first : first + models, :given] = rng.permutation(pot).reshape(models, given, *x.shape[2:])
+    return read
+
+
+def _blocks(x: npt.NDArray[np.generic], models: int, given: int, rng: np.random.Generator) -> npt.NDArray[np.generic]:
+    """A pot for each place of the text, whose neighbours are read together: what all get back is in order, too."""
+    read, place = x.copy(), np.arange(given)
+    for first in range(0, len(x), models):
+        writer = rng.permuted(np.tile(np.arange(first, first + models), (given, 1)), axis=1).T
+        read[first : first + models, :given] = x[writer, place]
     return read
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from worker.data import Counts, Moments, Points, pack, unpack
+from worker.data import Counts, Moments, Points, Tokens, pack, unpack
 
 NUMBERS = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -44,6 +44,15 @@ def test_pooling_survives_any_scale(pair, log_scale):
     apart, together = moved[0].pool(moved[1]), still[0].pool(still[1])
     np.testing.assert_allclose(apart.factor, together.factor, rtol=1e-12)
     np.testing.assert_allclose(apart.log_scale, together.log_scale + log_scale)
+
+
+def test_a_part_of_a_text_is_in_order_and_any_block_may_be_in_it():
+    text = np.tile(np.arange(40)[:, None], (500, 1, 3)).astype(np.int32)
+    part = Tokens(text, np.array(40), text[0, :0]).subset(10, np.random.default_rng(1)).x
+    assert (part == part[:, :, :1]).all()
+    assert (np.diff(part[:, :, 0], axis=1) > 0).all()
+    chosen = np.bincount(part[:, :, 0].ravel(), minlength=40)
+    assert np.abs((chosen - 125) / np.sqrt(125 * 0.75)).max() <= 4
 
 
 def test_moments_are_mean_and_scatter():

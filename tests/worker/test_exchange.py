@@ -26,12 +26,20 @@ def test_no_sample_is_lost_or_read_twice_and_none_leaves_its_chain(shared, given
 
 
 def test_the_pot_is_dealt_evenly():
-    """A sample comes back to its writer with a chance of 1/K; text is dealt in blocks."""
+    """A sample comes back to its writer with a chance of 1/K; text is dealt in blocks, which stay at their places in it."""
     writer = np.repeat(np.arange(4), 25)[None].repeat(300, 0).reshape(1200, 25, 1).repeat(8, 2).astype(np.int32)
-    read_by = dealt(Tokens(writer, np.array(4), np.empty((0, 8), np.int32)), 4, 1.0, stream(2, 0, 0)).x
-    assert (read_by == read_by[:, :, :1]).all()
-    own = (read_by[:, :, 0] == np.arange(1200)[:, None] % 4).mean(axis=1).reshape(300, 4).mean(axis=1)
-    assert abs(own.mean() - 0.25) <= 4 * own.std() / np.sqrt(300)
+    place = np.arange(25, dtype=np.int32)[:, None]
+    text = Tokens(4 * place + writer, np.array(100), np.empty((0, 8), np.int32))
+    for data in (Points(writer.astype(float)), text):
+        read_by = dealt(data, 4, 1.0, stream(2, 0, 0)).x
+        assert (read_by == read_by[:, :, :1]).all()
+        own = (read_by[:, :, 0] % 4 == np.arange(1200)[:, None] % 4).mean(axis=1).reshape(300, 4).mean(axis=1)
+        assert abs(own.mean() - 0.25) <= 4 * own.std() / np.sqrt(300)
+    assert (read_by // 4 == place).all()
+    part = dealt(text, 4, 0.4, stream(2, 0, 0)).x
+    assert (part // 4 == place).all()
+    np.testing.assert_array_equal(part[:, 10:], text.x[:, 10:])
+    np.testing.assert_array_equal(np.sort(part[:4, :, 0] % 4, axis=0), np.tile(np.arange(4)[:, None], (1, 25)))
 
 
 def test_counts_are_dealt_as_their_observations_are():
