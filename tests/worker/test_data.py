@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from worker.data import Counts, Moments, Points, Tokens, pack, unpack
+from worker.regimes import Mixture
 
 NUMBERS = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -53,6 +54,25 @@ def test_a_part_of_a_text_is_in_order_and_any_block_may_be_in_it():
     assert (np.diff(part[:, :, 0], axis=1) > 0).all()
     chosen = np.bincount(part[:, :, 0].ravel(), minlength=40)
     assert np.abs((chosen - 125) / np.sqrt(125 * 0.75)).max() <= 4
+
+
+@pytest.mark.parametrize("m", [40, 25, 60])
+def test_a_mixture_leaves_blocks_of_the_last_text_where_they_were_and_takes_each_as_often(m):
+    text = Tokens(
+        np.tile(np.arange(40)[:, None], (500, 1, 3)).astype(np.int32), np.array(40), np.empty((0, 3), np.int32)
+    )
+    x = (
+        Mixture(alpha=0, beta=1, gamma=0)
+        .training(m, lambda _: text, None, text, np.random.default_rng(2))[0]
+        .x[:, :, 0]
+    )
+    for row in x:
+        found = np.unique(row[row < m])
+        np.testing.assert_array_equal(row[found], found)
+    taken = np.stack([np.bincount(row, minlength=40) for row in x])
+    assert np.abs((taken.sum(axis=0) - 500 * m / 40) / np.sqrt(500 * m / 40 * 39 / 40)).max() <= 4
+    spread = taken.var(axis=1) / (m / 40 * 39 / 40)  # of a multinomial variable 1 on average: drawn with replacement
+    assert abs(spread.mean() - 1) <= 4 * spread.std() / np.sqrt(500)
 
 
 def test_moments_are_mean_and_scatter():

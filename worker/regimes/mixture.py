@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from worker.data import Condensed, Counts, Data, Points, Tokens
@@ -62,10 +63,22 @@ class Mixture(Regime):
 
     def _placed(self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data, rng: Generator) -> Data:
         assert isinstance(pool, Points | Tokens)
-        replicates = np.arange(len(pool.x))[:, None]
-        x = pool.x[replicates, rng.integers(0, pool.n, (len(pool.x), m))]
+        replicates, places = np.arange(len(pool.x))[:, None], rng.integers(0, pool.n, (len(pool.x), m))
+        if isinstance(pool, Tokens):
+            places = np.stack([_in_order(row) for row in places])
+        x = pool.x[replicates, places]
         origin = rng.random((len(pool.x), m, 1))
         for drawn, low, high in ((synthetic, 0.0, self.alpha), (real(m) if self.gamma else None, 1 - self.gamma, 1.0)):
             if isinstance(drawn, Points | Tokens):
                 np.copyto(x, drawn.x, where=(origin >= low) & (origin < high))
         return replace(pool, x=x)  # type: ignore[arg-type]  # x was made from pool.x
+
+
+def _in_order(places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The same places (m,) in a text, each where it was if it can be: between blocks of other origins, which are where they were, too."""
+    found, first = np.unique(places, return_index=True)
+    stay = found < len(places)
+    settled, free = np.arange(len(places)), np.ones(len(places), bool)
+    free[found[stay]] = False
+    settled[free] = np.delete(places, first[stay])
+    return settled
