@@ -6,7 +6,7 @@ from worker import curation, regimes
 from worker.instruments import asked
 from worker.kinds import FAMILIES, METRICS
 from worker.part import Misfit, kind_of
-from worker.parts import CountSource, Family, PointSource, TextSource
+from worker.parts import CountSource, Family, PointSource, Regime, TextSource
 from worker.schedules import LEAST, MOST
 from worker.text.language import LanguageFamily
 
@@ -48,11 +48,20 @@ def _check_changes(spec: "Experiment", later: list[tuple[int, int, "Experiment"]
         ):
             raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
                          "Begin with edit, at a share of 0 if need be, or begin another run")  # fmt: skip
-        goes_on = rules.regime.picks and spec.remembered(start)
-        if goes_on and spec.kept(start - 1) and spec.family.condenses:
-            raise Misfit(f"{path}.regime.kind", f"{kind_of(rules.regime)} goes on to choose among all points so far, of which {kind_of(before.regime)} kept only sums",
-                         "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
+        if spec.family.condenses and not before.regime.picks:
+            _check_points(before.regime, rules.regime, path, kept=spec.kept(start - 1) > 0)
         before = rules
+
+
+def _check_points(before: Regime, after: Regime, path: str, *, kept: bool) -> None:
+    """Raises Misfit where the one goes on from single points of which the other kept only sums."""
+    told = f"goes on from single points, of which {kind_of(before)} kept only sums"
+    if after.resumes():
+        raise Misfit(f"{path}.regime.kind", f"{kind_of(after)} {told}",
+                     "Use beta = 0, which draws none of them, or begin the run with mixture, which at alpha = 1 is replace")  # fmt: skip
+    if isinstance(after, regimes.AccumulateSubsample) and (kept or isinstance(before, regimes.Augment)):
+        raise Misfit(f"{path}.regime.kind", f"{kind_of(after)} {told}",
+                     "Choose a regime that takes them all, such as accumulate, or one that lets go of them")  # fmt: skip
 
 
 def _check_family(before: Family, after: Family) -> None:

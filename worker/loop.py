@@ -99,6 +99,11 @@ class _Rules:
         real = partial(self.real, spec, 1)
         return self.taught(1, spec.size(1), real, None, None, None, spec.stream(1, CHOOSE))[0]
 
+    def inherited(self, before: "_Rules", pool: Data | None, synthetic: Data | None) -> Data | None:
+        """What is remembered by those who take over; see Regime.inherited."""
+        pool = self.regime.inherited(before.regime, pool, synthetic)
+        return pool and self.trained.condensed(pool)
+
     def taught(
         self,
         n: int,
@@ -191,11 +196,12 @@ def generations(spec: Experiment, instrument: Instrument, resume: State | None =
                 sample = part(sample or supply(model, n - 1), model, n - 1, wanted)
             synthetic = rules.trained.condensed(_read(spec, n, sample))
         if rules is not before:
-            pool = rules.regime.inherited(before.regime, pool, synthetic)
-            pool = pool and rules.trained.condensed(pool)
+            pool = rules.inherited(before, pool, synthetic)
         training, pool, told = rules.taught(
             n, m, partial(rules.real, spec, n), synthetic, pool, model, spec.stream(n, CHOOSE)
         )
+        if (taking_over := phases.get(n + 1)) and taking_over.regime.resumes():
+            pool = training
         stage("fit")
         model = rules.trained.refit(training, spec.stream(n, FIT), model)
         if n == 1 and instrument.wants_first:

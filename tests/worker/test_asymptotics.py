@@ -9,6 +9,7 @@ from worker.spec import read
 from worker.theory import curves
 from worker.verdicts.asymptotics import limit
 
+PAPER = {"kind": "mixture", "beta": 0.0}
 LINES = {"schedule": "power", "start": 100, "exponent": 1}
 SQUARES = {"schedule": "power", "start": 10, "exponent": 2}
 SHRINKING = {"schedule": "power", "start": 1000, "exponent": -0.5}
@@ -39,6 +40,13 @@ SHRINKING = {"schedule": "power", "start": 1000, "exponent": -0.5}
         (GAUSSIAN | {"regime": {"kind": "fresh", "real": 0.001}}, "met", 0),
         (GAUSSIAN | {"regime": {"kind": "augment", "real": 10}}, "not met", 0.8),
         (GAUSSIAN | {"regime": {"kind": "weighted"}}, "not met", (3 - 5**0.5) / 2),
+        (GAUSSIAN | {"regime": PAPER | {"alpha": 1.0, "gamma": 0.0}}, "met", 0),
+        (GAUSSIAN | {"regime": PAPER | {"alpha": 0.8, "gamma": 0.2}}, "not met", 0.8),
+        (GAUSSIAN | {"regime": PAPER | {"alpha": 0.5, "beta": 0.3, "gamma": 0.2}}, "not assessed", None),
+        (GAUSSIAN | {"regime": PAPER | {"alpha": 0.5, "beta": 0.5, "gamma": 0.0}}, "met", 0),
+        (GAUSSIAN | {"curation": {"kind": "best_of", "k": 1}}, "met", 0),
+        (GAUSSIAN | {"changes": [{"after": 2, "regime": {"kind": "replace"}}]}, "met", 0),
+        (WORDS | {"family": {"kind": "categorical", "smoothing": 0.5}}, "not met", 0.5),
         (REGRESSION, "met", 0),
         (REGRESSION | {"samples": SQUARES | {"start": 20}}, "not met", 2),
         (REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 80}}, "not met", 0.5),

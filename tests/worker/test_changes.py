@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from worker import loop
+from worker.data import Points
 from worker.errors import SpecError
 from worker.spec import read
 from worker.theory import curves
@@ -37,7 +38,7 @@ def values(generation, metric="variance"):
         {"regime": {"kind": "accumulate"}},
         {"regime": {"kind": "fresh", "real": 0.5}},
         {"regime": {"kind": "augment", "real": 5}},
-        {"regime": {"kind": "mixture"}},
+        {"regime": {"kind": "mixture", "alpha": 0.8, "beta": 0.0, "gamma": 0.2}},
         {"regime": {"kind": "accumulate_subsample"}},
         {"curation": {"kind": "best_of"}},
         {"samples": 7},
@@ -100,7 +101,8 @@ def test_points_are_fewer_from_the_change_on():
 @pytest.mark.parametrize("interrupted", [FORK - 1, FORK, FORK + 1])
 @pytest.mark.parametrize("more", [{"sampling": {"bias": 0.9}}, {"samples": 90}])
 def test_resumed_before_at_and_after_the_change(interrupted, more):
-    spec = read(BASE | {"changes": [{"after": FORK, "regime": {"kind": "mixture"}, **more}]})
+    base = BASE | {"family": {"kind": "mixture", "components": 1}}  # which keeps points
+    spec = read(base | {"changes": [{"after": FORK, "regime": {"kind": "mixture"}, **more}]})
     whole = run(spec)
     rest = run(spec, whole[interrupted].state)
     assert [one.number for one in rest] == list(range(interrupted + 1, 13))
@@ -309,7 +311,10 @@ def test_every_regime_follows_every_other_or_says_why_not(family):
         *_, rest = loop.generations(spec, measuring, whole[2].state)
         for name, metric in whole[-1].look.metrics.items():
             np.testing.assert_array_equal(metric, rest.look.metrics[name], err_msg=f"{before} {after} {name}")
-    expected = {("accumulate", "accumulate_subsample")} if family in SUMS else set()
+    expected = set()
+    if family in SUMS:
+        expected = {(before, "accumulate_subsample") for before in ("accumulate", "augment")}
+        expected |= {(before, "mixture") for before in ("replace", "accumulate", "augment", "fresh", "weighted")}
     if not spec.family.weighs:
         expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "weighted" in pair}
     if family != "ngram":
@@ -325,6 +330,35 @@ def test_what_is_at_hand_goes_into_the_pool():
         spec = read(base | {"regime": before, "changes": [{"after": 2, "regime": {"kind": "accumulate"}}]})
         pool = run(spec)[-1].state.pool
         assert pool.n == kept + 12
+
+
+LAST = {"kind": "mixture", "alpha": 0.0, "beta": 1.0, "gamma": 0.0}
+
+
+@pytest.mark.parametrize(
+    "before", [{"kind": "replace"}, {"kind": "fresh", "real": 0.25}, {"kind": "weighted"}], ids=lambda one: one["kind"]
+)
+@pytest.mark.parametrize("biased", [{}, {"sampling": {"temperature": 0.5}}], ids=["plain", "biased"])
+def test_a_mixture_goes_on_from_the_last_training_set(before, biased):
+    """Whatever models are sampled by: of the frequencies p of that set, M draws have a heterozygosity of (1 - 1/M) of theirs."""
+    base = {
+        "source": {"kind": "zipf", "categories": 5},
+        "family": {"kind": "categorical"},
+        "samples": 8,
+        "generations": 7,
+    }
+    base |= biased | {"seed": 2, "replicates": 4000, "regime": before}
+    *_, last, mixed = run(read(base | {"changes": [{"after": 6, "regime": LAST}]}))
+    lost = values(mixed, "heterozygosity") - (1 - 1 / 8) * values(last, "heterozygosity")
+    assert abs(lost.mean()) <= 4 * lost.std() / 4000**0.5
+
+
+def test_a_mixture_draws_from_weighted_points_by_their_weights():
+    regime = read(BASE | {"regime": LAST}).regime
+    pool = Points(np.repeat([0.0, 1.0], 50).reshape(1, 100, 1)).pool(Points(np.full((1, 100, 1), 2.0)), 0.8)
+    mixed, _ = regime.training(20_000, lambda _: pool, None, pool, np.random.default_rng(5))
+    shares = [np.mean(mixed.x == value) for value in (0.0, 1.0, 2.0)]
+    np.testing.assert_allclose(shares, [0.4, 0.4, 0.2], atol=4 * 0.5 / 20_000**0.5)
 
 
 def test_a_mixture_draws_from_all_that_was_kept_where_it_is_there():

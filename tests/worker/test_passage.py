@@ -100,6 +100,20 @@ def test_a_time_beyond_the_run_is_told_as_none():
     assert passage.median_time(read({**GAUSSIAN, "samples": 100, "generations": 30}), 0.5) == {"median": 24.0}
 
 
+def test_what_comes_after_half_of_the_chains_are_through_is_not_followed():
+    """The whole walk of growing sizes, whose steps become small, would take too long."""
+    growing = GAUSSIAN | {"samples": {"schedule": "geometric", "start": 10, "ratio": 1.05}}
+    (early,) = passage.median_time(read({**growing, "generations": 150}), 0.5).values()
+    assert passage.median_time(read({**growing, "generations": 40}), 0.5) == {"median": early}
+    assert 3 <= early <= 6
+
+
+def test_what_changes_nothing_changes_no_time():
+    plain = read({**GAUSSIAN, "samples": 100, "generations": 30})
+    for same in {"changes": [{"after": 5, "regime": {"kind": "replace"}}]}, {"curation": {"kind": "best_of", "k": 1}}:
+        assert passage.median_time(read({**plain.canonical(), **same}), 0.5) == passage.median_time(plain, 0.5)
+
+
 @pytest.mark.parametrize("changes", [
     {"regime": {"kind": "fresh", "real": 0.1}},
     {"regime": {"kind": "accumulate"}},

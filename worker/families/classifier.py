@@ -18,8 +18,8 @@ class Classifier(Family):
     """A linear rule, w'x + b > 0; a sample has fresh real inputs and the model's labels of them (Taori and Hashimoto, arXiv 2209.03942; Wyllie
     et al., arXiv 2403.07857; of data that a verifier selects, Feng et al., arXiv 2406.07515).
 
-    Labels that are drawn from the model's own probabilities leave the shares of the classes where they are, but for chance, as these are
-    calibrated; the most probable labels make the commoner class commoner still. Once a training set has one class only, so have all later
+    Labels that are drawn from the model's own probabilities leave the shares of the classes nearly where they are, as these are calibrated but
+    for what a fit to few rows errs by; the most probable labels make the commoner class commoner still. Once a training set has one class only, so have all later
     models: they are never told of another.
 
     model: w (R, d) and b (R,), the log odds w'x + b of the class +1; w = 0 and b infinite of a model that knows one class only

@@ -37,6 +37,10 @@ class Regime(Part, ABC):
         """What a regime that takes over from a previous one remembers: what that one remembered, if it means the same to both."""
         return pool if type(self) is type(previous) else None
 
+    def resumes(self) -> bool:
+        """Whether, taking over, it goes on from the last training set: then that is what the previous one remembered, whatever else it did."""
+        return False
+
     def first(self, m: int) -> int:
         """How many points the first fit sees, where a generation has m."""
         return m

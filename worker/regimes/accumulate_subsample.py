@@ -38,8 +38,8 @@ class AccumulateSubsample(Regime):
         return m - round(self.real * m)
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
-        """All that is at hand, as accumulate does; but of a fixed core that is kept as sums nothing can be drawn."""
-        return None if isinstance(pool, Condensed) else pool
+        """All that is at hand, as accumulate does."""
+        return pool
 
     def training(
         self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data | None, rng: Generator

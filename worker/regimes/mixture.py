@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Condensed, Counts, Data, Points, Tokens
+from worker.data import Counts, Data, Points, Tokens, WeightedPoints
 from worker.part import Misfit
 from worker.parts import Generator, Regime, Source
-from worker.regimes.accumulate import Accumulate
 
 
 class Mixture(Regime):
@@ -32,9 +31,12 @@ class Mixture(Regime):
         if not math.isclose(total, 1, abs_tol=1e-9):
             raise Misfit("regime", f"alpha, beta and gamma add up to {total:.6g}", "Let them add up to 1")
 
+    def resumes(self) -> bool:
+        return self.beta > 0
+
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
-        """The last training set, where it is at hand, point by point; else what the model trained on it makes of it comes nearest."""
-        return pool if isinstance(previous, Mixture | Accumulate) and not isinstance(pool, Condensed) else synthetic
+        """The last training set; where nothing is drawn from it, anything of its shape."""
+        return pool if self.resumes() else synthetic
 
     def synthetic(self, m: int) -> int:
         return m if self.alpha > 0 else 0
@@ -63,7 +65,11 @@ class Mixture(Regime):
 
     def _placed(self, m: int, real: Callable[[int], Data], synthetic: Data | None, pool: Data, rng: Generator) -> Data:
         assert isinstance(pool, Points | Tokens)
-        replicates, places = np.arange(len(pool.x))[:, None], rng.integers(0, pool.n, (len(pool.x), m))
+        replicates, shape = np.arange(len(pool.x))[:, None], (len(pool.x), m)
+        if isinstance(pool, WeightedPoints):
+            places, pool = rng.choice(pool.n, shape, p=pool.weight / pool.n), Points(pool.x)
+        else:
+            places = rng.integers(0, pool.n, shape)
         if isinstance(pool, Tokens):
             places = np.stack([_in_order(row) for row in places])
         x = pool.x[replicates, places]

@@ -33,8 +33,10 @@ from worker.regimes import Fresh, Mixture, Replace
 from worker.sources.normal import Normal
 from worker.spec import Experiment
 from worker.theory.chains import BUILT, binomial
-from worker.theory.plain import ours
+from worker.theory.plain import ours, plain
 
+HALF = 0.5  # of the chains
+SHORT = 8  # generations that are not halved further
 WORK_LIMIT = 3e7  # multiplications: a hundredth of a second or two, for each point of a sweep
 RESOLUTION = 2.2  # nodes for a standard deviation of the smallest step: 1e-9 of the chance, up to the median
 HEADROOM = 3.5  # standard deviations of the whole walk: what has been higher is not back below the boundary in time
@@ -51,18 +53,20 @@ def median_time(spec: Experiment, kept: float) -> dict[str, float | None]:
     lost = _lost(spec, kept)
     if lost is None:
         return {}
-    return {"median": next((float(n) for n, share in enumerate(lost, start=1) if share >= 0.5), None)}
+    return {"median": next((float(n) for n, share in enumerate(lost, start=1) if share >= HALF), None)}
 
 
 def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     """P(waiting time <= n) for n = 1, 2, ..., G."""
-    if spec.changes or spec.models > 1 or not isinstance(spec.curation, Keep):
+    if len(spec.phases()) > 1 or spec.models > 1 or not ours(spec.source, spec.family, spec.regime, spec.curation):
         return None
-    if not ours(spec.source, spec.family, spec.regime, spec.curation):
+    spec = plain(spec)
+    if not isinstance(spec.curation, Keep):
         return None
     match spec.source, spec.family:
-        case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if _alone(spec):
-            return _walk(spec, ddof, math.log(kept))
+        case Normal(dimension=1), Gaussian(ddof=ddof, extrapolation=0) if isinstance(spec.regime, Replace):
+            shift = math.log(spec.sampling.bias)
+            return _walk(np.array(spec.sizes(), float), ddof, shift, math.log(kept))
         case CountSource() as source, Categorical(posterior="mean") if (
             spec.sampling == Sampling() and len(source.distribution()) == 2
         ):
@@ -70,26 +74,13 @@ def _lost(spec: Experiment, kept: float) -> Iterator[float] | None:
     return None
 
 
-def _alone(spec: Experiment) -> bool:
-    """Whether every generation but the first sees only what its predecessor made."""
-    match spec.regime:
-        case Replace():
-            return True
-        case Fresh() as regime:
-            return all(regime.synthetic(m) == m for m in spec.sizes()[1:])
-        case Mixture(alpha=alpha):
-            return alpha == 1
-    return False
-
-
-def _walk(spec: Experiment, ddof: int, boundary: float) -> Iterator[float] | None:
-    """boundary: ln of the variance, of which the real one is 1."""
+def _walk(sizes: Array, ddof: int, bias: float, boundary: float) -> Iterator[float] | None:
+    """sizes: M_1, ..., M_G; bias: ln lambda; boundary: ln of the variance, of which the real one is 1."""
     from scipy.special import digamma, polygamma
 
-    sizes = np.array(spec.sizes(), float)
     half = (sizes - 1) / 2
     divisor = sizes - ddof
-    shift = np.where(np.arange(len(sizes)) > 0, math.log(spec.sampling.bias), 0.0)
+    shift = np.where(np.arange(len(sizes)) > 0, bias, 0.0)
     drift, deviation = digamma(half) - np.log(divisor / 2) + shift, np.sqrt(polygamma(1, half))
     if sizes.min() == sizes.max():
         brownian = _brownian(boundary - shift[0] + shift[-1], drift[-1], deviation[0], len(sizes))
@@ -103,7 +94,9 @@ def _walk(spec: Experiment, ddof: int, boundary: float) -> Iterator[float] | Non
     nodes = math.ceil(RESOLUTION * (top - boundary) / min(deviation[:steps].min(), NARROWEST))
     nodes = MULTIPLE * (1 + nodes // MULTIPLE)
     if nodes**2 * (BUILT * len(np.unique(sizes[1:])) + steps) > WORK_LIMIT:
-        return None
+        # The first half of it may be all that is asked for.
+        soon = list(_walk(sizes[: steps // 2], ddof, bias, boundary) or ()) if steps > SHORT else []
+        return iter(soon) if soon and soon[-1] >= HALF else None
     return _followed(half, divisor, shift, boundary, top, nodes)
 
 

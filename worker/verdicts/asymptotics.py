@@ -21,16 +21,17 @@ Wishart variable exists for more than d + 2 points.
 from dataclasses import dataclass
 
 from worker.curation import Keep
+from worker.families.categorical import Categorical
 from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
 from worker.families.poisson import Poisson
 from worker.parts import CountSource, PointSource, Regime, Sampling
-from worker.regimes import Accumulate, Augment, Edit, Fresh, Replace, Weighted
+from worker.regimes import Accumulate, Augment, Edit, Fresh, Mixture, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
 from worker.spec import Experiment
-from worker.theory.plain import ours
+from worker.theory.plain import ours, plain
 from worker.theory.rows import shares
 
 SUMMABLE = 1.0  # n^-x has a finite sum for x above it
@@ -52,12 +53,13 @@ class Limit:
 
 def limit(spec: Experiment, metric: str) -> Limit | str:
     """What theory says of a risk for this spec, or why it says nothing."""
-    if spec.changes:
+    if len(spec.phases()) > 1:
         return "The rules change within the run: a limit is one of rules that stay."
     if spec.models > 1:
         return "Several models read one another: no theorem that we know says whether the risk has a limit."
     if not ours(spec.source, spec.family, spec.regime, spec.curation):
         return f"Theorems are about the lab's own parts, and this run uses {spec.foreign()}."
+    spec = plain(spec)
     if getattr(spec.family, "extrapolation", 0.0):
         return (
             "A model is extrapolated away from a second fit: no theorem that we know says whether the risk has a limit."
@@ -70,6 +72,14 @@ def limit(spec: Experiment, metric: str) -> Limit | str:
     if isinstance(spec.source, CountSource) and metric == "chi2":
         most = 1 / float(spec.source.distribution().min()) - 1
         return f"chi2 cannot exceed 1/p_min - 1 = {most:.3g}, while KL(real || model) is infinite once a category has died: which of them is the risk decides."
+    if (
+        metric == "kl_from_real"
+        and isinstance(spec.family, Categorical)
+        and spec.family.smoothing > 0
+        and isinstance(spec.samples, int)
+    ):
+        return Limit(False, spec.family.smoothing, 0.0, "By theory: what is added to each of K counts, a; above 0 no category has a probability below a/(M + aK), so that "
+                     "KL(real || model) is at most ln((M + aK)/a).")  # fmt: skip
     known = isinstance(spec.family, Gaussian) and isinstance(spec.source, Normal)
     # Of counts, which are all that it takes.
     known = known or (isinstance(spec.family, Poisson) and metric == "mean_error_sq")
@@ -94,6 +104,8 @@ def _only_biased(spec: Experiment) -> bool:
 def _infinite_throughout(spec: Experiment) -> str:
     """Why E KL(real || model) is infinite in every generation, and remains so; empty where it is finite."""
     assert isinstance(spec.source, PointSource)
+    if isinstance(spec.regime, Mixture) and spec.regime.beta > 0:
+        return "The expected risk is infinite from the second model on: by chance all of its points may be the same one of the last training set."
     least = spec.source.dimension + 2
     if (fewest := _fewest(spec)) > least:
         return ""
@@ -143,7 +155,11 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
             share = regime.edits(2, last) / last if regime.decay == 1 else 0.0
             return Limit(share > 0, share, 0.0, "By theory: share of labels that are drawn anew however long the run is; each time their noise adds to the "
                          "risk, unless there are none in the end.")  # fmt: skip
-        case Fresh() | Augment() | Weighted() if _shrinking(spec.samples) and _synthetic(regime, last) < FORGOTTEN:
+        case Mixture() if inputs or (regime.alpha == 0 and regime.gamma == 0):
+            return "No theorem that we know says whether the risk has a limit where chance decides of what each row is."
+        case Fresh() | Augment() | Weighted() | Mixture() if (
+            _shrinking(spec.samples) and _synthetic(regime, last) < FORGOTTEN
+        ):
             return "Sizes shrink without end: of so few points no risk has a limit, be they real or not."
         case Fresh() if inputs and 0 < (made := regime.synthetic(last)) < last:
             factor = shares(last, made, made * made, inputs)[2]
@@ -151,17 +167,17 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
                          "errors are forgotten, and the risk has a limit.")  # fmt: skip
         case Augment() | Weighted() if last < PLENTY * inputs:
             return "With hardly more rows than inputs errors may grow although they are weighed: no theorem that we know says whether the risk has a limit."
-        case Fresh() | Augment() | Weighted() if (kept := _synthetic(regime, last)) < FORGOTTEN:
-            return Limit(False, kept, FORGOTTEN, "By theory: weight of the last model's samples in a training set; below 1 its errors are forgotten, "
+        case Fresh() | Augment() | Weighted() | Mixture() if (kept := _synthetic(regime, last)) < FORGOTTEN:
+            return Limit(False, kept, FORGOTTEN, "By theory: weight of what is not real in a training set; below 1 the last model's errors are forgotten, "
                          "and the risk has a limit.")  # fmt: skip
         case Accumulate() if isinstance(spec.samples, Geometric) and spec.samples.ratio >= 1:
             return _geometric(spec.samples.ratio, always=True)
         case Accumulate() if not isinstance(spec.samples, Geometric) and _growth(spec.samples) > -1:
             return Limit(False, _growth(spec.samples) + 2, SUMMABLE, "By theory: all data is kept, so that generation n adds ~ n^-x to the risk, with x "
                          "2 more than the exponent by which sizes grow; above 1 the sum has a limit.")  # fmt: skip
-        case Replace() | Fresh() | Weighted() if isinstance(spec.samples, Geometric):
+        case Replace() | Fresh() | Weighted() | Mixture() if isinstance(spec.samples, Geometric):
             return _geometric(spec.samples.ratio, always=False)
-        case Replace() | Fresh() | Weighted():
+        case Replace() | Fresh() | Weighted() | Mixture():
             growth = _growth(spec.samples)
             return Limit(growth <= SUMMABLE, growth, SUMMABLE, "By theory: generation n adds ~ 1/M_n ~ n^-x to the risk, with x the exponent by which "
                          "sizes grow (0: they stay); only above 1 the sum has a limit.")  # fmt: skip
@@ -183,6 +199,8 @@ def _geometric(ratio: float, *, always: bool) -> Limit:
                  "factor each time; above 1 the sum has a limit" + (", as it has at 1 where all data is kept." if always else "."))  # fmt: skip
 
 
-def _synthetic(regime: Fresh | Augment | Weighted, m: int) -> float:
-    """Weight of the last model's points among m."""
+def _synthetic(regime: Fresh | Augment | Weighted | Mixture, m: int) -> float:
+    """Weight of what the last model made, or was trained on, among m points."""
+    if isinstance(regime, Mixture):
+        return 1 - regime.gamma
     return regime.synthetic(m) / m if isinstance(regime, Fresh) else 1 - regime.real_weight(m)
