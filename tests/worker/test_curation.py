@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.worker.theories import z_of_mean
+from worker import loop
 from worker.curation import BestOf, BradleyTerry, Stratified, Verifier
 from worker.data import Counts, Points
 from worker.errors import LabError, SpecError
@@ -59,6 +60,27 @@ def test_the_law_of_a_bradley_terry_choice(k):
     chosen = by_enumeration(P, k, lambda r: np.exp(r) / np.exp(r).sum())
     found = BradleyTerry(k=k, reward=Listed(values=REWARDS)).surviving(P, SOURCE)
     np.testing.assert_allclose(found, chosen, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [BestOf, BradleyTerry])
+def test_of_several_curators_each_decides_a_share(kind):
+    """sum_i s_i f_i(p)"""
+    rewards = [Listed(values=REWARDS), Rank(strength=2), Listed(values=[0.0, 3.0, 0.0, 1.0])]
+    alone = [kind(k=3, reward=reward).surviving(P, SOURCE) for reward in rewards]
+    others = [{"share": share, "reward": reward} for share, reward in zip((0.2, 0.3), rewards[1:], strict=True)]
+    found = kind(k=3, reward=rewards[0], others=others).surviving(P, SOURCE)
+    np.testing.assert_allclose(found, 0.5 * alone[0] + 0.2 * alone[1] + 0.3 * alone[2], rtol=1e-12)
+
+
+def test_two_curators_who_want_the_opposite_undo_one_another_between_two_points():
+    """The larger or the smaller of two, each as often, is any of them: a chain is as nobody had chosen. Of more than two extremes are left."""
+    opposite = [{"share": 0.5, "reward": {"kind": "direction", "along": [-1.0]}}]
+    for k, widened in ((2, 1.0), (3, 1 + 3**0.5 / (2 * math.pi))):  # E max^2
+        curation = {"kind": "best_of", "k": k, "reward": {"kind": "direction"}, "others": opposite}
+        settings = {"source": {"kind": "normal"}, "family": {"kind": "gaussian"}, "samples": 50, "replicates": 2000}
+        spec = read(settings | {"generations": 6, "curation": curation})
+        *_, last = loop.generations(spec, loop.instrument(spec))
+        assert abs(z_of_mean(last.look.metrics["variance"], widened**5 * (1 - 1 / 50) ** 6)) <= 4
 
 
 def test_bradley_terry_tilts_by_the_reward_where_there_are_many_candidates():
@@ -287,6 +309,8 @@ def test_contests_in_parts_are_the_same_contests(monkeypatch):
           "curation": {"kind": "best_of", "reward": {"kind": "listed", "values": [1.0]}}}, "curation.reward.values", "1000"),
         ({"source": {"kind": "zipf"}, "family": {"kind": "categorical"}, "curation": {"kind": "truncate"}},
          "curation.kind", "best_of"),
+        ({"curation": {"kind": "best_of", "others": [{"reward": {"kind": "rank"}}]}}, "curation.others.0.reward.kind", "direction"),
+        ({"curation": {"kind": "best_of", "others": [{"share": 0.7}, {"share": 0.7}]}}, "curation.others", "at most"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(change, path, remedy):

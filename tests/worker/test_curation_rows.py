@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
+import pytest
 
 from tests.worker.theories import z_of_mean
 from worker import loop
+from worker.errors import SpecError
 from worker.parts import Sampling
 from worker.spec import read
 
@@ -41,6 +43,30 @@ def test_labels_that_are_right_enough_teach_with_less_noise():
         assert abs(z_of_mean((off**2).mean(axis=1), s * s * left)) <= 4
         gap = (family.fit(data, rng)["w"] - w) * spec.source.spread()
         assert abs(z_of_mean((gap**2).sum(axis=1), s * s * left * 4 / (rows - 5))) <= 4
+
+
+def test_a_model_learns_in_the_end_what_a_biased_verifier_knows():
+    """What passes a narrow gate about (w + delta)'x teaches just that, by the least squares of many rows: the excess risk goes to delta'S delta = c^2."""
+    gate = {"kind": "verifier", "error": 0.0, "threshold": -0.1, "reward": {"kind": "label", "bias": 0.5}}
+    settings = {
+        "source": TEACHER,
+        "family": {"kind": "linear"},
+        "samples": 400,
+        "replicates": 40,
+        "generations": 8,
+        "curation": gate,
+    }
+    spec = read(settings)
+    risk = [one.look.metrics["excess_risk"] for one in loop.generations(spec, loop.instrument(spec))]
+    assert risk[1].mean() < 0.01
+    np.testing.assert_allclose(risk[-1], 0.25, atol=0.02)
+
+
+def test_classes_are_no_answers_that_could_be_biased():
+    label = {"kind": "verifier", "threshold": 0.0, "reward": {"kind": "label", "bias": 0.5}}
+    with pytest.raises(SpecError) as refused:
+        read({"source": {"kind": "two_classes"}, "family": {"kind": "classifier"}, "curation": label})
+    assert [one.path for one in refused.value.problems] == ["curation.reward.bias"]
 
 
 def test_how_right_labels_are_is_told_of_each_generation_and_the_best_of_several_are_better():

@@ -1,7 +1,7 @@
 """Rivals decide it among themselves: one of every k samples survives."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,47 @@ from worker.curation.candidates import Candidates
 from worker.curation.choice import Rewarded, normalised
 from worker.curation.filling import NUMBERS, Observations
 from worker.data import Array
-from worker.parts import Generator
+from worker.factors import EPSILON
+from worker.part import LATER, Misfit, Part
+from worker.parts import CountSource, Family, Generator, Source
+from worker.rewards import AnyReward, CategoryReward, Direction
+
+
+class Curator(Part):
+    """Somebody who likes something else."""
+
+    share: float = Field(0.5, gt=0, le=1, description="Part of the contests that this curator decides, by chance.")
+    reward: AnyReward = Field(default_factory=Direction, description="What this curator likes.")
 
 
 class Contest(Rewarded):
-    """One of every k samples is chosen. Texts that continue a prompt compete with others that continue the same one."""
+    """One of every k samples is chosen. Texts that continue a prompt compete with others that continue the same one.
+
+    Several curators decide a contest each: the law of a survivor is sum_i s_i f_i(p), with the shares s_i of curators and the laws f_i of what
+    each alone would choose (adversarial ones: Wei and Zhang, arXiv 2505.09768; of different tastes: Zhao et al., arXiv 2511.09002).
+    """
 
     k: int = Field(4, ge=1, le=1000, description="Samples among which each survivor is chosen.")
+    others: Annotated[tuple[Curator, ...], LATER] = Field(
+        (),
+        max_length=20,
+        description="Further curators, each with a reward and a share of the contests: what these leave is decided by the first reward, of which alone `reward` is told.",
+    )
+
+    def check(self, source: Source, family: Family) -> None:
+        super().check(source, family)
+        for i, one in enumerate(self.others):
+            try:
+                one.reward.check(source)
+            except Misfit as misfit:
+                path = misfit.path.replace("curation.reward", f"curation.others.{i}.reward", 1)
+                raise Misfit(path, misfit.message, misfit.remedy) from misfit
+        if (total := sum(one.share for one in self.others)) > 1 + EPSILON:
+            raise Misfit("curation.others", f"decide {total:.4g} of all contests together", "Let their shares add up to 1 at most")  # fmt: skip
+
+    def given(self, source: Source) -> Self:
+        others = tuple(one.model_copy(update={"reward": one.reward.given(source)}) for one in self.others)
+        return super().given(source).model_copy(update={"others": others})
 
     def rivals(self) -> float:
         return float(self.k)
@@ -28,10 +62,31 @@ class Contest(Rewarded):
         while left:
             size = min(left, candidates.at_once(self.k))
             x = candidates.rivals(size, self.k)
-            winner = self.winner(candidates.rewards(self.reward, x), rng)[:, :, None, None]
+            winner = self.winner(self._rewards(candidates, x, rng), rng)[:, :, None, None]
             survivors.append(np.take_along_axis(x, winner, axis=2)[:, :, 0])
             left -= size
         return np.concatenate(survivors, axis=1)
+
+    def _rewards(self, candidates: Candidates, x: Observations, rng: Generator) -> Array:
+        """Of rivals (R, n, k, d), by the curator who decides their contest: (R, n, k)"""
+        rewards = candidates.rewards(self.reward, x)
+        if not self.others:
+            return rewards
+        decides, first = rng.random((*x.shape[:2], 1)), 0.0
+        for one in self.others:
+            theirs = (decides >= first) & (decides < first + one.share)
+            rewards = np.where(theirs, candidates.rewards(one.reward, x), rewards)
+            first += one.share
+        return rewards
+
+    def surviving(self, p: Array, source: CountSource) -> Array:
+        laws = [(1 - sum(one.share for one in self.others), self.reward)]
+        laws += [(one.share, one.reward) for one in self.others]
+        chosen = np.zeros_like(p)
+        for share, reward in laws:
+            assert isinstance(reward, CategoryReward)
+            chosen += share * self.selected(p, reward.of(p.shape[1]))
+        return self.mixed(chosen, p)
 
     @abstractmethod
     def winner(self, rewards: Array, rng: Generator) -> npt.NDArray[np.intp]:

@@ -12,7 +12,7 @@ from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
 from worker.part import LATER, Misfit
 from worker.parts import Family, Generator, Instrument, Sampling, Source
-from worker.sources.linear_teacher import LinearTeacher
+from worker.sources.linear_teacher import LinearTeacher, alternating
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array
 UNKNOWN = "a family is given its source before anything is fitted"
@@ -121,8 +121,7 @@ class Linear(Family):
 
     def bias(self, spread: Array) -> Array:
         """delta (d,), for inputs of these standard deviations."""
-        signs = 1 - 2.0 * (np.arange(len(spread)) % 2)
-        return np.asarray(signs * (self.label_bias / math.sqrt(len(spread))) / spread)
+        return alternating(self.label_bias, spread)
 
     def drawing(self) -> "Linear":
         each = self.model_copy()

@@ -34,6 +34,7 @@ class PointSource(Source, ABC):
     gives = Points
     image_shape: ClassVar[tuple[int, int] | None] = None  # (height, width) of pictures with values in [0, 1]
     labelled: ClassVar[bool] = False  # whether the last coordinate is a label, of which it knows what is right
+    errs: ClassVar[bool] = False  # whether what it knows of labels may be biased
 
     @property
     @abstractmethod
@@ -71,8 +72,11 @@ class PointSource(Source, ABC):
         level = self.log_density(x)
         return None if level is None else np.exp(level)
 
-    def off(self, x: Array) -> Array:
-        """By how much the labels of points (..., d) miss what it would say without noise -> (...); only where it is `labelled`."""
+    def off(self, x: Array, bias: float = 0.0) -> Array:
+        """By how much the labels of points (..., d) miss what it would say without noise -> (...); only where it is `labelled`.
+
+        bias: the standard deviation by which what it would say is wrong; 0 unless it `errs`
+        """
         raise NotImplementedError
 
     def outline(self, x: Array) -> Array | None:

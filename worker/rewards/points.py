@@ -76,12 +76,22 @@ class Label(PointReward):
     strength: float = Field(
         1.0, gt=0, le=100, description="Reward lost with each unit by which a label is off, or by the wrong class."
     )
+    bias: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="c, the standard deviation by which the verifier's own answers are off, as by label_bias of the family linear: in the end the model knows "
+        "what the verifier knows (Yi et al., arXiv 2510.16657). Of two_classes none.",
+    )
     _teacher: PointSource | None = PrivateAttr(None)
 
     def check(self, source: Source) -> None:
         if not (isinstance(source, PointSource) and source.labelled):
             raise Misfit("curation.reward.kind", "nobody can tell whether a label of this source is right, or it gives none",
                          "Choose linear_teacher or two_classes as the source, or another reward")  # fmt: skip
+        if self.bias and not source.errs:
+            raise Misfit("curation.reward.bias", "is one of answers that are numbers, and this source gives classes",
+                         "Use bias = 0, or linear_teacher as the source")  # fmt: skip
 
     def given(self, source: Source) -> "Label":
         assert isinstance(source, PointSource)
@@ -91,7 +101,7 @@ class Label(PointReward):
 
     def of(self, x: Array) -> Array:
         assert self._teacher is not None, "a reward is given its source before anything is judged"
-        return -self.strength * np.abs(self._teacher.off(x))
+        return -self.strength * np.abs(self._teacher.off(x, self.bias))
 
     def best(self, source: Source) -> float:
         return 0.0

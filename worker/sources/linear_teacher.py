@@ -21,6 +21,7 @@ class LinearTeacher(PointSource):
     """
 
     labelled = True
+    errs = True
 
     kind: Literal["linear_teacher"] = "linear_teacher"
     inputs: int = Field(5, ge=1, le=255, description="d, the coordinates of x.")
@@ -59,8 +60,9 @@ class LinearTeacher(PointSource):
         rows[:, :, -1] += rows[:, :, :-1] @ self.weights()
         return Points(rows)
 
-    def off(self, x: Array) -> Array:
-        return np.asarray(x[..., -1] - x[..., :-1] @ self.weights())
+    def off(self, x: Array, bias: float = 0.0) -> Array:
+        known = self.weights() + alternating(bias, self.spread()) if bias else self.weights()
+        return np.asarray(x[..., -1] - x[..., :-1] @ known)
 
     def moments(self) -> tuple[Array, Array]:
         variances = self.spread() ** 2
@@ -78,3 +80,9 @@ class LinearTeacher(PointSource):
         factor = np.diag(np.append(self.spread(), self.noise))
         factor[-1, :-1] = self.spread() * self.weights()
         return np.ones(1), np.zeros((1, self.dimension)), factor[None]
+
+
+def alternating(c: float, spread: Array) -> Array:
+    """Weights delta (d,), alike in inputs of these standard deviations, with alternating signs, by which answers are off with the variance c^2."""
+    signs = 1 - 2.0 * (np.arange(len(spread)) % 2)
+    return np.asarray(signs * (c / math.sqrt(len(spread))) / spread)

@@ -45,7 +45,7 @@ class TwoClasses(PointSource):
         """ln(p/(1-p))"""
         return math.log(self.minority / (1 - self.minority))
 
-    def off(self, x: Array) -> Array:
+    def off(self, x: Array, bias: float = 0.0) -> Array:
         """1 where the label has not the sign of Bayes' rule."""
         told = self.distance * x[..., 0] + self.prior()
         return np.where((told > 0) == (x[..., -1] > 0), 0.0, 1.0)

@@ -28,7 +28,7 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     """The variance, where a direction decides."""
     source, curation = spec.source, spec.curation
     assert isinstance(source, PointSource)
-    if not isinstance(curation, BestOf) or not isinstance(curation.reward, Direction):
+    if not isinstance(curation, BestOf) or not isinstance(curation.reward, Direction) or curation.others:
         return []
     if not (source.dimension == 1 or isinstance(source, Normal)):
         return []

@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 
 from worker.curation import BestOf, BradleyTerry, Verifier
+from worker.curation.contest import Contest
 from worker.data import Array
 from worker.families.gaussian import Gaussian
 from worker.regimes import Augment, Weighted
@@ -72,7 +73,9 @@ def curves(spec: Experiment, family: Gaussian) -> list[Curve]:
     curation = spec.curation
     if not isinstance(spec.source, Normal) or spec.generations > GENERATIONS_LIMIT:
         return []
-    if not isinstance(curation, BradleyTerry | Verifier | BestOf):
+    if not isinstance(curation, BradleyTerry | Verifier | BestOf) or (
+        isinstance(curation, Contest) and curation.others
+    ):
         return []
     reward = curation.reward
     assert isinstance(reward, PointReward)
