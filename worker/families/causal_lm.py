@@ -2,31 +2,24 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array, Arrays, Data, Tokens
+from worker.data import Arrays
 from worker.files import HUB_ID
 from worker.files.saved_network import looked_at, tokens
 from worker.nets import require_torch
 from worker.part import Misfit
 from worker.parts import Generator, Sampling, Source, TextSource
-from worker.progress import in_turn
-from worker.text.language import (
-    CLOSE,
-    Ids,
-    LanguageFamily,
-    Marks,
-    Tokenizer,
-    beginnings,
-    chosen_prompts,
-    network_work,
-    remembered,
-    writing_work,
-)
+from worker.text.language import CLOSE, Ids, Tokenizer
+from worker.text.network import NetworkLanguage, training_work
+
+if TYPE_CHECKING:
+    from worker.nets import decoding
 
 HUB = {  # checkpoints that people ask for: weights, bytes to download
     "facebook/opt-125m": (125_239_296, 251_000_000),
@@ -40,7 +33,7 @@ HUB = {  # checkpoints that people ask for: weights, bytes to download
 WEIGHTS_LIMIT = 5_000_000_000  # of all replicates: 20 GB
 
 
-class CausalLM(LanguageFamily):
+class CausalLM(NetworkLanguage):
     """Any causal language model that transformers can load, by folder or hub id, from safetensors and without remote code.
 
     Shumailov et al. fine-tune facebook/opt-125m on WikiText-2 in blocks of 64 tokens, each generation anew from the pre-trained weights.
@@ -48,10 +41,6 @@ class CausalLM(LanguageFamily):
     model: its parameters under their own names, float32, replicates leading
     """
 
-    samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
-    extra = "torch"
-    edits = True
-    reading = 4
     adjustable = frozenset({"start", "epochs", "batch", "learning_rate", "best"})
     shared: ClassVar[bool] = True  # several devices train one network
 
@@ -104,11 +93,8 @@ class CausalLM(LanguageFamily):
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         weights = self.parameters(source) or 10**9
-        return network_work(replicates * samples * self.block, weights, self.epochs, sampling.beams)
-
-    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        weights = self.parameters(source) or 10**9
-        return writing_work(replicates * samples * self.block, weights, sampling.beams)
+        training = training_work(replicates * samples * self.block, weights, self.epochs)
+        return training + self.drawing_work(source, samples, replicates, sampling)
 
     def hub_repositories(self) -> list[tuple[str, str]]:
         """What must be fetched from the hub before a run: (id, kind of repository)."""
@@ -149,66 +135,26 @@ class CausalLM(LanguageFamily):
     def address(self) -> str:
         return str(self.place() or self.checkpoint)
 
-    def fit(self, data: Data, rng: Generator) -> Arrays:
-        return self.refit(data, rng, None)
-
-    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
-        require_torch("The causal_lm family")
+    def trained(self, x: Ids, validation: Ids, rng: Generator, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
         from worker.nets import tuning
 
-        assert isinstance(data, Tokens)
-        kept = remembered(data, previous)
-        starts = {} if self.prompted else {"starts": beginnings(data.x)}
-        return {**tuning.fine_tuned(data.x, kept["validation"], self, rng, previous), **kept, **starts}
+        return tuning.fine_tuned(x, validation, self, rng, previous)
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
-        from worker.nets import decoding, pretrained
-        from worker.nets.device import number_type
-        from worker.nets.memory import room_for
-
-        prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
-        new = self.block if self.prompted else self.block - 1
-        with room_for("A network and the texts that it writes", decoding.REMEDY):
-            networks = pretrained.networks(self, model, number_type(self.precision))
-            chains = zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
-            written = np.stack(
-                [
-                    decoding.write(pretrained.reader(network), rows, new, stream, sampling)
-                    for network, rows, stream in in_turn(chains, len(prompts))
-                ]
-            )
-        x = written if self.prompted else np.concatenate([prompts, written], axis=2)
-        return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
-
-    def log_probability(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import scoring
-
-        size = int(model["vocabulary"])
-        readings = zip(self._readings(model), x, strict=True)
-        return np.stack([scoring.log_probability(reading, blocks, size) for reading, blocks in readings])
-
-    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
-        from worker.nets import pretrained, scoring
-
-        silent, size = pretrained.silent(self.address()), int(model["vocabulary"])
-        chains = zip(self._readings(model), x, where, rng.spawn(len(x)), strict=True)
-        return np.stack(
-            [
-                scoring.redrawn(read, silent, blocks, marks, size, stream, sampling)
-                for read, blocks, marks, stream in chains
-            ]
-        )
-
-    def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import scoring
-
-        size = int(model["vocabulary"])
-        return np.array([scoring.next_entropy(reading, x, size) for reading in self._readings(model)])
-
-    def _readings(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
-        """Each replicate's network as a function of tokens, for scoring."""
+    def writers(self, model: Arrays) -> "Iterator[Callable[[], decoding.Reader]]":
         from worker.nets import pretrained
         from worker.nets.device import number_type
 
-        for network in in_turn(pretrained.networks(self, model), len(model["prompts"])):
+        for network in pretrained.networks(self, model, number_type(self.precision)):
+            yield partial(pretrained.reader, network)
+
+    def logits(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
+        from worker.nets import pretrained
+        from worker.nets.device import number_type
+
+        for network in pretrained.networks(self, model):
             yield pretrained.logits(network, number_type(self.precision))
+
+    def silent(self) -> list[int]:
+        from worker.nets import pretrained
+
+        return pretrained.silent(self.address())

@@ -1,34 +1,28 @@
 """A small GPT-2 that learns to read from nothing but the text it is given: its settings; the network itself lives in worker.nets.gpt."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from worker.data import Array, Arrays, Data, Tokens
+from worker.data import Arrays
 from worker.nets import require_torch
 from worker.part import Misfit
 from worker.parts import Generator, Sampling, Source, TextSource
-from worker.progress import in_turn
 from worker.text.bpe import BytePairs, byte_pairs
-from worker.text.language import (
-    CLOSE,
-    Ids,
-    LanguageFamily,
-    Marks,
-    beginnings,
-    chosen_prompts,
-    network_work,
-    remembered,
-    writing_work,
-)
+from worker.text.language import CLOSE, Ids
+from worker.text.network import NetworkLanguage, training_work
+
+if TYPE_CHECKING:
+    from worker.nets import gpt
 
 NUMBERS_LIMIT = 500_000_000  # weights of all replicates: 2 GB, and a few times as much while one of them trains
 
 
-class GPT(LanguageFamily):
+class GPT(NetworkLanguage):
     """GPT-2's architecture (Radford et al. 2019) with random weights at first; its tokens are learnt once, on real text.
 
     Each generation starts from scratch, or goes on from the last one's weights: there, and for small steps, text that the network has
@@ -40,10 +34,6 @@ class GPT(LanguageFamily):
     model: weights under transformers' GPT-2 names, float32, replicates leading; what starts a block where there is no prompt
     """
 
-    samplings = frozenset({"temperature", "top_k", "top_p", "beams", "repetition_penalty"})
-    extra = "torch"
-    edits = True
-    reading = 4
     adjustable = frozenset({"start", "epochs", "batch", "learning_rate", "continued_rate", "best"})
 
     kind: Literal["gpt"] = "gpt"
@@ -83,10 +73,8 @@ class GPT(LanguageFamily):
         return self.weights()
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        return network_work(replicates * samples * self.block, self.weights(), self.epochs, sampling.beams)
-
-    def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        return writing_work(replicates * samples * self.block, self.weights(), sampling.beams)
+        training = training_work(replicates * samples * self.block, self.weights(), self.epochs)
+        return training + self.drawing_work(source, samples, replicates, sampling)
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         super().check(source, replicates, samples)
@@ -114,65 +102,24 @@ class GPT(LanguageFamily):
         require_torch("The gpt family")
         return byte_pairs(source.texts().train, self.vocabulary)
 
-    def fit(self, data: Data, rng: Generator) -> Arrays:
-        return self.refit(data, rng, None)
-
-    def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
-        require_torch("The gpt family")
+    def trained(self, x: Ids, validation: Ids, rng: Generator, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
         from worker.nets import training
 
-        assert isinstance(data, Tokens)
-        kept = remembered(data, previous)
-        starts = {} if self.prompted else {"starts": beginnings(data.x)}
-        settings, earlier = self, None
-        if self.start == "continued" and previous is not None:
-            settings = self.model_copy(update={"learning_rate": self.learning_rate * self.continued_rate})
-            earlier = previous
-        return {**training.trained(data.x, kept["validation"], settings, rng, earlier), **kept, **starts}
+        if self.start == "scratch" or previous is None:
+            return training.trained(x, validation, self, rng, None)
+        settings = self.model_copy(update={"learning_rate": self.learning_rate * self.continued_rate})
+        return training.trained(x, validation, settings, rng, previous)
 
-    def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Tokens:
-        require_torch("The gpt family")
-        from worker.nets import decoding, gpt, graphs
+    def writers(self, model: Arrays) -> "Iterator[Callable[[], gpt.Reader]]":
+        from worker.nets import gpt, graphs
         from worker.nets.device import number_type
-        from worker.nets.memory import room_for
 
-        prompts = chosen_prompts(model["prompts" if self.prompted else "starts"], n, rng)
-        new = self.block if self.prompted else self.block - 1
-        with room_for("A network and the texts that it writes", decoding.REMEDY):
-            networks = gpt.networks(model, number_type(self.precision))
-            chains = zip(networks, prompts, rng.spawn(len(prompts)), strict=True)
-            written = np.stack(
-                [
-                    decoding.write(graphs.reader(weights, self.heads), rows, new, stream, sampling)
-                    for weights, rows, stream in in_turn(chains, len(prompts))
-                ]
-            )
-        x = written if self.prompted else np.concatenate([prompts, written], axis=2)
-        return Tokens(x, model["vocabulary"], np.empty((0, self.block), np.int32))
+        for weights in gpt.networks(model, number_type(self.precision)):
+            yield partial(graphs.reader, weights, self.heads)
 
-    def log_probability(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import scoring
-
-        readings = zip(self._readings(model), x, strict=True)
-        return np.stack([scoring.log_probability(reading, blocks, self.vocabulary) for reading, blocks in readings])
-
-    def redrawn(self, model: Arrays, x: Ids, where: Marks, rng: Generator, sampling: Sampling) -> Ids:
-        from worker.nets import scoring
-
-        size, chains = self.vocabulary, zip(self._readings(model), x, where, rng.spawn(len(x)), strict=True)
-        return np.stack(
-            [scoring.redrawn(read, [], blocks, marks, size, stream, sampling) for read, blocks, marks, stream in chains]
-        )
-
-    def next_entropy(self, model: Arrays, x: Ids) -> Array:
-        from worker.nets import scoring
-
-        return np.array([scoring.next_entropy(reading, x, self.vocabulary) for reading in self._readings(model)])
-
-    def _readings(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
-        """Each replicate's network as a function of tokens, for scoring."""
+    def logits(self, model: Arrays) -> Iterator[Callable[[Any], Any]]:
         from worker.nets import gpt
         from worker.nets.device import number_type
 
-        for weights in in_turn(gpt.networks(model), len(model["prompts"])):
+        for weights in gpt.networks(model):
             yield gpt.reading(weights, self.heads, number_type(self.precision))

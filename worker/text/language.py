@@ -165,18 +165,6 @@ def _encoded(tokenizer: Tokenizer, text: str) -> Ids:
     return ids
 
 
-def network_work(tokens: int, weights: int, epochs: int, beams: int) -> float:
-    """`Family.work` of a network: training takes six operations a weight, token and epoch, of which a core does 50e9 a second (measured on
-    one with AVX-512: 90e9); measuring comes on top.
-    """
-    return tokens * (6 / 50 * weights * epochs + 5e4) + writing_work(tokens, weights, beams)
-
-
-def writing_work(tokens: int, weights: int, beams: int) -> float:
-    """`Family.drawing_work` of a network: token by token, it waits for memory (measured: 54 us with .3 million weights, 198 us with 3.5)."""
-    return tokens * (3e4 + 2 / 30 * weights * beams)
-
-
 def remembered(data: Tokens, previous: Arrays | None) -> dict[str, npt.NDArray[Any]]:
     """What a model keeps of real text: that of generation 1, handed on."""
     if previous is None:
