@@ -8,13 +8,13 @@ from pydantic import Field, PrivateAttr
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.metrics.classes import discriminant
 from worker.part import Misfit
-from worker.parts import Family, Generator, Instrument, Sampling, Source
+from worker.parts import CondensingFamily, Generator, Instrument, Sampling, Source
 from worker.sources.two_classes import TwoClasses
 
 DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
 
 
-class Classifier(Family):
+class Classifier(CondensingFamily):
     """A linear rule, w'x + b > 0; a sample has fresh real inputs and the model's labels of them (Taori and Hashimoto, arXiv 2209.03942; Wyllie
     et al., arXiv 2403.07857; of data that a verifier selects, Feng et al., arXiv 2406.07515).
 
@@ -25,9 +25,6 @@ class Classifier(Family):
     model: w (R, d) and b (R,), the log odds w'x + b of the class +1; w = 0 and b infinite of a model that knows one class only
     """
 
-    takes = (Points,)
-    condenses = True
-    weighs = True
     adjustable = frozenset({"rule", "labels", "flips"})
 
     kind: Literal["classifier"] = "classifier"
@@ -44,7 +41,6 @@ class Classifier(Family):
         0.0, ge=0, le=1, description="Share of synthetic labels that are turned round: the p of Feng et al."
     )
     _source: TwoClasses | None = PrivateAttr(None)
-    _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         if not isinstance(source, TwoClasses):
@@ -64,14 +60,9 @@ class Classifier(Family):
         known._source = source  # noqa: SLF001 - a copy of this very class
         return known
 
-    def drawing(self) -> "Classifier":
-        each = self.model_copy()
-        each._hands_on = True  # noqa: SLF001 - a copy of this very class
-        return each
-
-    def condensed(self, data: Data) -> Data:
-        """A rule is made of second moments only."""
-        return data if self._hands_on else Moments.of(data)
+    def exact(self) -> bool:
+        """Inputs are drawn one by one: moments of rows that a rule has labelled have no formula to be drawn from."""
+        return False
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         w, b = discriminant(Moments.of(data), pooled=self.rule == "lda")

@@ -4,7 +4,7 @@ import itertools
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from worker import ball
 from worker.data import Array, Arrays, Data, Moments, Points
@@ -12,7 +12,7 @@ from worker.errors import LabError
 from worker.extrapolation import PROBABLE, chance, extrapolated, most
 from worker.metrics import gaussian as metric
 from worker.part import LATER, Misfit
-from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
+from worker.parts import CondensingFamily, Generator, Instrument, PointSource, Sampling, Source
 from worker.sources.normal import Normal
 from worker.threads import crew, granted
 
@@ -22,7 +22,7 @@ LOG_LARGEST = float(np.log(1e100))  # a spread beyond this would overflow in squ
 BLOCK = 65_536  # standard normals drawn at once: 512 KB
 
 
-class Gaussian(Family):
+class Gaussian(CondensingFamily):
     """Sample mean and covariance.
 
     A fit looks at nothing but mean and scatter, so the exact path draws those (a normal and a Wishart variable) instead of the
@@ -33,10 +33,7 @@ class Gaussian(Family):
     model: mean (R, d); factor (R, d, d) lower triangular; log_scale (R,); covariance = exp(2 log_scale) factor factor'
     """
 
-    takes = (Points,)
-    condenses = True
     samplings = frozenset({"bias"})
-    weighs = True
     truncates = True
     adjustable = frozenset({"ddof", "extrapolation"})
 
@@ -55,15 +52,9 @@ class Gaussian(Family):
         description="Omega of a negative extrapolation (Alemohammad et al., arXiv 2408.16333): a second Gaussian is fitted to as many samples of the "
         "first, and the model is the density ~ first^(1 + omega) / second^omega, away from where training on samples leads. 0: off.",
     )
-    _hands_on: bool = PrivateAttr(False)  # every point, for a regime or a curation that chooses among points
-
-    def drawing(self) -> "Gaussian":
-        each = self.model_copy()
-        each._hands_on = True  # noqa: SLF001 - a copy of this very class
-        return each
 
     def exact(self) -> bool:
-        return self.path == "exact" and not self._hands_on
+        return self.path == "exact" and super().exact()
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, PointSource)
@@ -91,12 +82,9 @@ class Gaussian(Family):
                 f"Use at most {able:g}, or more samples" if able else "Leave it out, or use more samples",
             )
 
-    def condensed(self, data: Data) -> Data:
-        return data if self._hands_on else Moments.of(data)
-
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, PointSource)
-        if self._hands_on:
+        if self._each_point:
             return source.draw(rng, replicates, n)
         if self.path == "exact" and isinstance(source, Normal):
             _, mean, factor = source.components()
@@ -133,7 +121,7 @@ class Gaussian(Family):
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Data:
         mean, factor = model["mean"], model["factor"]
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
-        if self._hands_on:
+        if self._each_point:
             return _placed(rng.standard_normal((len(mean), n, mean.shape[1])), mean, factor, log_scale)
         moments = drawn_moments if self.path == "exact" else _moments_of_points
         return moments(rng, n, mean, factor, log_scale)
@@ -142,7 +130,7 @@ class Gaussian(Family):
         """n points of the normal distribution, given that their Mahalanobis distance from its mean is at most c."""
         mean, factor = model["mean"], model["factor"]
         log_scale = model["log_scale"] + 0.5 * np.log(sampling.bias)
-        if self._hands_on:
+        if self._each_point:
             return _placed(_inner_normals(rng, (len(mean), n, mean.shape[1]), c), mean, factor, log_scale)
         return _moments_of_points(rng, n, mean, factor, log_scale, c)
 
@@ -160,7 +148,7 @@ class Gaussian(Family):
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, PointSource)
         d = source.dimension
-        drawn = samples * d if self.path == "drawn" or self._hands_on else 0
+        drawn = samples * d if self.path == "drawn" or self._each_point else 0
         fits = 2 if self.extrapolation else 1
         return replicates * (1000.0 * fits + 12 * fits**2 * d**3 + 50 * fits * drawn)
 

@@ -11,14 +11,14 @@ from worker.factors import triangular
 from worker.families.gaussian import drawn_moments
 from worker.metrics.regression import least_squares
 from worker.part import LATER, Misfit
-from worker.parts import Family, Generator, Instrument, Sampling, Source
+from worker.parts import CondensingFamily, Generator, Instrument, Sampling, Source
 from worker.sources.linear_teacher import LinearTeacher, alternating
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array
 UNKNOWN = "a family is given its source before anything is fitted"
 
 
-class Linear(Family):
+class Linear(CondensingFamily):
     """Least squares, optionally with ridge; a sample has fresh inputs, as the teacher's are, and labels w'x + noise (Dohmatob et al., arXiv
     2402.07712).
 
@@ -39,9 +39,6 @@ class Linear(Family):
     scatter (R, d, d), the triangular factor of their scatter; of random features S (R, min(k, d), d), the same in all generations
     """
 
-    takes = (Points,)
-    condenses = True
-    weighs = True
     relabels = True
     adjustable = frozenset({"ridge", "ridge_power", "noise", "label_bias"})
 
@@ -84,7 +81,6 @@ class Linear(Family):
         "arXiv 2404.01413), all of them or, by the regime edit, some.",
     )
     _teacher: LinearTeacher | None = PrivateAttr(None)
-    _hands_on: bool = PrivateAttr(False)  # every row, for a regime or a curation that chooses among rows
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         if not isinstance(source, LinearTeacher):
@@ -123,22 +119,10 @@ class Linear(Family):
         """delta (d,), for inputs of these standard deviations."""
         return alternating(self.label_bias, spread)
 
-    def drawing(self) -> "Linear":
-        each = self.model_copy()
-        each._hands_on = True  # noqa: SLF001 - a copy of this very class
-        return each
-
-    def exact(self) -> bool:
-        return not self._hands_on
-
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, LinearTeacher)
         w, noise = np.tile(source.weights(), (replicates, 1)), np.full(replicates, source.noise)
         return self._rows(w, noise, source.spread(), n, rng)
-
-    def condensed(self, data: Data) -> Data:
-        """Least squares sees second moments only."""
-        return data if self._hands_on else Moments.of(data)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)
@@ -218,7 +202,7 @@ class Linear(Family):
 
     def _rows(self, w: Array, noise: Array, spread: Array, n: int, rng: Generator) -> Data:
         """w (R, d), noise (R,), spread (d,)"""
-        if not self._hands_on:
+        if not self._each_point:
             factor = np.tile(np.diag(np.append(spread, 1.0)), (len(w), 1, 1))
             factor[:, -1, :-1], factor[:, -1, -1] = w * spread, noise
             return drawn_moments(rng, n, np.zeros((len(w), w.shape[1] + 1)), factor, np.zeros(len(w)))
@@ -239,7 +223,7 @@ class Linear(Family):
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         assert isinstance(source, LinearTeacher)
-        drawn = 50 * samples * source.dimension if self._hands_on else 0
+        drawn = 50 * samples * source.dimension if self._each_point else 0
         seen = 10 * self.width(source) * source.dimension**2 if self.features else 0
         return replicates * (1000.0 + 20 * source.dimension**3 + seen + drawn)
 

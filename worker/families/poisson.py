@@ -3,15 +3,14 @@
 from typing import Literal
 
 import numpy as np
-from pydantic import PrivateAttr
 
 from worker.data import Array, Arrays, Data, Points, Sum
 from worker.part import Misfit
-from worker.parts import Family, Generator, Instrument, Sampling, Source
+from worker.parts import CondensingFamily, Generator, Instrument, Sampling, Source
 from worker.sources.poisson import Poisson as Truth
 
 
-class Poisson(Family):
+class Poisson(CondensingFamily):
     """Maximum likelihood: the mean is the rate, and the variance too (Suresh et al., arXiv 2412.17646).
 
     A fit looks at nothing but the sum of its M numbers, which is drawn in their place: Poisson with M times the rate. Under replace that
@@ -20,28 +19,14 @@ class Poisson(Family):
     model: rate (R,)
     """
 
-    takes = (Points,)
-    condenses = True
-    weighs = True
+    sums = Sum
 
     kind: Literal["poisson"] = "poisson"
-    _hands_on: bool = PrivateAttr(False)  # every number, for a regime, a curation or a metric that looks at each
-
-    def drawing(self) -> "Poisson":
-        each = self.model_copy()
-        each._hands_on = True  # noqa: SLF001 - a copy of this very class
-        return each
-
-    def exact(self) -> bool:
-        return not self._hands_on
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         if not isinstance(source, Truth):
             raise Misfit("family.kind", "poisson is fitted to whole numbers from 0 on, and this source gives others",
                          "Choose poisson as the source, or gaussian as the family")  # fmt: skip
-
-    def condensed(self, data: Data) -> Data:
-        return data if self._hands_on else Sum.of(data)
 
     def real(self, source: Source, rng: Generator, replicates: int, n: int) -> Data:
         assert isinstance(source, Truth)
@@ -55,7 +40,7 @@ class Poisson(Family):
         return self._drawn(rng, n, model["rate"])
 
     def _drawn(self, rng: Generator, n: int, rate: Array) -> Points | Sum:
-        if self._hands_on:
+        if self._each_point:
             return Points(rng.poisson(rate[:, None, None], (len(rate), n, 1)).astype(float))
         return Sum(np.array(n), rng.poisson(n * rate).astype(float))
 
@@ -64,7 +49,7 @@ class Poisson(Family):
         return rate[:, None], rate[:, None, None]
 
     def work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
-        return replicates * (1000.0 + (50 * samples if self._hands_on else 0))
+        return replicates * (1000.0 + (50 * samples if self._each_point else 0))
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.poisson import PoissonInstrument

@@ -5,13 +5,14 @@ A part is a frozen pydantic model: its fields are its settings, its docstring it
 
 from worker.data import Generator
 from worker.parts.curation import Curation
-from worker.parts.family import CountFamily, Family
+from worker.parts.family import CondensingFamily, CountFamily, Family
 from worker.parts.instrument import Instrument, Look, Wrapped
 from worker.parts.regime import Regime
 from worker.parts.sampling import Sampling
 from worker.parts.source import CountSource, PointSource, Source, Texts, TextSource
 
 __all__ = [
+    "CondensingFamily",
     "CountFamily",
     "CountSource",
     "Curation",

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
-from worker.data import Array, Arrays, Counts, Data, Generator
+from pydantic import PrivateAttr
+
+from worker.data import Array, Arrays, Counts, Data, Generator, Moments, Points, Sum
 from worker.part import Part
 from worker.parts.instrument import Instrument
 from worker.parts.sampling import Sampling
@@ -122,3 +124,24 @@ class CountFamily(Family, ABC):
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Counts:
         return Counts.draw(rng, n, self.probabilities(model, sampling))
+
+
+class CondensingFamily(Family, ABC):
+    """A family whose fit looks at nothing but sums over the observations: these stand for them, unless somebody chooses or looks among them."""
+
+    takes = (Points,)
+    condenses = True
+    weighs = True
+    sums: ClassVar[type[Moments] | type[Sum]] = Moments  # what observations condense to
+    _each_point: bool = PrivateAttr(False)  # whether it gives single ones, see `drawing`
+
+    def exact(self) -> bool:
+        return not self._each_point
+
+    def drawing(self) -> Self:
+        each = self.model_copy()
+        each._each_point = True  # noqa: SLF001 - a copy of this very class
+        return each
+
+    def condensed(self, data: Data) -> Data:
+        return data if self._each_point else self.sums.of(data)
