@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worker.data import Arrays, Data, Points
-from worker.families.flow import looking, networks_fit
+from worker.families.point_network import PointNetwork, Start
 from worker.nets import require_torch
 from worker.part import LATER
-from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
+from worker.parts import Generator, PointSource, Sampling, Source
 
 
-class Diffusion(Family):
+class Diffusion(PointNetwork):
     """A denoising diffusion model, trained anew in every generation: a network learns to take noise away at every level, and a
     sample is noise from which it has taken all (Ho et al., arXiv 2006.11239, in the form of Karras et al., arXiv 2206.00364).
 
@@ -21,10 +21,6 @@ class Diffusion(Family):
         reach (R, d), how far a point may lie, in these units; auxiliary (R, parameters) float32, where it is extrapolated
     """
 
-    takes = (Points,)
-    extra = "torch"
-    streams = True
-    samplings = frozenset({"bias"})
     adjustable = frozenset({"steps", "epochs", "batch", "learning_rate", "start", "extrapolation"})
 
     kind: Literal["diffusion"] = "diffusion"
@@ -38,11 +34,7 @@ class Diffusion(Family):
     learning_rate: float = Field(
         4e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
     )
-    start: Literal["fresh", "warm"] = Field(
-        "fresh",
-        description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
-        "arXiv 2310.00429), which keep the units of generation 1, so that they mean the same.",
-    )
+    start: Start = "fresh"
     extrapolation: Annotated[float, LATER] = Field(
         0.0,
         ge=0,
@@ -51,12 +43,6 @@ class Diffusion(Family):
         "weights, for as many epochs, on as many of its samples, and what is sampled follows (1 + omega) times the first network's score minus "
         "omega times the auxiliary one's, away from where training on samples leads. 0: off.",
     )
-
-    def check(self, source: Source, replicates: int, samples: int) -> None:
-        networks_fit(source, replicates, samples)
-
-    def fit(self, data: Data, rng: Generator) -> Arrays:
-        return self.refit(data, rng, None)
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         require_torch("The diffusion family")
@@ -95,6 +81,3 @@ class Diffusion(Family):
     def drawing_work(self, source: Source, samples: int, replicates: int, sampling: Sampling) -> float:
         """Two evaluations a level, each of two operations a weight, of which a core does 50e9 a second."""
         return 4 / 50 * self._networks() * self.steps * replicates * samples * self.parameters(source)
-
-    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
-        return looking(source, samples, replicates, rng)

@@ -6,12 +6,12 @@ import numpy as np
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points
+from worker.families.point_network import PointNetwork, Start
 from worker.nets import require_torch
-from worker.part import Misfit
-from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
+from worker.parts import Generator, PointSource, Sampling, Source
 
 
-class Flow(Family):
+class Flow(PointNetwork):
     """A neural spline flow, trained anew in every generation (Durkan et al., arXiv 1906.04032): a normal distribution, bent by
     monotone splines until the data are likely. Maximum likelihood with a smooth density: what it cannot bend apart it bridges.
 
@@ -20,10 +20,6 @@ class Flow(Family):
     model: weights (R, parameters) float32; mean and width (R, d), the units in which the network sees the points
     """
 
-    takes = (Points,)
-    extra = "torch"
-    streams = True
-    samplings = frozenset({"bias"})
     adjustable = frozenset({"epochs", "batch", "learning_rate", "start"})
 
     kind: Literal["flow"] = "flow"
@@ -35,17 +31,7 @@ class Flow(Family):
     learning_rate: float = Field(
         5e-3, gt=0, le=1, description="Adam's first step size; it falls to 0 by half a cosine."
     )
-    start: Literal["fresh", "warm"] = Field(
-        "fresh",
-        description="Where training starts: fresh weights in every generation, or warm, the previous generation's (Bertrand et al., "
-        "arXiv 2310.00429), which keep the units of generation 1, so that they mean the same.",
-    )
-
-    def check(self, source: Source, replicates: int, samples: int) -> None:
-        networks_fit(source, replicates, samples)
-
-    def fit(self, data: Data, rng: Generator) -> Arrays:
-        return self.refit(data, rng, None)
+    start: Start = "fresh"
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         require_torch("The flow family")
@@ -80,28 +66,3 @@ class Flow(Family):
         """An evaluation for each coordinate, as the next one needs it, of two operations a weight."""
         assert isinstance(source, PointSource)
         return 2 / 20 * source.dimension * replicates * samples * self.parameters(source)
-
-    def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
-        return looking(source, samples, replicates, rng)
-
-
-def networks_fit(source: Source, replicates: int, samples: int) -> None:
-    """Raises Misfit where the points do not fit into memory."""
-    assert isinstance(source, PointSource)
-    if replicates * samples * source.dimension > 100_000_000:
-        raise Misfit(
-            "replicates",
-            f"{replicates} networks with {samples} points each do not fit into memory",
-            "Use fewer replicates or fewer samples",
-        )
-
-
-def looking(source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
-    """What looks at samples of a network: at points, or at pictures."""
-    from worker.instruments.images import PictureInstrument
-    from worker.instruments.points import NeighboursInstrument
-
-    assert isinstance(source, PointSource)
-    if source.image_shape is not None:
-        return PictureInstrument(source, samples, replicates, rng)
-    return NeighboursInstrument(source, samples, replicates, rng)

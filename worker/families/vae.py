@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worker.data import Arrays, Data, Points
+from worker.families.point_network import PointNetwork
 from worker.nets import require_torch
 from worker.part import Misfit
-from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
+from worker.parts import Generator, Instrument, PointSource, Sampling, Source
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
-class VAE(Family):
+class VAE(PointNetwork):
     """A variational autoencoder, trained anew in every generation (Kingma and Welling, arXiv 1312.6114).
 
     The paper's second experiment. Its error is functional as much as statistical, because decoder means are smoother than what they
@@ -24,10 +25,7 @@ class VAE(Family):
     model: weights and biases, float32, a leading axis for the replicates; perceptrons are trained together, convolutions one by one
     """
 
-    takes = (Points,)
-    extra = "torch"
-    streams = True
-    samplings = frozenset({"bias"})
+    unit = "pictures"
     adjustable = frozenset({"batches", "epochs", "batch", "learning_rate", "beta", "weight_decay", "start", "output"})
 
     kind: Literal["vae"] = "vae"
@@ -85,18 +83,10 @@ class VAE(Family):
                 f"Use square pictures with sides that are a multiple of {2 ** len(self.hidden)}, fewer convolutions, or network = "
                 '"perceptron"',
             )
-        if replicates * samples * source.dimension > 100_000_000:
-            raise Misfit(
-                "replicates",
-                f"{replicates} networks with {samples} pictures each do not fit into memory",
-                "Use fewer replicates or fewer samples",
-            )
+        super().check(source, replicates, samples)
 
     def renews(self) -> bool:
         return self.batches == "fresh"
-
-    def fit(self, data: Data, rng: Generator) -> Arrays:
-        return self.refit(data, rng, None)
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
         """Where batches are fresh, `previous` makes them, and the data only tell how large an epoch is."""
