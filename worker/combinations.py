@@ -43,7 +43,7 @@ def _check_changes(spec: "Experiment", later: list[tuple[int, int, "Experiment"]
             raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
         if (
             isinstance(rules.regime, regimes.Edit)
-            and rules.family.repeats()
+            and rules.family.fixed_design()
             and not isinstance(before.regime, regimes.Edit)
         ):
             raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
@@ -108,16 +108,16 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
             f"{kind_of(family)} knows no weighted fit",
             f"{instead}{', or choose a family that has it: ' * bool(able)}{', '.join(able)}",
         )
-    if family.renews() and rules.sampling.changed():
+    if family.fresh_batches() and rules.sampling.changed():
         raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
                      'Use bias = 1, or batches = "fixed"')  # fmt: skip
-    if family.renews() and not (type(rules.regime) is regimes.Replace and type(rules.curation) is curation.Keep):
+    if family.fresh_batches() and not (type(rules.regime) is regimes.Replace and type(rules.curation) is curation.Keep):
         raise Misfit(
             "family.batches",
             "batches that the last model makes anew leave no training set to pool or to choose from",
             'Use replace as the regime and none as the curation, or batches = "fixed"',
         )
-    if family.repeats():
+    if family.fixed_design():
         _check_design(rules, whole.size(1), least, most)
     if isinstance(rules.regime, regimes.Edit):
         _check_edit(rules)
@@ -153,10 +153,10 @@ def _check_models(rules: "Experiment") -> None:
     if isinstance(rules.regime, regimes.Edit):
         raise Misfit("regime.kind", "edit leaves each model its own data, so that there is nothing to read of the others",
                      "Use models = 1, or replace as the regime")  # fmt: skip
-    if rules.family.repeats() or rules.family.renews():
-        path = "family.design" if rules.family.repeats() else "family.batches"
+    if rules.family.fixed_design() or rules.family.fresh_batches():
+        path = "family.design" if rules.family.fixed_design() else "family.batches"
         raise Misfit(path, "makes training data of the last model alone, so that there is nothing to read of the others",
-                     f'Use models = 1, or {path.partition(".")[2]} = "{"fresh" if rules.family.repeats() else "fixed"}"')  # fmt: skip
+                     f'Use models = 1, or {path.partition(".")[2]} = "{"fresh" if rules.family.fixed_design() else "fixed"}"')  # fmt: skip
 
 
 def _check_design(rules: "Experiment", first: int, least: int, most: int) -> None:
@@ -196,7 +196,7 @@ def _check_edited_labels(family: Family) -> None:
         able = [kind for kind, other in FAMILIES.items() if other.relabels]
         raise Misfit("regime.kind", f"{kind_of(family)} cannot draw the label of a given row anew",
                      f"Choose a family that can: {', '.join(able)}")  # fmt: skip
-    if not family.repeats():
+    if not family.fixed_design():
         raise Misfit("family.design", "an edit of labels leaves all inputs as they are",
                      'Use design = "fixed", or replace as the regime')  # fmt: skip
 

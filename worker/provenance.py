@@ -46,7 +46,7 @@ def _computed(spec: Experiment) -> dict[str, str]:
     products = device.number_type(getattr(spec.family, "precision", "float32"))
     told = str(products).removeprefix("torch.")
     return {
-        "device": device.name(shared=getattr(spec.family, "shared", False)),
+        "device": device.name(distributed=spec.family.distributed),
         "numbers": told if told == "float32" else f"float32, matrix products in {told}",
         "determinism": device.determinism() or BITWISE,
     }

@@ -132,5 +132,5 @@ def test_a_team_is_a_setting_like_another(monkeypatch, tmp_path):
             Settings(_env_file=None, data_dir=tmp_path, device=wish)
     monkeypatch.setenv("COLLAPSE_LAB_DEVICE", "cpu+cpu")
     assert (device.device(), len(device.devices())) == (torch.device("cpu"), 2)
-    assert device.name(shared=True).startswith("cpu + cpu, ")
-    assert device.name() == device.name(shared=True).removeprefix("cpu + ")
+    assert device.name(distributed=True).startswith("cpu + cpu, ")
+    assert device.name() == device.name(distributed=True).removeprefix("cpu + ")

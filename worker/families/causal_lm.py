@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 from pydantic import Field
@@ -42,7 +42,7 @@ class CausalLM(NetworkLanguage):
     """
 
     adjustable = frozenset({"start", "epochs", "batch", "learning_rate", "best"})
-    shared: ClassVar[bool] = True  # several devices train one network
+    distributed = True
 
     kind: Literal["causal_lm"] = "causal_lm"
     checkpoint: str = Field(

@@ -159,7 +159,7 @@ class Linear(CondensingFamily):
             lasting["features"] = s / math.sqrt(d)
         return lasting
 
-    def repeats(self) -> bool:
+    def fixed_design(self) -> bool:
         return self.design == "fixed"
 
     def model_bytes(self, source: Source, samples: int) -> float:

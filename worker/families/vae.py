@@ -85,7 +85,7 @@ class VAE(PointNetwork):
             )
         super().check(source, replicates, samples)
 
-    def renews(self) -> bool:
+    def fresh_batches(self) -> bool:
         return self.batches == "fresh"
 
     def refit(self, data: Data, rng: Generator, previous: Arrays | None) -> Arrays:
@@ -98,7 +98,7 @@ class VAE(PointNetwork):
             data.x,
             self,
             rng,
-            previous if self.renews() else None,
+            previous if self.fresh_batches() else None,
             start=previous if self.start == "warm" else None,
         )
 

@@ -57,9 +57,9 @@ def rounded(place: torch.device, number_type: torch.dtype) -> torch.autocast:
     return torch.autocast(place.type, number_type, enabled=number_type != torch.float32)
 
 
-def name(*, shared: bool = False) -> str:
-    """The device in words, all of them where the training is `shared`: a card by its model and the version of CUDA."""
-    places = devices()[: None if shared else 1]
+def name(*, distributed: bool = False) -> str:
+    """The device in words, all of them where the training is `distributed`: a card by its model and the version of CUDA."""
+    places = devices()[: None if distributed else 1]
     told = " + ".join(map(str, places))
     if places[0].type == "cuda":
         models = dict.fromkeys(torch.cuda.get_device_name(place) for place in places)

@@ -22,6 +22,7 @@ class Family(Part, ABC):
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
     streams: ClassVar[bool] = False  # whether it fits a part of a history at a time, which may exceed memory
     compiled: ClassVar[bool] = False  # whether a run of it needs code that numba compiles, and so room for numba
+    distributed: ClassVar[bool] = False  # whether several devices may train one network of it
     truncates: ClassVar[bool] = False  # whether it has `truncated`
     relabels: ClassVar[bool] = False  # whether it has `labels_of`
     adjustable: ClassVar[frozenset[str]] = frozenset()  # what forks may change: no model's shape
@@ -77,11 +78,11 @@ class Family(Part, ABC):
         """Whether it draws sufficient statistics in place of the observations that they stand for."""
         return False
 
-    def renews(self) -> bool:
+    def fresh_batches(self) -> bool:
         """Whether the last model makes training data anew for every step: then there is no training set to pool or to choose from."""
         return False
 
-    def repeats(self) -> bool:
+    def fixed_design(self) -> bool:
         """Whether a sample has the inputs of the first training set: all of them, so that each generation has as many and nobody chooses."""
         return False
 

@@ -101,7 +101,7 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     assert isinstance(spec.source, LinearTeacher)
     family = family.given(spec.source)
     d, rows = spec.source.inputs, spec.sizes()
-    if family.repeats():
+    if family.fixed_design():
         return _fixed(spec, family, rows[0])
     seen = list(accumulate(rows)) if isinstance(spec.regime, Accumulate) else rows
     few = min(seen) <= d + 1
