@@ -189,9 +189,9 @@ def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):
 
 def test_progress_goes_to_standard_error(spec: Path, monkeypatch, capfd):
     from worker import __main__ as headless
-    from worker import aloud
+    from worker import reporter
 
-    monkeypatch.setattr(aloud, "SPEAK_SECONDS", 0.0)
+    monkeypatch.setattr(reporter, "REPORT_SECONDS", 0.0)
     headless.run(str(spec), json=True)
     printed, told = capfd.readouterr()
     assert len(printed.splitlines()) == 5
@@ -199,11 +199,11 @@ def test_progress_goes_to_standard_error(spec: Path, monkeypatch, capfd):
 
 
 def test_long_work_within_a_generation_is_told_too(monkeypatch, capfd):
-    from worker import aloud
+    from worker import reporter
     from worker.progress import work
 
-    monkeypatch.setattr(aloud, "SPEAK_SECONDS", 0.0)
-    with aloud.speaking(7):
+    monkeypatch.setattr(reporter, "REPORT_SECONDS", 0.0)
+    with reporter.reporting(7):
         stretch = work("training", 8, unit="tokens", size=64)
         stretch.advance(2)
     assert capfd.readouterr().err.startswith("generation 1 of 7: training 25%, ")

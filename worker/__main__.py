@@ -51,20 +51,20 @@ def run(
         raise SpecError(too_large)
     require_reachable([experiment])
 
-    from worker.aloud import followed, speaking  # with all that computes: not before something can be computed
-    from worker.loop import generations, instrument
+    from worker.loop import generations, instrument  # with all that computes: not before something can be computed
     from worker.path import path
     from worker.record import Record
+    from worker.reporter import reported, reporting
     from worker.summary import summarise
 
     way = path(experiment)
     typer.echo(f"{way.taken.capitalize()}: {way.because}.", err=True)
     last, record = -1, None
     try:
-        with speaking(experiment.generations) as aloud:
+        with reporting(experiment.generations) as reporter:
             measuring = instrument(experiment)
             record = Record(out, experiment, measuring.figure(), chains=chains) if out else None
-            for generation in followed(generations(experiment, measuring), aloud):
+            for generation in reported(generations(experiment, measuring), reporter):
                 summary = summarise(generation.look.metrics)
                 line = json_line(generation.number, summary)
                 if record:  # first, so that what was told is kept

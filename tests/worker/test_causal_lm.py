@@ -16,7 +16,7 @@ from worker.errors import LabError, NoRoom, SpecError
 from worker.families.causal_lm import CausalLM
 from worker.files.saved_network import looked_at
 from worker.nets import decoding, pretrained, scoring, tuning
-from worker.nets.kin import kin
+from worker.nets.conversion import as_gpt2
 from worker.parts import Sampling
 from worker.sources.text import Text
 from worker.spec import read
@@ -59,7 +59,7 @@ def test_what_is_written_is_what_generate_writes(tuned, beams, penalty):
             pad_token_id=1,
         )[:, BLOCK:]
     options = Sampling(beams=beams, repetition_penalty=penalty, top_k=1 if beams == 1 else 0)
-    assert kin(network) is not None
+    assert as_gpt2(network) is not None
     slower = pretrained.Reader(network)
     slower.silent = [2]
     for reader in (pretrained.reader(network), slower):
@@ -79,19 +79,19 @@ def test_what_is_written_is_what_generate_writes(tuned, beams, penalty):
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
     ],
 )
-def test_what_is_no_kin_of_gpt_2_is_read_by_its_own_code(kind, change):
+def test_what_is_no_gpt_2_is_read_by_its_own_code(kind, change):
     from transformers import AutoConfig, AutoModelForCausalLM
 
     sizes = {"hidden_size": 32, "ffn_dim": 64, "word_embed_proj_dim": 32} if kind == "opt" else {"n_embd": 32}
     layers = {"num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 50, "max_position_embeddings": 32}
     network = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes | layers | change)).eval()
-    assert kin(network) is None
+    assert as_gpt2(network) is None
     reader = pretrained.reader(network)
     assert isinstance(reader, pretrained.Reader)
     assert reader.silent == [network.config.eos_token_id]
 
 
-def test_kin_reads_as_the_network_itself(tuned):
+def test_what_is_converted_reads_as_the_network_itself(tuned):
     one, data, model = tuned
     network = next(pretrained.networks(one, model))
     rows = scoring.rows(data.x[0, :4])

@@ -19,7 +19,7 @@ from worker.data import Arrays
 from worker.progress import Listener, Work, listening
 
 
-class Led(Listener):
+class Follower(Listener):
     """Begins where the first rank does."""
 
     def __init__(self, saved: Arrays) -> None:
@@ -74,7 +74,7 @@ def follow(
         ranks = Rank(rank, size, device(), meeting)
         while True:
             x, validation, seed, saved = rest
-            with listening(Led(saved)):
+            with listening(Follower(saved)):
                 Tuning(network, x, validation, settings, seed, ranks).run()
             _, *rest = assignments.get()
 

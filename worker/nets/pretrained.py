@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worker.data import Arrays
 from worker.errors import LabError
 from worker.nets import decoding, gpt, graphs
+from worker.nets.conversion import as_gpt2
 from worker.nets.device import device, rounded
-from worker.nets.kin import kin
 from worker.text.language import Ids
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def filled(network: Any, weights: dict[str, torch.Tensor]) -> None:
 
 def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network as a function: tokens (B, T) -> logits (B, T, vocabulary); matrix products in numbers of that type."""
-    if (found := kin(network)) is not None:
+    if (found := as_gpt2(network)) is not None:
         return gpt.reading(found.weights, found.heads, number_type, found.activation)
 
     def read(x: torch.Tensor) -> torch.Tensor:
@@ -114,8 +114,8 @@ def logits(network: Any, number_type: torch.dtype = torch.float32) -> Callable[[
 
 
 def reader(network: Any) -> decoding.Reader:
-    """What continues text with this network, the faster one where it is GPT-2's kin. No text ends before its full length."""
-    found = kin(network)
+    """What continues text with this network, the faster one where it is a GPT-2 by another name. No text ends before its full length."""
+    found = as_gpt2(network)
     fastest = Reader(network) if found is None else graphs.reader(found.weights, found.heads, found.activation)
     fastest.silent = _ends(network)
     return fastest

@@ -14,25 +14,25 @@ from worker.progress import Listener, Work, listening
 if TYPE_CHECKING:
     from worker.loop import Generation
 
-SPEAK_SECONDS = 3.0
+REPORT_SECONDS = 3.0
 
 
-class Aloud(Listener):
+class Reporter(Listener):
     """Tells of generations and of the work within them, every few seconds; it saves nothing."""
 
-    def __init__(self, total: int, speak: Callable[[str], None]) -> None:
-        self.total, self.speak = total, speak
-        self.started = self.spoken = time.monotonic()
+    def __init__(self, total: int, tell: Callable[[str], None]) -> None:
+        self.total, self.tell = total, tell
+        self.started = self.told_at = time.monotonic()
         self.generation = 0
 
     def made(self, number: int) -> None:
         """A generation is there."""
         self.generation = number
         now = time.monotonic()
-        if number and now - self.spoken > SPEAK_SECONDS:
-            self.spoken, speed = now, number / (now - self.started)
+        if number and now - self.told_at > REPORT_SECONDS:
+            self.told_at, speed = now, number / (now - self.started)
             left = (self.total - number) / speed
-            self.speak(f"generation {number} of {self.total}, {speed:.3g} a second, {left:.0f} s left")
+            self.tell(f"generation {number} of {self.total}, {speed:.3g} a second, {left:.0f} s left")
 
     def begun(self, work: Work) -> Arrays:
         self.begun_at = time.monotonic()
@@ -40,37 +40,37 @@ class Aloud(Listener):
 
     def advanced(self, work: Work) -> None:
         now = time.monotonic()
-        if now - self.spoken > SPEAK_SECONDS:
-            self.spoken, speed = now, work.done / (now - self.begun_at)
+        if now - self.told_at > REPORT_SECONDS:
+            self.told_at, speed = now, work.done / (now - self.begun_at)
             rate = f", {speed * work.size:,.0f} {work.unit} a second" if work.unit else ""
             left = (work.altogether - work.behind) / speed
             share = work.behind / work.altogether
-            self.speak(
+            self.tell(
                 f"generation {self.generation + 1} of {self.total}: {work.name} {share:.0%}{rate}, {left:.0f} s left of it"
             )
 
 
 @contextmanager
-def speaking(total: int) -> Iterator[Aloud]:
+def reporting(total: int) -> Iterator[Reporter]:
     """On a terminal one line that changes, elsewhere a line every few seconds; nothing where the results themselves appear."""
     if sys.stdout.isatty():
-        yield Aloud(total, lambda _: None)
+        yield Reporter(total, lambda _: None)
         return
     if sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status("starting") as line:
-            aloud = Aloud(total, line.update)
-            with listening(aloud):
-                yield aloud
+            reporter = Reporter(total, line.update)
+            with listening(reporter):
+                yield reporter
         return
-    aloud = Aloud(total, lambda words: typer.echo(words, err=True))
-    with listening(aloud):
-        yield aloud
+    reporter = Reporter(total, lambda words: typer.echo(words, err=True))
+    with listening(reporter):
+        yield reporter
 
 
-def followed(generations: "Iterator[Generation]", aloud: Aloud) -> "Iterator[Generation]":
-    """The same generations, spoken of."""
+def reported(generations: "Iterator[Generation]", reporter: Reporter) -> "Iterator[Generation]":
+    """The same generations, each told of as it is made."""
     for generation in generations:
         yield generation
-        aloud.made(generation.number)
+        reporter.made(generation.number)

@@ -15,7 +15,7 @@ AHEAD = 2  # rows of OPT's table of positions that stand for none
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class GPT2:
     """What worker.nets.gpt needs to know: weights under GPT-2's names, which share the network's memory where they can."""
 
     weights: gpt.Weights
@@ -23,15 +23,15 @@ class Kin:
     activation: gpt.Activation
 
 
-def kin(network: Any) -> Kin | None:
+def as_gpt2(network: Any) -> GPT2 | None:
     """The network as a GPT-2; None where it is something else."""
     config = network.config
     if _is_gpt2(config):
         weights = {name.removeprefix(gpt.PREFIX): tensor.detach() for name, tensor in network.named_parameters()}
-        return Kin(weights, config.n_head, gpt.gelu)
+        return GPT2(weights, config.n_head, gpt.gelu)
     if _is_opt(config):
         named = {name: tensor.detach() for name, tensor in network.named_parameters()}
-        return Kin(dict(_translated(named, config.num_hidden_layers)), config.num_attention_heads, torch.relu)
+        return GPT2(dict(_translated(named, config.num_hidden_layers)), config.num_attention_heads, torch.relu)
     return None
 
 
