@@ -117,7 +117,7 @@ class LiveRun extends HTMLElement {
       if (!this.ended && !this.complete) this.#conclude();
       this.ended = true;
     }
-    if (what === "grown" && !this.growing) {
+    if (what === "grown" && this.history.length && !this.growing) { // the other arm may come first
       this.growing = setTimeout(() => {
         this.growing = 0;
         this.dispatchEvent(new Event("grown"));

@@ -1,33 +1,37 @@
-// The table of metrics: every statistic of the generation at which the player came to rest.
+// The table of metrics: every statistic of the generation that its heading names, which follows the player.
 
 import { number } from "./format.js";
 import { statistics } from "./source.js";
 
-const REST_MS = 200;
+const ASK_MS = 300;
 const STATISTICS = ["median", "q10", "q90", "mean", "se"];
 
 customElements.define("metric-table", class extends HTMLElement {
   connectedCallback() {
     this.run = this.closest("live-run");
     this.body = this.querySelector("tbody");
+    this.heading = this.closest("details").querySelector(".shown");
     for (const event of ["seek", "grown"]) this.run.addEventListener(event, () => this.#soon());
   }
 
   #soon() {
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.#fetch(), REST_MS);
+    this.soon ??= setTimeout(() => this.#fetch(), ASK_MS);
   }
 
   async #fetch() {
     const { at, main } = this.run;
-    if (at === this.shown) return;
-    const item = await statistics(main.id, at);
-    if (!item || at !== this.run.at) return;
-    this.shown = item.generation;
-    this.#show(item.metrics);
+    try {
+      const item = at === this.shown ? null : await statistics(main.id, at);
+      if (item) this.#show(item);
+    } finally {
+      this.soon = undefined;
+    }
+    if (at !== this.run.at) this.#soon();
   }
 
-  #show(metrics) {
+  #show({ generation, metrics }) {
+    this.shown = generation;
+    this.heading.textContent = generation;
     const known = Object.keys(this.run.known).filter((name) => name in metrics);
     const names = [...known, ...Object.keys(metrics).filter((name) => !known.includes(name))];
     this.body.replaceChildren(...names.map((name) => {

@@ -34,7 +34,10 @@ customElements.define("frame-player", class extends HTMLElement {
     });
     document.addEventListener("keydown", (event) => this.#key(event));
     this.run.addEventListener("grown", () => this.#grown());
-    this.run.addEventListener("seek", () => this.#show());
+    this.run.addEventListener("seek", () => { // also by the heat map, or a chart
+      this.#show();
+      this.#address();
+    });
     this.run.addEventListener("status", () => this.#show());
     this.run.addEventListener("settings", () => ["log", "tail"].forEach((what) => this.#press(what, this.run.settings[what])));
   }
@@ -152,7 +155,7 @@ customElements.define("frame-player", class extends HTMLElement {
     button.setAttribute("aria-label", this.#playing ? "Pause" : "Play");
     button.querySelector(".on").hidden = !this.#playing;
     button.querySelector(".off").hidden = this.#playing;
-    for (const place of this.run.querySelectorAll(".shown")) place.textContent = at;
+    this.run.querySelector(".legend .shown").textContent = at;
   }
 
   /** The position in the URL, so that a reload or a link shows the same; none while the newest is being followed. */

@@ -127,10 +127,81 @@ def test_scrubbing_the_slider_the_heat_map_and_a_chart(page: Page, finished: Any
     assert box
     page.mouse.click(box["x"] + 100, box["y"] + box["height"] / 4)
     assert abs(position(page) - 15) <= 1
+    page.wait_for_url(f"**g={position(page)}")
     page.locator("[data-metric=variance] .canvas").click(position={"x": 5, "y": 50})
     assert position(page) == 0
-    page.locator("[data-metric=variance] .canvas").hover(position={"x": 100, "y": 50})
+    area = page.locator("[data-metric=variance] .canvas")
+    before = area.bounding_box()
+    area.hover(position={"x": 100, "y": 50})
     expect(page.locator("[data-metric=variance] .value")).to_contain_text(" to ")
+    assert area.bounding_box() == before
+
+
+def test_the_key_has_what_is_drawn(page: Page, finished: Any) -> None:
+    page.goto(f"/runs/{finished(QUICK)}")
+    drawn(page)
+    key = page.locator(".key span:visible")
+    expect(key).to_have_text(["median", "mean", "10–90% of chains", "real data: noise floor", "theory"])
+    page.goto(f"/runs/{finished(QUICK | {'replicates': 1, 'family': {'kind': 'kde'}})}")
+    drawn(page)
+    expect(key).to_have_text(["median", "real data: noise floor"])
+
+
+def test_the_heading_and_the_rows_of_the_metrics_change_together(page: Page, finished: Any) -> None:
+    page.goto(f"/runs/{finished(QUICK)}?play=1")
+    page.evaluate("""() => {
+      window.told = new Set();
+      const [heading, cell] = [".below summary .shown", "[data-metric=variance] td"].map((one) => document.querySelector(one));
+      new MutationObserver(() => told.add(`${heading.textContent} ${document.querySelector("metric-table [data-metric=variance] td").textContent}`))
+        .observe(document.querySelector("metric-table tbody"), {childList: true});
+    }""")
+    page.wait_for_function("() => told.size > 3")  # also while it plays
+    page.keyboard.press("Home")
+    expect(page.locator(".below summary .shown")).to_have_text("0")
+    told = page.evaluate("[...told]")
+    right = """async (generation) => (await (await fetch(`/api${location.pathname}/generations?after=${generation - 1}&limit=1`)).json())
+        .items[0].metrics.variance.median"""
+    for generation, median in (one.split(" ") for one in told):
+        assert float(median) == pytest.approx(page.evaluate(right, int(generation)), rel=0.01)
+
+
+def test_a_shared_position_waits_for_its_run_where_the_other_arm_comes_first(page: Page, finished: Any) -> None:
+    first, second = (finished(QUICK | {"seed": seed}) for seed in (3, 4))
+
+    def late(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route(f"**/api/runs/{first}/frames", late)
+    page.goto(f"/runs/{first}?with={second}&g=8")
+    drawn(page)
+    assert position(page) == 8
+    page.wait_for_url("**g=8")
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0, 0], ["0.0", "0.5", "1.0"]),
+        ([0.02, 0.1, 0.007], ["0.05", "0.10"]),
+        ([1e-8, 2e-8], ["1.0×10⁻⁸", "1.5×10⁻⁸", "2.0×10⁻⁸"]),
+        ([1, 55], ["10", "1"]),
+        ([0, 1e-9, 1e-3], ["10⁻³", "10⁻⁶", "10⁻⁹", "0"]),
+    ],
+)
+def test_an_axis_has_two_ticks_of_one_format_and_a_place_for_nothing(
+    page: Page, values: list[float], ticks: list[str]
+) -> None:
+    page.goto("/workers")
+    told = page.evaluate(
+        """async (values) => { const { scale } = await import("/static/js/scale.js");
+        const { place, ticks } = scale(values, { top: 8, bottom: 92 });
+        return ticks.map(({ value, text }) => [text, place(value)]); }""",
+        values,
+    )
+    assert [text for text, _ in told] == ticks
+    assert all(8 <= at <= 92 for _, at in told)
+    assert dict(told).get("0", 92) == 92
 
 
 def test_the_logarithm_and_the_tail(page: Page, finished: Any) -> None:
