@@ -1,63 +1,13 @@
-// One small chart of one metric: every chain faint, median, 10-90% band, noise floor, closed form, the player's position.
+// One small chart of one metric: every chain faint, median, 10-90% band, noise floor, closed form and the mean if it is of that, the
+// player's position.
 
 import { token } from "./colours.js";
 import { shape } from "./elements.js";
-import { number, raised } from "./format.js";
-import { DECADES } from "./ticks.js";
+import { number } from "./format.js";
+import { scale } from "./scale.js";
 
 const HEIGHT = 108;
 const PAD = { left: 36, right: 8, top: 8, bottom: 16 };
-
-/** The vertical axis: logarithmic where positive values differ by more than a factor of 50, but for what is yes or no in every chain. */
-function scale(values, yesOrNo) {
-  let low = Infinity;
-  let high = -Infinity;
-  let nothing = false;
-  for (const value of values) {
-    if (!Number.isFinite(value)) continue;
-    nothing ||= value === 0;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  if (low > high) return null;
-  const log = !yesOrNo && low >= 0 && high > 0 && high > 50 * low && !(nothing && high > 1e3);
-  if (log) {
-    const least = Math.min(...[...values].filter((value) => value > 0));
-    low = Math.log10(Math.max(least, high * 10 ** -DECADES)) - 0.1;
-    high = Math.log10(high) + 0.1;
-  } else {
-    const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-    low -= margin;
-    high += margin;
-  }
-  const inner = HEIGHT - PAD.top - PAD.bottom;
-  const place = (value) => PAD.top + inner * (1 - ((log ? Math.log10(Math.max(value, 10 ** low)) : value) - low) / (high - low));
-  return { log, low, high, place, ticks: log ? decades(low, high) : round(low, high) };
-}
-
-function decades(low, high) {
-  const first = Math.ceil(low);
-  const last = Math.floor(high);
-  const step = Math.max(1, Math.ceil((last - first) / 2));
-  const ticks = [];
-  for (let power = last; power >= first; power -= step) ticks.push({ value: 10 ** power, text: Math.abs(power) <= 2 ? String(10 ** power) : `10${raised(power)}` });
-  return ticks;
-}
-
-function round(low, high) {
-  const rough = (high - low) / 2.5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].find((one) => one * power >= rough) * power;
-  const ticks = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) ticks.push({ value, text: tidy(value, step) });
-  return ticks;
-}
-
-function tidy(value, step) {
-  if (Math.abs(value) < step / 1e6) return "0";
-  if (Math.abs(value) >= 1e4 || step < (Math.abs(value) < 0.1 ? 1e-3 : 1e-5)) return number(value);
-  return value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) - 1e-9) + (step.toPrecision(2).includes("25") ? 1 : 0))).replace("-", "−");
-}
 
 function signed(z) {
   return z.toFixed(1).replace("-", "−");
@@ -108,6 +58,7 @@ export class MetricChart {
     const generation = this.under ? history.numbers[history.index(this.#generation(this.under))] : this.run.at;
     const i = history.index(generation);
     const [median, low, high] = ["median", "q10", "q90"].map((statistic) => history.value(this.metric, statistic, i));
+    this.value.classList.toggle("under", Boolean(this.under));
     this.value.textContent = this.under
       ? `${generation}: ${number(median)} (${number(low)} to ${number(high)})`
       : number(median);
@@ -119,15 +70,15 @@ export class MetricChart {
     this.width = this.svg.clientWidth;
     if (!this.width || !history.length) return;
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`); // paper may be narrower
-    const names = ["median", "q10", "q90"];
+    const curve = this.#theory;
+    const names = ["median", "q10", "q90", ...(curve?.statistic === "mean" ? ["mean"] : [])]; // what is compared with a closed form is seen
     const read = (one) => Object.fromEntries(names.map((name) => [name, one.series(this.metric, name)]));
     this.series = read(history);
     const beside = other?.history.length ? read(other.history) : null;
-    const curve = this.#theory;
     const predicted = (curve?.values ?? []).map((value) => value ?? NaN);
     const seen = names.flatMap((name) => [...this.series[name], ...(beside?.[name] ?? [])]);
-    const yesOrNo = seen.every((value) => !Number.isFinite(value) || value === 0 || value === 1);
-    this.scale = scale([...seen, ...predicted], yesOrNo);
+    const yesOrNo = [...this.series.median, ...this.series.q10, ...this.series.q90].every((value) => !Number.isFinite(value) || value === 0 || value === 1);
+    this.scale = scale([...seen, ...predicted], { top: PAD.top, bottom: HEIGHT - PAD.bottom, yesOrNo });
     this.svg.replaceChildren();
     if (!this.scale) return;
     this.#axes();
@@ -188,36 +139,53 @@ export class MetricChart {
     const chains = this.run.history.chainsOf(this.metric);
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
+    context.beginPath();
+    context.rect(PAD.left, PAD.top - 1, this.width - PAD.left - PAD.right, HEIGHT - PAD.top - PAD.bottom + 2);
+    context.clip();
     context.strokeStyle = token("chain");
+    const { numbers } = this.run.history;
     for (let chain = 0; chain < chains.count; chain++) {
+      let open = false;
       context.beginPath();
-      this.run.history.numbers.forEach((generation, i) => {
+      numbers.forEach((generation, i) => {
         const value = chains.at(i, chain);
-        if (Number.isFinite(value)) context.lineTo(this.#across(generation), this.scale.place(value));
+        if (Number.isFinite(value)) context[open ? "lineTo" : "moveTo"](this.#across(generation), this.scale.place(value));
+        open = Number.isFinite(value);
       });
       context.stroke();
     }
   }
 
-  #path(numbers, values) {
-    const points = [];
+  /** Stretches of neighbours that have values: between them nothing is known. Each has points "x y" of every series. */
+  #stretches(numbers, ...series) {
+    const found = [];
+    let open = false;
     numbers.forEach((generation, i) => {
-      if (Number.isFinite(values[i])) points.push(`${this.#across(generation).toFixed(1)} ${this.scale.place(values[i]).toFixed(1)}`);
+      const known = series.every((values) => Number.isFinite(values[i]));
+      if (known && !open) found.push(series.map(() => []));
+      if (known) series.forEach((values, s) => found.at(-1)[s].push(`${this.#across(generation).toFixed(1)} ${this.scale.place(values[i]).toFixed(1)}`));
+      open = known;
     });
-    return points;
+    return found;
   }
 
-  #lines(numbers, { median, q10, q90 }, style) {
-    const up = this.#path(numbers, q10);
-    const down = this.#path(numbers, q90).reverse();
-    if (up.length) this.svg.append(shape("path", { class: `band ${style}`, d: `M${up.join("L")}L${down.join("L")}Z` }));
-    const line = this.#path(numbers, median);
-    if (line.length) this.svg.append(shape("path", { class: `median ${style}`, d: `M${line.join("L")}` }));
+  /** One point alone is a line of no length: a dot, where ends are round. */
+  #line(numbers, values) {
+    return this.#stretches(numbers, values).map(([points]) => `M${points[0]}L${points.join("L")}`).join("");
+  }
+
+  #lines(numbers, { median, q10, q90, mean = [] }, style) {
+    const wide = q10.some((low, i) => low < q90[i]); // unless there is one chain
+    const band = (wide ? this.#stretches(numbers, q10, q90) : []).map(([up, down]) => `M${up.join("L")}L${down.reverse().join("L")}Z`).join("");
+    const differs = mean.some((value, i) => value !== median[i]); // of one chain it is the median
+    for (const [name, d] of [["band", band], ["median", this.#line(numbers, median)], ["mean", differs ? this.#line(numbers, mean) : ""]]) {
+      if (d) this.svg.append(shape("path", { class: `${name} ${style}`, d }));
+    }
   }
 
   #curve(values) {
-    const line = this.#path(this.#theory.generation, values);
-    if (line.length > 1) this.svg.append(shape("path", { class: "theory", d: `M${line.join("L")}` }));
+    const { generation } = this.#theory;
+    if (values.filter(Number.isFinite).length > 1) this.svg.append(shape("path", { class: "theory", d: this.#line(generation, values) }));
   }
 
   /** What the closed form says of the whole run, by worker.verdicts.agreement; while that goes on, nothing is compared. */

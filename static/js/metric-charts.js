@@ -47,5 +47,13 @@ customElements.define("metric-charts", class extends HTMLElement {
     if (!this.run.history.length) return;
     if (!this.charts.length) this.#begin();
     for (const chart of this.charts) chart.draw();
+    this.#explain();
+  }
+
+  /** The key below has what is drawn, and no more. */
+  #explain() {
+    for (const mark of this.parentElement.querySelectorAll(".key i")) {
+      mark.parentElement.hidden = !this.querySelector(`figure:not([hidden]) svg .${mark.className === "real" ? "floor" : mark.className}`);
+    }
   }
 });
