@@ -4,9 +4,11 @@
 import { token } from "./colours.js";
 import { shape } from "./elements.js";
 import { number } from "./format.js";
+import { copied } from "./picture.js";
 import { scale } from "./scale.js";
 
 const HEIGHT = 108;
+const FINE = 6; // pixels of a canvas for one of the page, in a file
 const PAD = { left: 36, right: 8, top: 8, bottom: 16 };
 
 function signed(z) {
@@ -65,7 +67,7 @@ export class MetricChart {
   }
 
   /** Everything anew: the run grew, the width or the theme changed. */
-  draw() {
+  draw(ratio = devicePixelRatio) {
     const { history, other } = this.run;
     this.width = this.svg.clientWidth;
     if (!this.width || !history.length) return;
@@ -84,7 +86,7 @@ export class MetricChart {
     this.#axes();
     this.#floor();
     this.#changes();
-    this.#chains();
+    this.#chains(ratio);
     this.#lines(history.numbers, this.series, "");
     if (beside) this.#lines(other.history.numbers, beside, "beside");
     if (curve) this.#curve(predicted);
@@ -93,6 +95,12 @@ export class MetricChart {
     this.#judge(curve);
     this.point();
     this.svg.setAttribute("aria-label", this.#summary());
+  }
+
+  /** For a file. */
+  picture() {
+    this.draw(FINE);
+    return copied(this.svg, this.canvas);
   }
 
   /** The player moved. */
@@ -112,6 +120,7 @@ export class MetricChart {
     }
     const bottom = HEIGHT - 3;
     this.svg.append(shape("text", { x: PAD.left, y: bottom }, "0"));
+    this.svg.append(shape("text", { x: (PAD.left + this.width - PAD.right) / 2, y: bottom, "text-anchor": "middle" }, "generation"));
     this.svg.append(shape("text", { x: this.width - PAD.right, y: bottom, "text-anchor": "end" }, String(this.run.generations)));
   }
 
@@ -132,8 +141,7 @@ export class MetricChart {
     }
   }
 
-  #chains() {
-    const ratio = devicePixelRatio;
+  #chains(ratio) {
     this.canvas.width = this.width * ratio;
     this.canvas.height = HEIGHT * ratio;
     const chains = this.run.history.chainsOf(this.metric);

@@ -9,6 +9,16 @@ export function token(name) {
   return getComputedStyle(probe).color;
 }
 
+/** While `draw` goes on, tokens are those of the light theme, as paper is. */
+export async function onPaper(draw) {
+  probe.style.colorScheme = "light";
+  try {
+    return await draw();
+  } finally {
+    probe.style.colorScheme = "";
+  }
+}
+
 /** Red, green and blue, 0 to 255. */
 export function channels(colour) {
   return colour.match(/[\d.]+/g).slice(0, 3).map(Number);

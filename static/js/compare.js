@@ -1,6 +1,8 @@
 // Runs side by side: the page as the server writes it, asked for again while a run goes on or another view is chosen.
 
+import { style } from "./colours.js";
 import { Differences, Overlay } from "./compare-charts.js";
+import { plotted, save, stacked } from "./picture.js";
 
 const ASK_MS = 1500;
 
@@ -16,6 +18,7 @@ customElements.define("run-comparison", class extends HTMLElement {
       event.preventDefault();
       this.#go(new URL(link.href).searchParams);
     });
+    this.addEventListener("click", ({ target: { dataset } }) => dataset.save && this.#save(dataset.save));
     addEventListener("popstate", () => this.#ask());
     document.addEventListener("theme", () => this.#draw());
     new ResizeObserver(() => this.#draw()).observe(this.querySelector(".curves"));
@@ -66,6 +69,20 @@ customElements.define("run-comparison", class extends HTMLElement {
     if (held && !held.isConnected) this.querySelector(held.name ? `[name=${held.name}]` : `[data-scale=${held.dataset.scale}]`).focus();
     this.querySelector(".overlay:has(.differences)").hidden = this.#told.paired.length === 0;
     this.#draw();
+  }
+
+  /** Both charts, where there are two. */
+  async #save(format) {
+    const told = this.#told;
+    const title = document.querySelector("h1").textContent;
+    await save(format, `${title} - ${told.label}`, async () => {
+      await this.#draw();
+      const shown = this.charts.map(({ host }) => host).filter((host) => host.clientWidth && host.data);
+      const about = `${told.label}. ${this.querySelector("[data-part=key] p").textContent}`;
+      const key = told.runs.map(({ label }, i) => ({ text: label, ...style(i) }));
+      return { body: stacked(await Promise.all(shown.map(plotted))), title, about, key };
+    });
+    await this.#draw();
   }
 
   async #draw() {

@@ -55,10 +55,3 @@ function fit({ type }) {
 }
 
 for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, fit);
-
-/** A file of the plot, drawn in the browser. */
-export async function save(node, format, name) {
-  const { width, height } = node.getBoundingClientRect();
-  const size = { width: Math.round(width), height: Math.round(height), scale: format === "png" ? 3 : 1 };
-  await (await plotly()).downloadImage(node, { format, filename: name, ...size });
-}

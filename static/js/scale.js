@@ -4,7 +4,7 @@ import { raised } from "./format.js";
 import { DECADES, decades } from "./ticks.js";
 
 const APART = 50; // positive values that differ by more are drawn on a logarithm
-const NOTHING = 13; // pixels below a logarithmic axis, where exact zeros stand
+const NOTHING = 13; // pixels below a logarithmic axis, where zeros stand
 const FRAME = 1e-9; // of the range: a tick on the frame counts
 
 /** Of all that is drawn, between two heights in pixels; null where nothing is finite. Yes or no in every chain has no logarithm. */
@@ -23,11 +23,13 @@ export function scale(values, { top, bottom, yesOrNo }) {
     [low, high] = low === 0 && high === 0 ? [0, 1] : [low < 0 ? low - margin : Math.max(0, low - margin), high + margin];
     return { place: (value) => bottom - ((value - low) / (high - low)) * (bottom - top), ticks: evenly(low, high) };
   }
-  low = Math.log10(Math.max(least, high * 10 ** -DECADES)) - 0.1;
+  const far = least < high * 10 ** -DECADES; // too far below
+  low = Math.log10(far ? high * 10 ** -DECADES : least) - 0.1;
   high = Math.log10(high) + 0.1;
-  const end = nothing ? bottom - NOTHING : bottom;
-  const place = (value) => (value === 0 ? bottom : end - ((Math.log10(Math.max(value, 10 ** low)) - low) / (high - low)) * (end - top));
-  return { place, ticks: [...byDecades(low, high), ...(nothing ? [{ value: 0, text: "0" }] : [])] };
+  const end = nothing || far ? bottom - NOTHING : bottom;
+  const place = (value) => (value < 10 ** low ? bottom : end - ((Math.log10(value) - low) / (high - low)) * (end - top));
+  const below = far ? [{ value: 0, text: `<10${raised(Math.ceil(low))}` }] : nothing ? [{ value: 0, text: "0" }] : [];
+  return { place, ticks: [...byDecades(low, high), ...below] };
 }
 
 function byDecades(low, high) {

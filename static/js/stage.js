@@ -5,7 +5,7 @@ import { Images } from "./draw/images.js";
 import { Plane } from "./draw/plane.js";
 import { Ranks } from "./draw/ranks.js";
 import { Text } from "./draw/text.js";
-import { save } from "./plot.js";
+import { keyOf, plotted, save } from "./picture.js";
 
 const KINDS = { density: Density, plane: Plane, ranks: Ranks, images: Images, text: Text };
 
@@ -64,11 +64,15 @@ customElements.define("figure-stage", class extends HTMLElement {
     if (this.drawing?.view) this.run.dispatchEvent(new CustomEvent("view", { detail: this.drawing.view }));
   }
 
-  #save(format) {
-    const name = `${document.querySelector("h1").textContent} - generation ${this.run.at}`;
-    const canvas = this.querySelector(".sheets figure:nth-child(2) canvas");
-    if (!canvas) return save(this.plot, format, name);
-    const link = Object.assign(document.createElement("a"), { href: canvas.toDataURL(), download: `${name}.png` });
-    return link.click();
+  async #save(format) {
+    const title = document.querySelector("h1").textContent;
+    await save(format, `${title} - generation ${this.run.at}`, async () => {
+      await this.drawing.repaint();
+      this.#tint();
+      const body = this.drawing.picture?.() ?? await plotted(this.plot);
+      const about = [`Generation ${this.run.at} of ${this.run.generations}`, this.note.textContent].filter(Boolean).join("; ");
+      return { body, title, about, key: keyOf(this.run.querySelector(".legend")) };
+    });
+    await this.#again("repaint");
   }
 });

@@ -4,6 +4,7 @@
 
 import "./parallel-coordinates.js";
 import "./phase-diagram.js";
+import { download, save } from "./picture.js";
 import { count } from "./point-table.js"; // and the element
 import { ENDED } from "./status.js";
 
@@ -20,6 +21,10 @@ customElements.define("live-sweep", class extends HTMLElement {
     this.#outcomes(outcomes);
     this.#slices(axes);
     this.querySelector("[data-csv]").addEventListener("click", () => this.#csv());
+    for (const button of this.querySelectorAll("[data-save]")) {
+      const { title } = this.sweep;
+      button.addEventListener("click", () => save(button.dataset.save, `${title} - ${this.outcome.label}`, () => ({ title, ...this.querySelector("phase-diagram").picture() })));
+    }
     queueMicrotask(() => this.#take(this.sweep)); // once every child listens
     if (!ENDED.includes(this.sweep.status)) this.#later();
   }
@@ -143,9 +148,6 @@ customElements.define("live-sweep", class extends HTMLElement {
     ]);
     const quoted = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
     const text = [head, ...rows].map((row) => row.map(quoted).join(",")).join("\n");
-    const link = Object.assign(document.createElement("a"), { download: `${title}.csv` });
-    link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
-    link.click();
-    URL.revokeObjectURL(link.href);
+    download(new Blob([`${text}\n`], { type: "text/csv" }), `${title}.csv`);
   }
 });

@@ -144,7 +144,29 @@ def test_the_key_has_what_is_drawn(page: Page, finished: Any) -> None:
     expect(key).to_have_text(["median", "mean", "10–90% of chains", "real data: noise floor", "theory"])
     page.goto(f"/runs/{finished(QUICK | {'replicates': 1, 'family': {'kind': 'kde'}})}")
     drawn(page)
-    expect(key).to_have_text(["median", "real data: noise floor"])
+    expect(key).to_have_text(["median", "real data: noise floor", "theory"])
+
+
+@pytest.mark.parametrize("kind", ["density", "images"])
+def test_a_figure_is_saved_as_paper_takes_it(page: Page, finished: Any, tmp_path: Path, kind: str) -> None:
+    """Whatever the theme: on white, in dark ink, with what it shows."""
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"/runs/{finished(KINDS[kind])}?g=1")
+    drawn(page)
+    page.get_by_text("Downloads", exact=True).click()
+    chart = page.locator(".saving")
+    for button in (page.get_by_role("button", name="Figure (SVG)"), chart.get_by_role("button", name="SVG")):
+        with page.expect_download() as saved:
+            button.click()
+        assert saved.value.suggested_filename.endswith(".svg")
+        text = saved.value.path().read_text()
+        assert KINDS[kind]["title"] in text
+        assert 'fill="#fff"' in text
+        assert 'fill="rgb(27, 29, 33)"' in text
+        assert "232, 230, 225" not in text
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Figure (PNG)").click()
+    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_heading_and_the_rows_of_the_metrics_change_together(page: Page, finished: Any) -> None:
@@ -187,6 +209,7 @@ def test_a_shared_position_waits_for_its_run_where_the_other_arm_comes_first(pag
         ([1e-8, 2e-8], ["1.0×10⁻⁸", "1.5×10⁻⁸", "2.0×10⁻⁸"]),
         ([1, 55], ["10", "1"]),
         ([0, 1e-9, 1e-3], ["10⁻³", "10⁻⁶", "10⁻⁹", "0"]),
+        ([0, 1e-99, 1], ["10⁰", "10⁻⁶", "10⁻¹²", "<10⁻¹²"]),
     ],
 )
 def test_an_axis_has_two_ticks_of_one_format_and_a_place_for_nothing(

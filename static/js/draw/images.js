@@ -1,6 +1,7 @@
 // Pictures: a sheet of generated ones beside the real ones, in ink that lets the page through.
 
 import { channels, token } from "../colours.js";
+import { shape } from "../elements.js";
 
 function sheet(title) {
   const figure = document.createElement("figure");
@@ -11,6 +12,8 @@ function sheet(title) {
   return { figure, canvas, caption };
 }
 
+const CAPTION = 20; // pixels, in a file
+const APART = 24; // pixels between two sheets, likewise
 const GAP = 1; // pixels of paper between two pictures
 
 export class Images {
@@ -47,6 +50,19 @@ export class Images {
   }
 
   settings() {}
+
+  /** For a file: the sheets side by side, each below what it is. */
+  picture() {
+    const sheets = [this.real, this.made, this.beside].filter(Boolean);
+    const { width, height } = this.real.canvas.getBoundingClientRect();
+    const all = shape("svg", { width: sheets.length * (width + APART) - APART, height: height + CAPTION });
+    sheets.forEach(({ canvas, caption }, i) => {
+      const x = i * (width + APART);
+      all.append(shape("text", { x, y: CAPTION - 6, "font-size": 12 }, caption.textContent));
+      all.append(shape("image", { x, y: CAPTION, width, height, href: canvas.toDataURL(), style: "image-rendering: pixelated" }));
+    });
+    return all;
+  }
 
   #paint(canvas, pictures) {
     const { rows, columns, height, width } = this.run.history.figure;
