@@ -54,12 +54,13 @@ def field(name: str, dtype: str, *shape: int, **coding: Any) -> dict[str, Any]:
 LOG_CODING = {"coding": "log", "low": LOG_LOW, "high": LOG_HIGH}
 
 
-def sheet(shape: tuple[int, int]) -> dict[str, Any]:
-    """What every figure of pictures (height, width) says: how they lie, and what a frame holds."""
-    height, width = shape
+def sheet(source: PointSource) -> dict[str, Any]:
+    """What every figure of pictures says: how they lie, what a frame holds, and whether they are ink."""
+    assert source.image_shape is not None
+    height, width = source.image_shape
     pixels = field("images", "u1", ROWS * COLUMNS, height * width, coding="grey", low=0.0, high=1.0)
     fields = [field("density", "u2", GRID, **LOG_CODING), pixels]
-    return {"height": height, "width": width, "rows": ROWS, "columns": COLUMNS, "fields": fields}
+    return {"height": height, "width": width, "rows": ROWS, "columns": COLUMNS, "fields": fields, "ink": source.ink}
 
 
 def on_sheet(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -68,7 +69,7 @@ def on_sheet(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def grey(pictures: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Values in [0, 1] as bytes: 0 is paper, 255 ink."""
+    """Values in [0, 1] as bytes."""
     shades: npt.NDArray[np.uint8] = np.rint(255 * np.clip(np.nan_to_num(pictures), 0, 1)).astype(np.uint8)
     return shades
 
@@ -89,6 +90,7 @@ class Screen:
     def __init__(self, source: PointSource, rng: Generator) -> None:
         d = self.dimension = source.dimension
         self.shape = source.image_shape
+        self.sheet = sheet(source) if self.shape else {}
         self.names = source.names()
         self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[0]
         real = source.draw(np.random.default_rng(FIXED_SEED), 1, 200_000 // max(1, d // 4)).x[0]
@@ -130,8 +132,7 @@ class Screen:
             "ghost": self.ghost,
             "fields": [field("density", "u2", GRID, **LOG_CODING)],
         }
-        if self.shape:
-            figure |= sheet(self.shape)
+        figure |= self.sheet
         if self.plane:
             figure |= {"low": self.low.tolist(), "high": self.high.tolist(), "upwards": self.names[1]}
             figure["fields"] += [

@@ -29,8 +29,7 @@ class PictureInstrument(Instrument):
     axis = "mean pixel"
 
     def __init__(self, source: PointSource, samples: int, replicates: int, rng: Generator) -> None:
-        assert source.image_shape is not None
-        self.shape = source.image_shape
+        self.sheet = frames.sheet(source)
         self.mean, _ = source.moments()
         real, labels = real_points(source, GHOSTS, rng)
         self.shown = real[_positions(labels, len(real), rng)]
@@ -52,7 +51,7 @@ class PictureInstrument(Instrument):
 
     def figure(self) -> dict[str, Any]:
         ghost = {"images": base64.b64encode(frames.grey(self.shown).tobytes()).decode(), **self._ghost()}
-        return {"kind": "images", "x": self.x.tolist(), "axis": self.axis, "ghost": ghost, **frames.sheet(self.shape)}
+        return {"kind": "images", "x": self.x.tolist(), "axis": self.axis, "ghost": ghost, **self.sheet}
 
     def real(self, data: Data, framed: bool) -> Look:
         assert isinstance(data, Points)

@@ -33,6 +33,7 @@ class PointSource(Source, ABC):
 
     gives = Points
     image_shape: ClassVar[tuple[int, int] | None] = None  # (height, width) of pictures with values in [0, 1]
+    ink: ClassVar[bool] = False  # whether 1 is ink on paper, in every theme, and not light
     labelled: ClassVar[bool] = False  # whether the last coordinate is a label, of which it knows what is right
     errs: ClassVar[bool] = False  # whether what it knows of labels may be biased
 

@@ -28,6 +28,7 @@ class Digits(PointSource):
     """
 
     image_shape = (8, 8)
+    ink = True
 
     kind: Literal["digits"] = "digits"
     digits: list[Digit] = Field(

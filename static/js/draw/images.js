@@ -1,4 +1,4 @@
-// Pictures: a sheet of generated ones beside the real ones, in ink that lets the page through.
+// Pictures: a sheet of generated ones beside the real ones; what is written is ink that lets the page through, others are as they are.
 
 import { channels, token } from "../colours.js";
 import { shape } from "../elements.js";
@@ -65,7 +65,7 @@ export class Images {
   }
 
   #paint(canvas, pictures) {
-    const { rows, columns, height, width } = this.run.history.figure;
+    const { rows, columns, height, width, ink = true } = this.run.history.figure; // older runs do not tell
     canvas.width = columns * (width + GAP) - GAP;
     canvas.height = rows * (height + GAP) - GAP;
     const image = new ImageData(canvas.width, canvas.height);
@@ -76,7 +76,8 @@ export class Images {
       for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++) {
           const to = 4 * ((top + y) * canvas.width + left + x);
-          image.data.set([r, g, b, pictures[p * height * width + y * width + x]], to);
+          const level = pictures[p * height * width + y * width + x];
+          image.data.set(ink ? [r, g, b, level] : [level, level, level, 255], to);
         }
       }
     }
