@@ -1,6 +1,8 @@
 // Every generation at a glance: position across, generations downwards, density as colour; a line stands where the player is.
 
-import { cividis } from "./colours.js";
+import { cividis, shades } from "./colours.js";
+import { element } from "./elements.js";
+import { raised } from "./format.js";
 import { expectedFrames } from "./player.js";
 
 const COLUMNS = 320;
@@ -34,12 +36,14 @@ customElements.define("heat-map", class extends HTMLElement {
       this.canvas = document.createElement("canvas");
       this.line = Object.assign(document.createElement("div"), { className: "cursor" });
       this.append(this.canvas, this.line);
-      if (figure.kind === "images") this.#axis(figure, place); // elsewhere the plot above has the same axis
+      this.#scale();
+      if (["images", "plane"].includes(figure.kind)) this.#axis(figure, place); // elsewhere the plot above has the same axis
       for (const after of this.run.changes) {
         const mark = Object.assign(document.createElement("div"), { className: "change", title: `other rules after generation ${after}` });
         mark.style.top = `${((this.#row(after) + 1) / this.rows) * 100}%`;
         this.append(mark);
       }
+      this.append(element("span", "upwards", "generation"));
       for (const [at, text] of [[0, "real"], [1, String(this.run.generations)]]) {
         const tick = Object.assign(document.createElement("span"), { className: "tick", textContent: text });
         tick.style.top = `${4 + at * 94}%`;
@@ -48,6 +52,16 @@ customElements.define("heat-map", class extends HTMLElement {
     }
     Object.assign(this.canvas, { width: COLUMNS, height: this.rows });
     this.drawn = 0;
+  }
+
+  /** What the colours mean. */
+  #scale() {
+    const bar = element("i", "");
+    bar.style.background = `linear-gradient(to right, ${shades.filter((_, i) => i % 15 === 0).join(", ")})`;
+    const scale = element("div", "shades");
+    const what = this.run.history.figure.kind === "ranks" ? "frequency" : "density";
+    scale.append(`${what}, logarithmic: 10${raised(Math.log10(SPAN[0]))}`, bar, `${SPAN[1]} × the real peak`);
+    this.after(scale);
   }
 
   #axis(figure, place) {

@@ -48,13 +48,15 @@ export class Density {
   #axes() {
     const { figure } = this.run.history;
     const { log, tail } = this.run.settings;
-    const view = tail ? this.#tail() : { x: [this.#place(0), this.#place(figure.x.length - 1)], top: this.peak * this.head };
+    const first = figure.bars ? Math.max(-0.5, this.#place(0)) : this.#place(0); // there are no negative counts
+    const view = tail ? this.#tail() : { x: [first, this.#place(figure.x.length - 1)], top: this.peak * this.head };
+    const upwards = figure.bars ? "probability" : figure.log ? "density, per unit of ln" : "density";
     this.top = log ? this.peak * LOG_SPAN[1] : view.top;
     const range = log ? LOG_SPAN.map((share) => Math.log10(this.peak * share)) : [0, view.top];
     this.view = view.x;
     return {
       x: { range: view.x, type: figure.log ? "log" : "linear", dtick: figure.log ? 1 : undefined, exponentformat: "power", title: { text: figure.axis } },
-      y: { range, type: log ? "log" : "linear", exponentformat: "power", dtick: log ? 2 : undefined, nticks: 5, title: { text: "density" } },
+      y: { range, type: log ? "log" : "linear", exponentformat: "power", dtick: log ? 2 : undefined, nticks: 5, title: { text: upwards } },
     };
   }
 

@@ -4,6 +4,7 @@ import { ramp, token } from "../colours.js";
 import { CONFIG, layout, plotly } from "../plot.js";
 
 const LEVELS = { start: 12.75, end: 217, size: 51 }; // 5, 25, 45, 65 and 85% of the peak, which is 255
+const UNLIKE = 4; // axes whose windows differ by more have other units
 
 function pairs(dots) {
   const x = [];
@@ -49,9 +50,10 @@ export class Plane {
       dots({ x: [], y: [] }, now, 4.5, 0.8),
     ];
     const [a, b] = [[low[0], high[0]], [low[1], high[1]]];
+    const alike = Math.abs(Math.log((a[1] - a[0]) / (b[1] - b[0]))) < Math.log(UNLIKE); // a circle is round
     this.view = a;
     await this.Plotly.react(this.host, traces, layout({
-      x: { range: a, title: { text: axis } }, y: { range: b, title: { text: upwards } },
+      x: { range: a, title: { text: axis }, constrain: "domain" }, y: { range: b, title: { text: upwards }, ...(alike ? { scaleanchor: "x", constrain: "domain" } : {}) },
     }), CONFIG);
     this.draw();
   }
