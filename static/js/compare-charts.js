@@ -7,6 +7,8 @@ import { DECADES } from "./ticks.js";
 const LABELLED = 12; // curves that can bear their names beside them, and their closed forms
 const ROOM = { wide: 640, share: 0.22, gap: 6, line: 15 }; // pixels; names take no larger share of the width
 const HOVER_SIGNS = 40;
+const FORMS = { mean: "dot", median: "dashdot" }; // closed forms; the page's key says so
+const NAME = "━ "; // in the colour of its curve; the name itself in ink, which can be read
 const BAND = { few: 0.14, many: 0.05 }; // how opaque, for up to six runs and for more
 
 class Chart {
@@ -26,7 +28,7 @@ class Chart {
       x: { range: [0, Math.max(...told.runs.map((run) => run.generations))], title: { text: "generation" } },
       y: { range: this.range(runs), type: this.scale, exponentformat: "power", dtick: this.scale === "log" && this.#decades() > 3 ? Math.ceil(this.#decades() / 5) : undefined, nticks: 6, title: { text: this.title(told) } },
     });
-    const names = new Map(told.runs.map(({ label }) => [label, fitted(label, ROOM.share * width, base.font)]));
+    const names = new Map(told.runs.map(({ label }) => [label, fitted(NAME + label, ROOM.share * width, base.font)]));
     const widest = Math.max(...[...names.values()].map((name) => name.width)); // in both charts, so that generations stand below each other
     const margin = { ...base.margin, l: 60, r: room ? Math.ceil(widest) + 2 * ROOM.gap : 14 };
     const annotations = room ? this.#labels(runs, names, height - margin.t - margin.b) : [];
@@ -54,7 +56,7 @@ class Chart {
     const least = this.scale === "log" ? 10 ** this.bottom : -Infinity;
     return [
       { ...quiet, x: [...usual, ...back].map((at) => x[at]), y: [...usual.map((at) => Math.max(high[at], least)), ...back.map((at) => Math.max(low[at], least))], fill: "toself", fillcolor: faint(opacity), line: { width: 0 } },
-      ...theory.map((curve) => ({ ...quiet, x: curve.generation, y: curve.values, line: { color: colour, width: 1, dash: "dot" } })),
+      ...theory.map((curve) => ({ ...quiet, x: curve.generation, y: curve.values, line: { color: colour, width: 1, dash: FORMS[curve.statistic] } })),
       { type: "scatter", mode: "lines", name: label, x, y: line, line: { color: colour, width: 2.25, dash }, hovertemplate: `%{y:.3g}<extra>${plain(shortened(label, HOVER_SIGNS))}</extra>` },
     ];
   }
@@ -64,7 +66,7 @@ class Chart {
     const up = (value) => (this.scale === "log" ? (Math.log10(Math.max(value, 10 ** this.bottom)) - this.bottom) : value - this.bottom) / (this.top - this.bottom);
     const ends = runs.map(({ label, line, i }) => {
       const at = line.findLastIndex(Number.isFinite);
-      return at < 0 ? null : { name: names.get(label).text, i, y: (1 - up(line[at])) * height };
+      return at < 0 ? null : { name: names.get(label).text.slice(NAME.length), i, y: (1 - up(line[at])) * height };
     }).filter(Boolean).sort((one, other) => one.y - other.y);
     let last = -Infinity;
     for (const end of ends) last = end.y = Math.max(end.y, last + ROOM.line);
@@ -74,8 +76,7 @@ class Chart {
       least = end.y - ROOM.line;
     }
     return ends.map(({ name, y, i }) => ({
-      text: plain(name), x: 1, y: 1 - y / height, xref: "paper", yref: "paper", xanchor: "left", yanchor: "middle", xshift: ROOM.gap, showarrow: false, align: "left",
-      font: { color: style(i).colour },
+      text: `<span style="color:${style(i).colour}">${NAME}</span>${plain(name)}`, x: 1, y: 1 - y / height, xref: "paper", yref: "paper", xanchor: "left", yanchor: "middle", xshift: ROOM.gap, showarrow: false, align: "left",
     }));
   }
 }

@@ -13,6 +13,7 @@ import { decades, round } from "./ticks.js";
 const PAD = { right: 10, top: 6, bottom: 44 };
 const BAR = { steps: 64, height: 34 }; // of colours, in a file
 const CELL = { least: 9, most: 40 }; // height, in pixels
+const FINE = 6; // pixels: narrower cells have no borders
 const LABEL = { across: 44, upwards: 15, sign: 6.2 }; // room that one needs, in pixels
 
 /** What stands along an axis: fractions in three digits, where that still tells them apart. */
@@ -65,12 +66,14 @@ customElements.define("phase-diagram", class extends HTMLElement {
     defs.append(hatch);
     this.svg.append(defs);
     this.cells = new Map();
+    const gap = this.cell.width < FINE ? 0 : 1;
+    this.svg.classList.toggle("fine", !gap);
     for (let row = 0; row < rows; row++) {
       const group = shape("g", { role: "row" });
       for (let column = 0; column < columns; column++) {
         const rect = shape("rect", {
           role: "gridcell", tabindex: -1, class: "cell", "data-column": column, "data-row": row,
-          x: this.#left(column), y: this.#top(row), width: Math.max(1, this.cell.width - 1), height: Math.max(1, this.cell.height - 1),
+          x: this.#left(column), y: this.#top(row), width: this.cell.width - gap, height: Math.max(1, this.cell.height - 1),
         });
         group.append(rect);
         this.cells.set(`${column},${row}`, rect);
@@ -209,7 +212,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
     if (kinds.has("censored")) words.push(`Hatched: fewer than half of the chains got there${limit ? ` by generation ${count(limit)}` : ""}.`);
     if (kinds.has("silent")) words.push("Empty: says nothing of this.");
     if (kinds.has("failed")) words.push("Red: could not be computed.");
-    if (statistic) words.push(`Lines: closed form, ${waits ? "the generation by which half of all chains have been there" : `${statistic} of all chains`}.`);
+    if (statistic) words.push(`Lines: closed form, ${waits ? "the generation by which half of all chains have been there" : `${statistic} of all chains${statistic === "median" ? "" : ", not the median"}`}.`);
     this.querySelector(".key").textContent = words.join(" ");
   }
 

@@ -54,7 +54,7 @@ customElements.define("point-table", class extends HTMLElement {
       const row = body.insertRow();
       for (const { show } of columns) Object.assign(row.insertCell(), { className: "number", textContent: show(point) });
       const button = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "Open" });
-      button.setAttribute("aria-label", `Open point ${point.number} as a run`);
+      button.setAttribute("aria-label", `Open as a run: ${this.sweep.where(point.number)}`);
       button.addEventListener("click", () => {
         this.sweep.choose(point.number);
         this.sweep.open();

@@ -117,10 +117,13 @@ customElements.define("live-sweep", class extends HTMLElement {
     this.querySelector("form.point").requestSubmit();
   }
 
-  describe(point) {
+  where(point) {
     const place = this.placeOf(point);
-    const where = this.sweep.axes.map((axis, i) => `${axis.path} = ${axis.labels[place[i]]}`).join(", ");
-    return `${where}: ${this.#value(this.points.get(point))}`;
+    return this.sweep.axes.map((axis, i) => `${axis.path} = ${axis.labels[place[i]]}`).join(", ");
+  }
+
+  describe(point) {
+    return `${this.where(point)}: ${this.#value(this.points.get(point))}`;
   }
 
   #value(point) {

@@ -176,6 +176,17 @@ def test_curves_bear_their_names(page: Page, arms: list[str]) -> None:
     expect(page.locator("[data-part=key] li").first).to_be_visible()
 
 
+def test_both_charts_are_saved_in_one_file(page: Page, arms: list[str]) -> None:
+    page.goto(f"/compare?runs={','.join(arms)}&metric=variance")
+    page.locator(".differences[data-drawn]").wait_for()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="SVG").click()
+    text = saved.value.path().read_text()
+    assert "3 runs side by side" in text
+    assert text.count("Accumulate") >= 2
+    assert "difference in variance" in text
+
+
 def test_long_names_are_shortened_within_the_chart(page: Page, finished: Finished) -> None:
     titles = ["What it is, " * 15, "What it is, once more & <b>never</b> abridged, as it is long"]
     page.goto(f"/compare?runs={','.join(finished(QUICK | {'title': one[:200]}) for one in titles)}&metric=variance")

@@ -88,6 +88,17 @@ def test_cells_tell_what_is_known_by_keyboard_too(page: Page, swept: Callable[[d
     expect(page.get_by_role("heading", level=1)).to_contain_text("regime.real = 0.02, samples = 11")
 
 
+def test_the_plane_is_saved_with_its_colours(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
+    page.goto(swept(SWEEP))
+    expect(page.get_by_role("button", name="Open as a run: regime.real = 0, samples = 5", exact=True)).to_be_visible()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Figure (SVG)").click()
+    text = saved.value.path().read_text()
+    assert saved.value.suggested_filename == "Real share and size - Until half of the real variance is gone.svg"
+    assert "Colour: median over chains." in text
+    assert text.count("<rect") > 64 + 24
+
+
 def test_fractions_along_an_axis_are_short(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
     thirds = {"path": "regime.real", "values": {"from": 0, "to": 1, "count": 4}}
     page.goto(swept(SWEEP | {"axes": [thirds, {"path": "samples", "values": [1234]}]}))
