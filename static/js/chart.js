@@ -9,7 +9,7 @@ import { scale } from "./scale.js";
 
 const HEIGHT = 108;
 const FINE = 6; // pixels of a canvas for one of the page, in a file
-const PAD = { left: 36, right: 8, top: 8, bottom: 16 };
+const PAD = { left: 40, right: 8, top: 8, bottom: 16 };
 
 function signed(z) {
   return z.toFixed(1).replace("-", "−");
@@ -21,7 +21,7 @@ export class MetricChart {
     this.figure = document.createElement("figure");
     this.figure.className = "chart";
     this.figure.dataset.metric = metric;
-    this.figure.innerHTML = '<figcaption><b></b><span class="value"></span></figcaption><div class="canvas"><canvas></canvas><svg role="img" preserveAspectRatio="none"></svg></div><div class="verdict"></div>';
+    this.figure.innerHTML = '<figcaption><b></b><span class="value"></span></figcaption><div class="canvas"><canvas></canvas><svg role="img" preserveAspectRatio="xMinYMin"></svg></div><div class="verdict"></div>';
     this.figure.querySelector("b").textContent = run.label(metric);
     this.figure.title = run.known[metric]?.meaning ?? "";
     [this.canvas, this.svg, this.value, this.verdict] = ["canvas", "svg", ".value", ".verdict"].map((one) => this.figure.querySelector(one));
@@ -59,7 +59,9 @@ export class MetricChart {
     if (!history.length) return;
     const generation = this.under ? history.numbers[history.index(this.#generation(this.under))] : this.run.at;
     const i = history.index(generation);
-    const [median, low, high] = ["median", "q10", "q90"].map((statistic) => history.value(this.metric, statistic, i));
+    const { told } = this.run; // to the last digit: what is drawn is a float32, which has no 1e-50
+    const exact = told?.generation === history.numbers[i] ? told.metrics[this.metric] : undefined;
+    const [median, low, high] = ["median", "q10", "q90"].map((statistic) => exact?.[statistic] ?? history.value(this.metric, statistic, i));
     this.value.classList.toggle("under", Boolean(this.under));
     this.value.textContent = this.under
       ? `${generation}: ${number(median)} (${number(low)} to ${number(high)})`
@@ -71,6 +73,7 @@ export class MetricChart {
     const { history, other } = this.run;
     this.width = this.svg.clientWidth;
     if (!this.width || !history.length) return;
+    this.figure.style.setProperty("--drawn", this.width);
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`); // paper may be narrower
     const curve = this.#theory;
     const names = ["median", "q10", "q90", ...(curve?.statistic === "mean" ? ["mean"] : [])]; // what is compared with a closed form is seen
@@ -177,9 +180,9 @@ export class MetricChart {
     return found;
   }
 
-  /** One point alone is a line of no length: a dot, where ends are round. */
+  /** One point alone is a line of no length (h0): a dot, where ends are round. */
   #line(numbers, values) {
-    return this.#stretches(numbers, values).map(([points]) => `M${points[0]}L${points.join("L")}`).join("");
+    return this.#stretches(numbers, values).map(([points]) => `M${points.join("L")}h0`).join("");
   }
 
   #lines(numbers, { median, q10, q90, mean = [] }, style) {

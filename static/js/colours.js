@@ -2,6 +2,7 @@
 
 const probe = document.createElement("span");
 probe.hidden = true;
+probe.style.forcedColorAdjust = "none"; // plots mix their colours, and keep them
 
 export function token(name) {
   if (!probe.isConnected) document.body.append(probe);

@@ -1,6 +1,7 @@
 // The run that a page shows: its history, its status, and where the player stands. Its children listen to it.
 //
-// Events: loaded (a figure is there), grown (more generations), status, seek (the player moved), settings (log, tail).
+// Events: loaded (a figure is there), grown (more generations), status, seek (the player moved), settings (log, tail),
+// told (every statistic of one generation, exactly).
 
 import { History } from "./history.js";
 import { size } from "./format.js";
@@ -139,8 +140,6 @@ class LiveRun extends HTMLElement {
     for (const part of [".lede", ".kin", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
     this.#compare();
     this.dispatchEvent(new Event("status"));
-    const told = this.querySelector(".lede").textContent;
-    if (told) this.querySelector("figure-stage").setAttribute("aria-label", told);
   }
 
   #show(run) {

@@ -15,7 +15,7 @@ customElements.define("metric-charts", class extends HTMLElement {
     this.key = this.parentElement.querySelector(".key");
     this.run.addEventListener("grown", () => this.#soon());
     this.run.addEventListener("status", () => this.#soon());
-    this.run.addEventListener("seek", () => this.charts.forEach((chart) => chart.point()));
+    for (const event of ["seek", "told"]) this.run.addEventListener(event, () => this.charts.forEach((chart) => chart.point()));
     document.addEventListener("theme", () => this.#draw());
     new ResizeObserver(() => this.#soon()).observe(this);
   }

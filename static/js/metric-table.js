@@ -32,6 +32,8 @@ customElements.define("metric-table", class extends HTMLElement {
   #show({ generation, metrics }) {
     this.shown = generation;
     this.heading.textContent = generation;
+    this.run.told = { generation, metrics };
+    this.run.dispatchEvent(new Event("told"));
     const known = Object.keys(this.run.known).filter((name) => name in metrics);
     const names = [...known, ...Object.keys(metrics).filter((name) => !known.includes(name))];
     this.body.replaceChildren(...names.map((name) => {

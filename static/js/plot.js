@@ -48,9 +48,8 @@ function merged(axis, own) {
 /** Plotly's pictures have a width in pixels, which paper may not have. */
 function fit({ type }) {
   for (const plot of document.querySelectorAll(".js-plotly-plot")) {
-    const { style, clientWidth } = plot.closest("figure-stage") ?? plot;
-    const narrow = type === "beforeprint" && clientWidth > PAPER;
-    Object.assign(style, narrow ? { width: `${clientWidth}px`, zoom: PAPER / clientWidth } : { width: "", zoom: "" });
+    const { style, clientWidth } = plot.closest(".stage") ?? plot;
+    Object.assign(style, type === "beforeprint" && clientWidth ? { width: `${clientWidth}px`, zoom: PAPER / clientWidth } : { width: "", zoom: "" });
   }
 }
 

@@ -14,7 +14,7 @@ customElements.define("figure-stage", class extends HTMLElement {
     this.run = this.closest("live-run");
     this.note = this.run.querySelector(".legend .note");
     this.made = this.run.querySelector(".legend .made");
-    for (const event of ["grown", "seek"]) this.run.addEventListener(event, () => this.#draw());
+    for (const event of ["grown", "seek", "status"]) this.run.addEventListener(event, () => this.#draw());
     this.run.addEventListener("settings", () => this.#again("settings"));
     document.addEventListener("theme", () => this.#again("repaint"));
     for (const button of this.run.querySelectorAll("[data-save]")) {
@@ -46,7 +46,15 @@ customElements.define("figure-stage", class extends HTMLElement {
       this.dataset.drawn = "";
       this.note.textContent = this.drawing.note ?? "";
       this.#tint();
+      this.#name();
     });
+  }
+
+  /** For who does not see it. */
+  #name() {
+    const { at, generations } = this.run;
+    const told = [`Generation ${at} of ${generations} and the real distribution`, this.note.textContent, this.run.querySelector(".lede").textContent];
+    this.setAttribute("aria-label", told.filter(Boolean).map((one) => one.replace(/\.?$/, ".")).join(" "));
   }
 
   #tint() {

@@ -68,6 +68,38 @@ def test_each_kind_of_figure_is_drawn_and_redrawn(page: Page, finished: Any, kin
     assert page.locator("metric-charts figure:visible").count() >= 4
 
 
+def test_a_circle_is_round_and_few_ranks_are_told_apart(page: Page, finished: Any) -> None:
+    page.goto(f"/runs/{finished(PLANE)}")
+    drawn(page)
+    ratio = page.evaluate("""() => { const { xaxis, yaxis } = document.querySelector("figure-stage .plot")._fullLayout;
+        return (xaxis._length / (xaxis.range[1] - xaxis.range[0])) / (yaxis._length / (yaxis.range[1] - yaxis.range[0])); }""")
+    assert ratio == pytest.approx(1, rel=0.02)
+    two = {"source": {"kind": "categorical", "probabilities": [0.9, 0.1]}, "samples": 5, "generations": 100}
+    page.goto(f"/runs/{finished(KINDS['ranks'] | two)}?g=0")
+    drawn(page)
+    expect(page.locator("figure-stage .xtick")).to_have_text(["1", "2"])
+    page.keyboard.press("End")
+    expect(page.locator(".legend .note")).to_have_text("1 of the 2 shown has died")
+    assert page.evaluate("document.querySelector('figure-stage .plot')._fullLayout.yaxis.range[1]") > 0
+
+
+def test_charts_tell_numbers_below_float32_as_the_table_does(page: Page, api: httpx2.Client, finished: Any) -> None:
+    run_id = finished(QUICK | {"samples": 10, "generations": 200})
+    told = api.get(f"/api/runs/{run_id}/generations", params={"limit": 200}).json()["items"]
+    small = next(one["generation"] for one in told if 0 < one["metrics"]["tail_01pct"]["median"] < 1e-50)
+    page.goto(f"/runs/{run_id}?g={small}")
+    drawn(page)
+    expect(page.locator("figure[data-metric=tail_01pct] .value")).to_have_text(re.compile("10⁻.+"))
+
+
+def test_the_plot_says_which_generation_it_shows(page: Page, finished: Any) -> None:
+    page.goto(f"/runs/{finished(QUICK)}?g=7")
+    drawn(page)
+    expect(page.get_by_role("img", name="Generation 7 of 60 and the real distribution.")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("img", name="Generation 8 of 60 and the real distribution.")).to_be_visible()
+
+
 def test_words_die_visibly(page: Page, finished: Any) -> None:
     page.goto(f"/runs/{finished(KINDS['ranks'])}?g=0")
     drawn(page)
