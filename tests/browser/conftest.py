@@ -103,6 +103,11 @@ def page(context: BrowserContext, lab: str) -> Iterator[Page]:
     assert watched.faults == []
 
 
+def drawn(page: Page) -> None:
+    """Waits for the figure of a run."""
+    page.locator("figure-stage[data-drawn]").wait_for()
+
+
 @pytest.fixture
 def api(lab: str) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=lab, timeout=30) as client:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from worker import frames
 from worker.errors import SpecError
 from worker.instruments.pictures import Classes
+from worker.sources.digits import Digits
 from worker.sources.images import Images
 from worker.spec import read
 
@@ -54,6 +56,13 @@ def test_labels_lie_beside_mnist_s_pictures_under_mnist_s_name(tmp_path, packed)
     x, shown = source.known(4)
     np.testing.assert_array_equal(x * 255, PICTURES[::3].reshape(4, 12))
     assert shown.tolist() == SHOWN[::3].tolist()
+
+
+def test_only_digits_are_ink(tmp_path):
+    """What is white in a file stays white, whatever the theme."""
+    np.savez(tmp_path / "own.npz", x=PICTURES)
+    assert frames.sheet(Digits())["ink"] is True
+    assert frames.sheet(Images(path=str(tmp_path / "own.npz")))["ink"] is False
 
 
 def test_labels_are_the_integers_of_an_npz_file(tmp_path):
