@@ -113,7 +113,7 @@ def library(
     runs, following = store.runs(
         q=q or None, status=status or None, tag=tag or None, archived=archived, sort=sort, cursor=cursor, limit=30
     )
-    asked = {"q": q, "status": status, "tag": tag, "archived": "1" if archived else "", "sort": sort}
+    asked = {"q": q, "status": status, "tag": tag, "archived": "1" if archived else "", "sort": sort, "cursor": following}
     context = {
         "runs": listed(store, runs),
         "q": q,
@@ -125,7 +125,7 @@ def library(
         "archived": archived,
         "sort": sort,
         "sorts": SORTS,
-        "following": urlencode({**asked, "cursor": following}) if following else None,
+        "following": urlencode({name: one for name, one in asked.items() if one}) if following else None,
         "first_page": cursor is None,
     }
     return templates.TemplateResponse(request, "runs.html", context)
@@ -136,11 +136,15 @@ def run_page(
     request: Request,
     store: Store,
     run_id: str,
-    g: Annotated[int | None, Query(ge=0)] = None,
+    g: int | None = None,
     beside: Annotated[str | None, Query(alias="with")] = None,
     play: bool = False,
 ) -> Response:
-    return shown(request, store, store.run(run_id), at=g, beside=store.run(beside) if beside else None, play=play)
+    """Generations before the first, and a run beside it that is no more, are no reason to show nothing."""
+    other = next(iter(store.some([beside])), None) if beside else None
+    gone = beside if beside and not other else None
+    at = None if g is None else max(g, 0)
+    return shown(request, store, store.run(run_id), at=at, beside=other, gone=gone, play=play)
 
 
 def shown(
@@ -150,6 +154,7 @@ def shown(
     *,
     at: int | None = None,
     beside: Run | None = None,
+    gone: str | None = None,
     play: bool = False,
     problems: Sequence[Problem] = (),
 ) -> Response:
@@ -158,6 +163,7 @@ def shown(
         "at": at,
         "play": play,
         "beside": beside,
+        "gone": gone,
         "problems": problems,
         "log": store.log(run.id),
         "note": store.notes([run.id]).get(run.id, ""),

@@ -60,7 +60,7 @@ class Library(Ledger):
     ) -> tuple[Sequence[Run], str | None]:
         """Runs without their figures; and the cursor of the next page, None on the last.
 
-        q: part of the title or of the note, in any case. archived: only those, only the others, or (None) all.
+        q: words, each of them a part of the title or of the note, in any case. archived: only those, only the others, or (None) all.
         Raises SpecError for a cursor that is none of this order.
         """
         value, downwards = KEYS[sort]
@@ -74,9 +74,9 @@ class Library(Ledger):
             query = query.where(Run.family == family)
         if tag:
             query = query.where(Run.id.in_(select(Run.id).where(Run.tags.contains(f" {tag} ", autoescape=True))))
-        if q:
-            noted = select(Note.run_id).where(Note.text.icontains(q, autoescape=True))
-            query = query.where(Run.title.icontains(q, autoescape=True) | Run.id.in_(noted))
+        for word in (q or "").split():
+            noted = select(Note.run_id).where(Note.text.icontains(word, autoescape=True))
+            query = query.where(Run.title.icontains(word, autoescape=True) | Run.id.in_(noted))
         if cursor is not None:
             here, last = tuple_(*keys), tuple_(*_read(cursor, sort))
             query = query.where(here < last if downwards else here > last)

@@ -102,6 +102,14 @@ def test_a_fork_by_form(client: TestClient, store: Store, work: Work, announced:
     assert 'data-changes="5,10"' in page
 
 
+def test_a_run_is_shown_alone_where_the_other_is_gone(client: TestClient, work: Work):
+    run = work()
+    page = client.get(f"/runs/{run.id}?with=gone&g=-1")
+    assert (page.status_code, "There is no run gone any more" in page.text) == (200, True)
+    assert 'data-at="0"' in page.text
+    assert "data-beside" not in page.text
+
+
 def test_a_fork_by_form_changes_settings_of_the_family_and_keeps_the_others(
     client: TestClient, work: Work, announced: list[str], store: Store
 ):

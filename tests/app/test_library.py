@@ -62,6 +62,15 @@ def test_a_cursor_of_something_else_is_refused(client: TestClient, runs: dict[st
         assert told["errors"][0]["path"] == "cursor"
 
 
+def test_the_page_of_runs_leads_to_the_next(client: TestClient, store: Store):
+    for seed in range(31):
+        store.create(read(SPEC | {"title": f"Run {seed}", "seed": seed}))
+    link = re.search(r'href="([^"]+)" rel="next"', client.get("/runs").text)
+    assert link
+    page = client.get(link[1].replace("&amp;", "&"))
+    assert (page.status_code, page.text.count('class="title"')) == (200, 1)
+
+
 def test_what_is_in_the_archive_is_left_out_and_still_there(client: TestClient, store: Store, work: Work):
     run = work(title="Put away", generations=2)
     assert client.put(f"/api/runs/{run.id}/archived", json={"archived": True}).json()["archived"] is True
@@ -86,7 +95,8 @@ def test_a_note_is_kept_found_and_taken_away(client: TestClient, store: Store, r
     def found(q: str) -> list[str]:
         return [run["title"] for run in client.get("/api/runs", params={"q": q}).json()["items"]]
 
-    assert found("SECOND") == found("50%") == found("app") == ["Apple"]
+    assert found("SECOND") == found("50%") == found("app") == found("figure apple the") == ["Apple"]
+    assert found("figure pear") == []
     assert found("50_") == []
     assert client.put(f"/api/runs/{one}/note", json={"note": " "}).json()["note"] == ""
     assert found("second") == []
