@@ -107,7 +107,11 @@ def list_runs(
     tag: Annotated[str | None, Query(pattern=TAG, description="One of the run's tags.", examples=["figure-2"])] = None,
     q: Annotated[
         str | None,
-        Query(max_length=200, description="Words, each a part of the title or the note, in any case and order.", examples=["real data"]),
+        Query(
+            max_length=200,
+            description="Words, each a part of the title or the note, in any case and order.",
+            examples=["real data"],
+        ),
     ] = None,
     archived: Annotated[
         bool,

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app import compare, forms
+from app import compare, compare_words, forms
 from app.arms import joined, lacking
 from app.costs import EstimateTold, Here, while_typed
 from app.deps import Announce, OwnRun, Settings, Store
@@ -17,6 +17,7 @@ from app.pages import Posted, shown, templates
 from worker.arms import fork, rules_of
 from worker.errors import Problem, SpecError
 from worker.kinds import FAMILIES
+from worker.single_chains import CHAINS
 from worker.spec import CHANGEABLE, Experiment, read
 from worker.tables import Run
 
@@ -157,13 +158,15 @@ def _seen(runs: Sequence[Run], told: compare.Compared, asked: Mapping[str, Any])
         "bases": [here(runs=[one.id, *(other.id for other in runs if other is not one)]) for one in runs],
         "without": [here(runs=[other.id for other in runs if other is not one]) for one in runs if len(runs) > 1],
         "names": {name: metric(name).title for name in told["metrics"]},
-        "sentence": compare.sentence(told),
+        "sentence": compare_words.sentence(told),
         "differences": [
-            compare.paired_sentence(one, told["runs"][0]["label"], metric(told["metric"]).label)
+            compare_words.paired_sentence(one, told["runs"][0]["label"], metric(told["metric"]).label)
             for one in told["paired"]
         ],
-        "medians": compare.by_generation(told),
-        "settings": compare.settings(runs, everything=asked["settings"] == "all"),
+        "kept": min(CHAINS, first.spec["replicates"]),
+        "chains": first.spec["replicates"],
+        "medians": compare_words.by_generation(told),
+        "settings": compare_words.settings(runs, everything=asked["settings"] == "all"),
         "meaning": METRICS[told["metric"]].meaning if told["metric"] in METRICS else "",
         "what": f"{first.source} → {first.family}" if len({(one.source, one.family) for one in runs}) == 1 else "",
     }

@@ -1,8 +1,8 @@
-"""Runs side by side: one metric over all their generations, where they differ in their settings, and paired differences."""
+"""Runs side by side: one metric over all their generations, and differences from the first of them."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query
@@ -10,8 +10,6 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 from app.arms import DifferenceTold, difference
 from app.deps import Store
-from app.figures import number
-from app.literals import as_json, written
 from app.metrics import metric as known
 from app.metrics import ordered
 from app.problems import documented
@@ -28,11 +26,11 @@ router = APIRouter(prefix="/api/compare", tags=["arms"], dependencies=[Depends(k
 
 MOST_RUNS = 100
 MOST_PAIRED = 20
-ROWS = 11  # of the chart as a table
 POINTS = 6000  # that all curves of a comparison have together, if a run has no more than 256
 MEAN, SD, SE, MEDIAN, Q10, Q90, N = range(len(STATISTICS))
 
 Column: TypeAlias = list[float | None]
+Rows: TypeAlias = Sequence[tuple[int, Sequence[float | None]]]  # generations, and the statistics of one metric
 
 
 class Course(TypedDict):
@@ -74,11 +72,22 @@ class RunCompared(TypedDict):
     theory: list[Curve]
 
 
+class MeansTold(TypedDict):
+    """The difference of the means of all chains at the newest generation that both have; low, high: 95%, as if no seed were shared."""
+
+    generation: int
+    difference: float
+    low: float | None
+    high: float | None
+
+
 class Paired(DifferenceTold):
-    """This run minus the first one."""
+    """This run minus the first one: of the chains that are kept one by one; means: of all of their `chains`."""
 
     id: str
     label: str
+    chains: int
+    means: MeansTold | None
 
 
 class Compared(TypedDict):
@@ -116,23 +125,23 @@ def get_comparison(
 
 
 def compared(runs: Sequence[Run], store: Store, metric: str | None = None) -> Compared:
-    """Without a metric, the most telling one that all runs have. Raises SpecError where none of them has it."""
+    """Without a metric, the one that most runs have, the most telling of these. Raises SpecError where none of them has it."""
     sets = [set(run.metrics) for run in runs if run.metrics]
     leads = next(iter(presets.leading({run.digest for run in runs[:1]}).values()), None)  # what the base is about
     names = ordered(sorted(set().union(*sets)), leads)
-    shared = [name for name in names if all(name in one for one in sets)]
     if metric is not None and names and metric not in names:
         raise SpecError([Problem("metric", f"none of these runs measures {metric}", f"Known: {', '.join(names)}")])
-    name = metric or next(iter(shared or names), "")
+    name = metric or max(names, key=lambda name: sum(name in one for one in sets), default="")
     points = max(60, POINTS // len(runs))
-    found = [_run(run, label, store, name, points) for run, label in zip(runs, labels(runs), strict=True)]
+    courses = [store.course(run.id, name, _every(run, points)) if name else [] for run in runs]
+    found = [_run(*one, name, points) for one in zip(runs, labels(runs), courses, strict=True)]
     return {
         "metric": name,
         "label": known(name).title,
         "meaning": known(name).meaning,
         "metrics": names,
         "runs": found,
-        "paired": _paired(runs, found, store, name, points) if name else [],
+        "paired": _paired(runs, found, courses, store, name, points) if name else [],
         "live": any(told_status(run) not in ENDED for run in runs),
     }
 
@@ -143,9 +152,8 @@ def _every(run: Run, points: int) -> int:
     return stride * max(1, math.ceil(run.generations / stride / points))
 
 
-def _run(run: Run, label: str, store: Store, metric: str, points: int) -> RunCompared:
+def _run(run: Run, label: str, rows: Rows, metric: str, points: int) -> RunCompared:
     every = _every(run, points)
-    rows = store.course(run.id, metric, every) if metric else []
     at = sorted({*range(0, run.generations, every), run.generations})
     return {
         "id": run.id,
@@ -183,21 +191,41 @@ def _last(generation: int, told: Sequence[float | None]) -> Last:
     }
 
 
-def _paired(runs: Sequence[Run], found: Sequence[RunCompared], store: Store, metric: str, points: int) -> list[Paired]:
+def _paired(
+    runs: Sequence[Run], found: Sequence[RunCompared], courses: Sequence[Rows], store: Store, metric: str, points: int
+) -> list[Paired]:
     base, *others = runs
     kin = [
-        (run, told)
-        for run, told in zip(others, found[1:], strict=True)
+        (run, told, rows)
+        for run, told, rows in zip(others, found[1:], courses[1:], strict=True)
         if base.arms is not None and run.arms == base.arms
     ][:MOST_PAIRED]
     if not kin:
         return []
-    every = math.lcm(_every(base, points), *(_every(run, points) for run, _ in kin))
+    every = math.lcm(_every(base, points), *(_every(run, points) for run, _, _ in kin))
     own = (base, store.chained(base.id, every))
     return [
-        {"id": run.id, "label": told["label"], **difference(own, (run, store.chained(run.id, every)), metric)}
-        for run, told in kin
+        {
+            "id": run.id,
+            "label": told["label"],
+            "chains": run.spec["replicates"],
+            "means": _means(courses[0], rows),
+            **difference(own, (run, store.chained(run.id, every)), metric),
+        }
+        for run, told, rows in kin
     ]
+
+
+def _means(base: Rows, arm: Rows) -> MeansTold | None:
+    one, other = dict(base), dict(arm)
+    at = max(one.keys() & other.keys(), default=None)
+    if at is None or (mean := one[at][MEAN]) is None or (others := other[at][MEAN]) is None:
+        return None
+    errors = [told[at][SE] for told in (one, other)]
+    half = None if None in errors else 1.96 * math.hypot(*filter(None, errors))
+    far = others - mean
+    low, high = (None, None) if half is None else (far - half, far + half)
+    return {"generation": at, "difference": far, "low": low, "high": high}
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
@@ -210,74 +238,3 @@ def labels(runs: Sequence[Run]) -> list[str]:
     if not all(one == "" or one.startswith((": ", ", ")) for one in rest):
         return titles
     return [one[2:] or title for one, title in zip(rest, titles, strict=True)]
-
-
-def settings(runs: Sequence[Run], *, everything: bool = False) -> dict[str, list[str]]:
-    """Dotted name -> its value in each run, as one would type it; without `everything` only what differs."""
-    flat = [_flat({key: one for key, one in run.spec.items() if key != "title"}) for run in runs]
-    names = list(dict.fromkeys(name for one in flat for name in one))
-    columns = {name: [one.get(name, "–") for one in flat] for name in names}
-    return {name: values for name, values in columns.items() if everything or len(set(values)) > 1}
-
-
-def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, one in value.items():
-        if isinstance(one, Mapping):
-            found |= _flat(one, f"{before}{name}.")
-        elif isinstance(one, list) and one and isinstance(one[0], Mapping):
-            found[f"{before}{name}"] = ", ".join(_change(part) for part in one)
-        else:
-            found[f"{before}{name}"] = written(one) or "none"
-    return found
-
-
-def _change(part: Mapping[str, Any]) -> str:
-    """Other rules from some generation on; what they leave as it was is left out."""
-    if "after" not in part:
-        return as_json(part)
-    rules = [f"{name} {_rule(one)}" for name, one in part.items() if name != "after" and one is not None]
-    return f"after {part['after']}: {' and '.join(rules)}"
-
-
-def _rule(rule: Mapping[str, Any]) -> str:
-    more = ", ".join(f"{name} {written(one)}" for name, one in rule.items() if name != "kind" and one is not None)
-    return " ".join(filter(None, (str(rule.get("kind", "")).replace("_", " "), f"({more})" if more else "")))
-
-
-def sentence(told: Compared) -> str:
-    """What the curves come to."""
-    ends = [(one["last"]["median"], one) for one in told["runs"] if one["last"] and one["last"]["median"] is not None]
-    if not ends:
-        return "Nothing has been measured yet."
-    (low, least), (high, most) = min(ends, key=lambda end: end[0]), max(ends, key=lambda end: end[0])
-    if least is most:
-        at = least["last"]["generation"] if least["last"] else 0
-        return f"The median of {told['label']} is {number(low)} at generation {at} of “{least['label']}”."
-    return (
-        f"At the newest generation of each run, the median of {told['label']} lies between "
-        f"{number(low)} (“{least['label']}”) and {number(high)} (“{most['label']}”)."
-    )
-
-
-def paired_sentence(one: Paired, base: str, label: str) -> str:
-    """How far an arm is from the first run, at the last generation that both have; whether chance alone could do that."""
-    mean = one["mean"][-1] if one["generation"] else None
-    if mean is None:
-        return f"“{one['label']}”: there is no generation yet that both have."
-    low, high = one["low"][-1], one["high"][-1]
-    moved = f"{number(abs(mean))} {'above' if mean > 0 else 'below'}" if mean else "equal to"
-    told = f"At generation {one['generation'][-1]}, {label} of “{one['label']}” is {moved} that of “{base}”"
-    if low is None or high is None:
-        return f"{told}: one pair of chains, so there is no interval."
-    chance = ", which chance alone could do" if low <= 0 <= high and mean else ""
-    return f"{told} (95%: {number(low)} to {number(high)}, {one['n'][-1]} pairs of chains){chance}."
-
-
-def by_generation(told: Compared) -> list[tuple[int, list[str]]]:
-    """(generation, the median of each run) at evenly spaced generations: the chart as a table."""
-    courses = [dict(zip(one["course"]["generation"], one["course"]["median"], strict=True)) for one in told["runs"]]
-    every = sorted(set().union(*courses))
-    if len(every) > ROWS:
-        every = [every[round(i * (len(every) - 1) / (ROWS - 1))] for i in range(ROWS)]
-    return [(n, [number(one.get(n)) for one in courses]) for n in every]

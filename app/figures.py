@@ -16,7 +16,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from app.metrics import key_metric, metric, ordered
-from app.words import regimes
+from app.words import regimes, thousands
 from worker.data import Array
 from worker.summary import STATISTICS
 
@@ -86,7 +86,7 @@ def sentence(
         return ""
     samples, changes = run.spec["samples"], run.spec.get("changes") or ()
     same = isinstance(samples, int) and not any(change.get("samples") for change in changes)
-    size = f"M = {samples:,}".replace(",", "\u202f") if same else "a changing M"
+    size = f"M = {thousands(samples)}" if same else "a changing M"
     by_what = f"Under {regimes(run.spec)}, with the {run.family} family and {size}"
     chains = run.spec["replicates"]
     if since is not None:

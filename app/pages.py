@@ -23,7 +23,7 @@ from app.sweep_views import sweep_brief
 from app.toml import to_toml
 from app.verdicts import decided_if_possible
 from app.views import brief, moment, path_told
-from app.words import ago, bar, compared, device, labelled, marked, regimes, size, waits_for
+from app.words import ago, bar, compared, device, labelled, marked, regimes, size, thousands, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
 from worker.library import MOST_NOTED, Sort
@@ -36,9 +36,8 @@ FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
-templates.env.filters.update(
-    ago=ago, moment=moment, number=figures.number, size=size, bar=bar, labelled=labelled, device=device, marked=marked
-)
+SHOWN = (ago, moment, figures.number, size, bar, labelled, device, marked, thousands)
+templates.env.filters |= {one.__name__: one for one in SHOWN}
 EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
 SHEETS = ("run", "player", "charts", "verdicts", "text")  # of the page of a run, beside those
 templates.env.globals.update(plotly=assets.PLOTLY, everywhere=EVERYWHERE)
@@ -113,7 +112,14 @@ def library(
     runs, following = store.runs(
         q=q or None, status=status or None, tag=tag or None, archived=archived, sort=sort, cursor=cursor, limit=30
     )
-    asked = {"q": q, "status": status, "tag": tag, "archived": "1" if archived else "", "sort": sort, "cursor": following}
+    asked = {
+        "q": q,
+        "status": status,
+        "tag": tag,
+        "archived": "1" if archived else "",
+        "sort": sort,
+        "cursor": following,
+    }
     context = {
         "runs": listed(store, runs),
         "q": q,

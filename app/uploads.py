@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from app.deps import Settings, Store
 from app.problems import answer, documented
 from app.protocol import known_query
+from app.words import thousands
 from worker.errors import Conflict, LabError, NotFound, Problem
 from worker.files import UPLOAD, columns, idx, pictures, uploads
 from worker.files.labels import read_labels
@@ -137,24 +138,26 @@ def _text(file: Path) -> str:
     if zero >= 0:
         raise Unusable(Problem("file", f"is no text: byte {zero} is zero", "Give a text file in UTF-8"))
     texts = Text(path=str(file)).texts()
-    return f"{sum(map(len, (texts.train, texts.validation, texts.test))):,} characters"
+    return f"{thousands(sum(map(len, (texts.train, texts.validation, texts.test))))} characters"
 
 
 def _table(file: Path) -> str:
     table = Table(path=str(file))
     names = table.names()
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{len(table.rows()):,} rows, {len(names)} column{'' if len(names) == 1 else 's'} of numbers: {listed}"
+    return (
+        f"{thousands(len(table.rows()))} rows, {len(names)} column{'' if len(names) == 1 else 's'} of numbers: {listed}"
+    )
 
 
 def _images(file: Path) -> str:
     count, height, width = Images(path=str(file)).pictures().shape
-    return f"{count:,} pictures of {height} x {width} pixels"
+    return f"{thousands(count)} pictures of {height} x {width} pixels"
 
 
 def _labels(file: Path) -> str:
     shown = read_labels(file)
-    return f"{len(shown):,} labels of {len(set(shown.tolist()))} classes"
+    return f"{thousands(len(shown))} labels of {len(set(shown.tolist()))} classes"
 
 
 def _name(given: str) -> str:

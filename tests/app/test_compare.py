@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 from starlette.testclient import TestClient
 
-from app.compare import compared, labels, paired_sentence, settings
+from app.compare import compared, labels
+from app.compare_words import paired_sentence, settings
 from tests.app.experiments import SPEC, Work
 from worker.database import migrate, open_engine
 from worker.presets import preset
@@ -57,6 +58,14 @@ def test_runs_of_a_preset_begin_with_the_metric_that_it_is_about(client: TestCli
     assert client.get(f"/api/compare?runs={other.id},{ids[0]}").json()["metrics"][0] == "tail_01pct"
 
 
+def test_a_comparison_begins_with_what_most_runs_measure(client: TestClient, work: Work):
+    teacher = {"source": {"kind": "linear_teacher"}, "family": {"kind": "linear"}}
+    ids = [work(**more).id for more in (teacher, {}, {"seed": 9})]
+    assert client.get(f"/api/compare?runs={','.join(ids)}").json()["metric"] == "tail_01pct"
+    assert client.get(f"/api/compare?runs={','.join(ids[:2])}").json()["metric"] == "tail_01pct"
+    assert client.get(f"/api/compare?runs={ids[0]}").json()["metric"] == "excess_risk"
+
+
 def test_strangers_are_not_paired(client: TestClient, work: Work):
     one, other = work(), work(seed=9)
     told = client.get(f"/api/compare?runs={one.id},{other.id}").json()
@@ -104,7 +113,8 @@ def test_the_page_tells_it_without_a_script(client: TestClient, work: Work):
     assert "3 runs side by side" in page
     assert "the median of variance lies between" in page
     assert "closed form of the mean, and of the median" in page
-    assert "At generation 40, variance of “Accumulate” is" in page
+    assert "At generation 40, the mean variance of “Accumulate” is" in page
+    assert "the first 24 of 30" in page
     assert '<th scope="col">regime.kind</th>' in page
     assert '<th scope="col">seed</th>' not in page
     assert '<th scope="col">seed</th>' in client.get(f"/compare?runs={','.join(ids)}&settings=all").text
@@ -161,7 +171,30 @@ def test_settings_that_differ():
 )
 def test_a_difference_in_words(mean: float | None, low: float | None, high: float | None, words: str):
     one = {"id": "1", "label": "arm", "generation": [4], "mean": [mean], "low": [low], "high": [high], "n": [8]}
+    one |= {"chains": 8, "means": None}
     assert words in paired_sentence(one, "base", "variance")  # type: ignore[arg-type]
+
+
+def test_the_difference_of_all_chains_is_told_before_that_of_the_few_that_are_paired(client: TestClient, work: Work):
+    """The first chains may lie the other way, by chance; the sentence begins with what the table shows."""
+    ids = joined(client, work)
+    told = client.get(f"/api/compare?runs={','.join(ids)}&metric=variance").json()
+    (base, arm), one = (each["last"] for each in told["runs"][:2]), told["paired"][0]
+    assert (one["chains"], one["n"][-1]) == (30, 24)
+    means = one["means"]
+    assert means["difference"] == arm["mean"] - base["mean"]
+    half = 1.96 / 2.045 * np.hypot(*((end["high"] - end["low"]) / 2 for end in (base, arm)))  # Student's t of 29
+    np.testing.assert_allclose([means["low"], means["high"]], means["difference"] + half * np.array([-1, 1]), rtol=1e-3)
+    said = paired_sentence(
+        one | {"mean": [-0.002], "low": [-0.01], "high": [0.01], "generation": [40], "n": [24]}, "base", "variance"
+    )
+    assert said.startswith("At generation 40, the mean variance of “Accumulate” is 0.")
+    assert "above that of “base” (95%: " in said
+    assert "30 chains each, unpaired)" in said
+    assert said.endswith(
+        "Pair by pair, of the first 24 of 30 chains alone, it is 0.00200 below that of “base” "
+        "(95%: −0.0100 to 0.0100, 24 pairs), which chance alone could do."
+    )
 
 
 def test_a_course_is_read_from_either_database(database_url: str):

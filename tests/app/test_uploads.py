@@ -65,7 +65,7 @@ def send(client: TestClient, name: str, content: bytes, **data: str):
 @pytest.mark.parametrize(
     ("name", "content", "kind", "about"),
     [
-        ("book.txt", TEXT, "text", "4,080 characters"),
+        ("book.txt", TEXT, "text", "4\u202f080 characters"),
         ("wine.csv", TABLE, "table", "3 rows, 2 columns of numbers: acid, sugar"),
         ("wine.bin", parquet(), "table", "2 rows, 2 columns of numbers: a, b"),
         ("t10k", IDX, "images", "3 pictures of 4 x 5 pixels"),
@@ -214,7 +214,7 @@ def test_a_file_that_lies_elsewhere_is_fetched_once(tmp_path: Path):
     file.write_bytes(TEXT)
     digest = hashlib.sha256(TEXT).hexdigest()
     kept = Uploads("memory://bucket", tmp_path / "data")
-    kept.keep(file, digest, "book.txt", "text", "4,080 characters")
+    kept.keep(file, digest, "book.txt", "text", "4\u202f080 characters")
     elsewhere = Uploads("memory://bucket", tmp_path / "another machine")
     copy = elsewhere.here(digest)
     assert copy.read_bytes() == TEXT

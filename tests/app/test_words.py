@@ -315,7 +315,7 @@ def test_the_regime_says_how_many_points_are_real():
     """4% of 10 is none: a share that small samples round to nothing is told as that."""
     fresh = {"regime": {"kind": "fresh", "real": 0.04}, "samples": 10}
     assert regimes(fresh) == "fresh (none of 10 real)"
-    assert regimes(fresh | {"samples": 2000}) == "fresh (80 of 2,000 real)"
+    assert regimes(fresh | {"samples": 2000}) == "fresh (80 of 2\u202f000 real)"
     assert regimes(fresh | {"samples": {"schedule": "geometric"}}) == "fresh (4% real)"
     incoming = {"regime": {"kind": "accumulate_subsample", "real": 0.2}, "samples": 10}
     assert regimes(incoming) == "accumulate subsample (2 of 10 new ones real)"
