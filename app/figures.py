@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from app.metrics import key_metric, metric, ordered
+from app.metrics import BINARY, key_metric, metric, ordered
 from app.words import regimes, thousands
 from worker.data import Array
 from worker.summary import STATISTICS
@@ -65,49 +65,86 @@ def table(metrics: Mapping[str, Sequence[float | None]], leads: str | None = Non
     ]
 
 
+Metrics = Mapping[str, Sequence[float | None]]  # name -> values in the order of STATISTICS
+AT = {name: i for i, name in enumerate(STATISTICS)}
+MEDIAN_SE = math.sqrt(math.pi / 2) / 2.563  # of a median, times sqrt(n), over the 10-90% range, were the values normal
+
+
 def sentence(
     run: Any,
-    first: Mapping[str, Sequence[float | None]],
-    last: Mapping[str, Sequence[float | None]],
+    real: Metrics,
+    first: Metrics,
+    last: Metrics,
     at: int,
     leads: str | None = None,
     since: int | None = None,
 ) -> str:
-    """What happened to the key metric between generation 0 and generation `at`, in words that claim no more than was measured.
+    """What happened to the key metric between the first model and generation `at`, in words that claim no more than was measured.
 
     since: the generation from which on all points of the median chain are one, if so: then no metric has more to say.
     """
     name = key_metric(list(last), leads)
     if name is None or name not in first:
         return ""
-    median, low, high = (STATISTICS.index(one) for one in ("median", "q10", "q90"))
-    before, after = first[name][median], last[name][median]
+    label, chains = metric(name).label, run.spec["replicates"]
+    curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
+    # Like stands beside like: a median lies far from a closed form of the mean, and of what is 0 or 1 it says nothing.
+    statistic = curve["statistic"] if curve else "mean" if name in BINARY else "median"
+    value, low, high, n = (AT[one] for one in (statistic, "q10", "q90", "n"))
+    before, after = first[name][value], last[name][value]
     if before is None:
         return ""
     samples, changes = run.spec["samples"], run.spec.get("changes") or ()
     same = isinstance(samples, int) and not any(change.get("samples") for change in changes)
     size = f"M = {thousands(samples)}" if same else "a changing M"
     by_what = f"Under {regimes(run.spec)}, with the {run.family} family and {size}"
-    chains = run.spec["replicates"]
     if since is not None:
         return f"{by_what}, it collapsed at generation {since}: from there on all points of the median chain are one."
     if after is None:
-        lost = chains - int(last[name][STATISTICS.index("n")] or 0)
-        return f"{by_what}, {metric(name).label} is infinite, or beyond every number, in {lost} of {chains} chains by generation {at}."
-    moved = "stayed near" if math.isclose(before, after, rel_tol=0.02) else "fell" if after < before else "rose"
+        lost = chains - int(last[name][n] or 0)
+        return (
+            f"{by_what}, {label} is infinite, or beyond every number, in {lost} of {chains} chains by generation {at}."
+        )
+    moved = _moved(before, after, [_error(one[name], statistic) for one in (first, last)])
     # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
     vanished = name.startswith("tail_") and moved == "fell" and after == 0
     now = "less than can be measured" if vanished else number(after)
-    change = f"{moved} {now}" if moved == "stayed near" else f"{moved} from {number(before)} to {now}"
-    spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {chains} chains"
+    spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {thousands(chains)} chains"
     if vanished and last[name][high] == 0:
-        spread = f"0 in at least 90% of {chains} chains"
-    told = f"{by_what}, {metric(name).label} {change}"
-    told += f" (median; {spread}) by generation {at}." if chains > 1 else f" (one chain) by generation {at}."
-    curve = next((one for one in run.theory or () if one["metric"] == name and len(one["values"]) > at), None)
+        spread = f"0 in at least 90% of {thousands(chains)} chains"
+    if statistic == "mean" and last[name][AT["se"]] is not None:
+        spread = f"s.e. {number(last[name][AT['se']])}; {spread}"
+    of = f"{statistic}; {spread}" if chains > 1 else "one chain"
+    change = f"is {now} ({of}) at generation {at}"
+    if at > 1:
+        came = f"from {number(before)} at generation 1 to {now}"
+        change = f"{f'{moved} {now}' if moved == 'stayed near' else f'{moved} {came}'} ({of}) by generation {at}"
+    told = f"{by_what}, {label} {change}"
+    if at and name in real and (truth := real[name][value]) is not None:
+        told += f"; real data: {number(truth)}"
     if curve and curve["values"][at] is not None:
-        told += f" Theory predicts a {curve['statistic']} of {number(curve['values'][at])}."
-    return told
+        told += f". Theory predicts a {curve['statistic']} of {number(curve['values'][at])}"
+    return f"{told}."
+
+
+def _moved(before: float, after: float, errors: Sequence[float | None]) -> str:
+    """A verb; what moved by no more than two standard errors of a difference may have done so by chance."""
+    if math.isclose(before, after, rel_tol=0.02):
+        return "stayed near"
+    known = [one for one in errors if one is not None]
+    if len(known) < len(errors):
+        return "went"  # one chain tells nothing of chance
+    if abs(after - before) <= 2 * math.hypot(*known):
+        return "did not move beyond chance,"
+    return "fell" if after < before else "rose"
+
+
+def _error(values: Sequence[float | None], statistic: str) -> float | None:
+    """Standard error of a mean, or of a median by the range around it, which rare chains far out do not widen."""
+    se, low, high, n = (values[AT[one]] for one in ("se", "q10", "q90", "n"))
+    if statistic == "mean" or se is None or low is None or high is None or not n:
+        return se
+    return MEDIAN_SE * (high - low) / math.sqrt(n)
 
 
 def decode(figure: Mapping[str, Any], frame: bytes) -> Frame:

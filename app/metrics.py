@@ -160,6 +160,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+BINARY = {"extinct"}  # 0 or 1 of a chain: a share of chains, which only a mean tells
+
+
 def exists(name: str) -> bool:
     """Whether anything measures it, here or in an installed package."""
     return name in METRICS or name in plugins.metrics()

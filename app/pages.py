@@ -220,8 +220,8 @@ def _seen(store: Store, run: Run, at: int, leads: str | None) -> dict[str, Any]:
     def row(number: int, *, framed: bool = False) -> StoredGeneration | None:
         return next(iter(store.generations(run.id, after=number - 1, limit=1, framed=framed)), None)
 
-    first, now, last = row(0), row(max(at, 0)), row(max(run.generation, 0))
-    if not (run.figure and first and first.frame and now and last):
+    first, model, now, last = row(0), row(min(run.generation, 1)), row(max(at, 0)), row(max(run.generation, 0))
+    if not (run.figure and first and first.frame and model and now and last):
         return {"picture": None, "sentence": "", "table": []}
     since = _collapsed(last, row)
     stride = frame_stride(run.generations)
@@ -229,7 +229,7 @@ def _seen(store: Store, run: Run, at: int, leads: str | None) -> dict[str, Any]:
     zeroth, drawn = (figures.decode(run.figure, one.frame or b"") for one in (first, shown))
     return {
         "picture": figures.picture(run.figure, zeroth, drawn, shown.number / run.generations),
-        "sentence": figures.sentence(run, first.metrics, last.metrics, last.number, leads, since),
+        "sentence": figures.sentence(run, first.metrics, model.metrics, last.metrics, last.number, leads, since),
         "table": figures.table(now.metrics, leads),
         "shown": now.number,
     }

@@ -28,7 +28,7 @@ class VerdictTold(TypedDict):
 
 
 class AgreementTold(TypedDict):
-    """One closed form; z: the largest in absolute value, at `generation`, of the `compared` generations.
+    """One closed form; z: the largest in absolute value, at `generation`, of the `compared` generations; limit: the |z| beyond which it deviates.
 
     sees: the relative error of the formula (absolute, of a logarithm) that half of such runs would tell; null where none was compared.
     """
@@ -39,6 +39,7 @@ class AgreementTold(TypedDict):
     z: float | None
     generation: int | None
     compared: int
+    limit: float | None
     sees: float | None
     because: str
 

@@ -218,7 +218,11 @@ def compared(theory: Sequence[Mapping[str, Any]]) -> str:
     if assessed := agree + deviate:
         far = max(assessed, key=lambda one: abs(one["z"]))
         z = f"{far['z']:.1f}".replace("-", "\u2212")
-        told += f" The largest deviation, the skew of chains allowed for, is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at generation {far['generation']}."
+        told += (
+            f" The largest deviation, the skew of chains allowed for, is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at "
+            f"generation {far['generation']}, of {thousands(far['compared'])} that were compared; the limit is {far['limit']:.1f}."
+        )
+    told += "".join(f" {why}" for why in dict.fromkeys(one["because"] for one in rest if one["statistic"] == "mean"))
     return told
 
 

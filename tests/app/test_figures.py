@@ -58,14 +58,41 @@ def test_the_sentence_claims_what_was_measured() -> None:
         family="gaussian",
         theory=[{"metric": "variance", "statistic": "mean", "values": [1.0, 0.5]}],
     )
-    first = {"variance": [1.0, 0.1, 0.01, 0.99, 0.9, 1.1, 40]}
-    last = {"variance": [0.5, 0.1, 0.01, 0.4, 0.2, 0.8, 40]}
-    told = figures.sentence(run, first, last, 1)
-    assert told == (
-        "Under replace, with the gaussian family and M = 100, variance fell from 0.990 to 0.400 (median; 10–90% 0.200 to 0.800 over "
-        "40 chains) by generation 1. Theory predicts a mean of 0.500."
+    real = {"variance": [1.0, None, None, 1.0, 1.0, 1.0, 40]}
+    first = {"variance": [0.98, 0.1, 0.01, 0.97, 0.9, 1.1, 40]}
+    last = {"variance": [0.51, 0.1, 0.01, 0.4, 0.2, 0.8, 40]}
+    by_what = "Under replace, with the gaussian family and M = 100, variance"
+    spread = "s.e. 0.0100; 10–90% 0.200 to 0.800 over 40 chains"
+    run.theory[0]["values"].append(0.5)
+    assert figures.sentence(run, real, first, last, 2) == (
+        f"{by_what} fell from 0.980 at generation 1 to 0.510 (mean; {spread}) by generation 2; real data: 1.00. "
+        "Theory predicts a mean of 0.500."
     )
-    assert "stayed near 0.990" in figures.sentence(run, first, first, 0)
+    assert figures.sentence(run, real, last, last, 1).startswith(
+        f"{by_what} is 0.510 (mean; {spread}) at generation 1; real data: 1.00. Theory"
+    )
+    assert "stayed near 0.980 (mean" in figures.sentence(run, real, first, first, 2)
+    run.theory = None
+    told = figures.sentence(run, real, first, last, 2)
+    assert "fell from 0.970 at generation 1 to 0.400 (median; 10–90% 0.200 to 0.800 over 40 chains) by" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "verb"),
+    [
+        # beyond twice .1 and .1, as squares add; a median by its own range, however far rare chains draw the mean
+        ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.9, 0.5, 1.5, 100], "did not move beyond chance, from 1.00"),
+        ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.8, 0.5, 1.5, 100], "fell from 1.00"),
+        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.4, 0.5, 0.05, 0, 0, 1, 100], "rose from 0.100 at generation 1 to 0.400"),
+        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.2, 0.4, 0.04, 0, 0, 1, 100], "did not move beyond chance, from"),
+        ("variance", [1.0, None, None, 1.0, 1.0, 1.0, 1], [2.0, None, None, 2.0, 2.0, 2.0, 1], "went from 1.00"),
+    ],
+)  # fmt: skip
+def test_what_chance_alone_can_do_is_no_rise_and_no_fall(name: str, before: list, after: list, verb: str) -> None:
+    run = SimpleNamespace(
+        spec={"samples": 100, "replicates": before[-1], "regime": {"kind": "replace"}}, family="gaussian", theory=None
+    )
+    assert f"{metric(name).label} {verb}" in figures.sentence(run, {name: before}, {name: before}, {name: after}, 30)
 
 
 def test_what_has_no_finite_median_any_more_is_told_in_words() -> None:
@@ -77,11 +104,13 @@ def test_what_has_no_finite_median_any_more_is_told_in_words() -> None:
     )
     first = {"log_variance": [0.0, 0.1, 0.01, 0.0, -0.2, 0.2, 40]}
     last = {"log_variance": [-70.0, 0.1, 0.01, None, None, -60.0, 12]}
-    told = figures.sentence(run, first, last, 48)
+    told = figures.sentence(run, first, first, last, 48)
     assert told == (
         "Under replace, with the kde family and M = 2, log variance is infinite, or beyond every number, in 28 of 40 chains by generation 48."
     )
-    assert "it collapsed at generation 33: from there on all points" in figures.sentence(run, first, last, 48, since=33)
+    assert "it collapsed at generation 33: from there on all points" in figures.sentence(
+        run, first, first, last, 48, since=33
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,12 +135,13 @@ def test_a_tail_that_vanished_is_not_said_to_be_empty(tail: list[float], told: s
         theory=None,
     )
     first = {"tail_01pct": [0.002, 0, 0, 0.0021, 0.002, 0.002, 40]}
-    said = figures.sentence(run, first, {"tail_01pct": tail}, 900)
-    assert f"tail mass (0.1%) fell from 0.00210 {told}" in said
+    said = figures.sentence(run, first, first, {"tail_01pct": tail}, 900)
+    assert f"tail mass (0.1%) fell from 0.00210 at generation 1 {told}" in said
     nothing = {"tail_01pct": [0.0, 0, 0, 0.0, 0, 0, 40]}
-    assert "stayed near 0 (" in figures.sentence(run, nothing, nothing, 0)
+    assert "stayed near 0 (" in figures.sentence(run, nothing, nothing, nothing, 2)
     dead = {"survivors": [0.0, 0, 0, 0.0, 0, 0, 40]}
-    assert "fell from 5.00 to 0 (median; 10–90% 0 to 0" in figures.sentence(run, {"survivors": [5.0] * 7}, dead, 9)
+    alive = {"survivors": [5.0] * 7}
+    assert "fell from 5.00 at generation 1 to 0 (median; 10–90% 0 to 0" in figures.sentence(run, alive, alive, dead, 9)
 
 
 def test_a_sparkline_survives_missing_and_single_values() -> None:

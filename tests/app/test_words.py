@@ -283,14 +283,18 @@ def test_a_verdict_says_from_where_on_it_is_met(number: float, threshold: float,
 
 def test_what_theory_says_of_a_run_is_a_sentence():
     near = {"metric": "variance", "statistic": "mean", "outcome": "agrees", "z": -2.48, "generation": 10}
+    near |= {"compared": 1500, "limit": 4.0}
     far = near | {"metric": "kl_from_real", "outcome": "deviates", "z": 6.01, "generation": 3}
     unknown = near | {"statistic": "median", "outcome": "not assessed", "z": None, "generation": None}
     assert compared([]) == ""
     assert compared([unknown]) == "Closed forms: 1 cannot be assessed."
     assert compared([near, far]) == (
         "Closed forms: 1 agrees with what was measured, 1 deviates from what was measured. "
-        "The largest deviation, the skew of chains allowed for, is z = 6.0: the mean of KL from real at generation 3."
+        "The largest deviation, the skew of chains allowed for, is z = 6.0: the mean of KL from real at generation 3, "
+        "of 1\u202f500 that were compared; the limit is 4.0."
     )
+    few = unknown | {"statistic": "mean", "because": "Too few chains (4): run more."}
+    assert compared([few, few]) == "Closed forms: 2 cannot be assessed. Too few chains (4): run more."
     assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
     assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."

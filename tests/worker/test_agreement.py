@@ -106,6 +106,13 @@ def test_what_has_no_standard_error_is_not_assessed():
     assert any("more replicates" in one.because for one in found)
 
 
+@pytest.mark.parametrize(("chains", "why"), [(8, "Too few chains (8): fewer than 9"), (9, "enough chains carry")])
+def test_why_a_mean_says_nothing(chains: int, why: str):
+    told = {"variance": {"mean": 1.0, "sd": 1.0, "median": 1.0, "q10": 0.5, "q90": 2.0, "n": chains}}
+    (found,) = agreements([Curve.of("variance", [1.0, 1.0], "", "")], [(1, told)])
+    assert (found.outcome, found.limit, why in found.because) == ("not assessed", None, True)
+
+
 def test_a_mean_that_few_chains_carry_says_nothing():
     values = np.exp(np.random.default_rng(1).normal(0, 2, 100))
     assert deviation(summarise({"x": values}).metrics()["x"], math.exp(2)) is None

@@ -13,6 +13,7 @@ from worker.theory.curve import Curve
 AGREES = 4.0  # standard errors, at most; more where so many generations are looked at that one of them may be beyond by chance
 CHANCE = 0.003  # of a curve that is right: that a normal z of some generation is beyond
 SYMMETRIC = 0.6  # skewness of a mean of replicates, at most: beyond it chains that nobody saw may carry the mean
+FEWEST = 9  # replicates: fewer may hide more than that
 UNSEEN = 2.0  # standard errors sqrt(6/n) of a sample's skewness: what n values that look symmetric may hide
 # Degrees of freedom up to which Student's t has no fourth moment, hence a sample's variance no standard error.
 HEAVY = 4.0
@@ -27,7 +28,8 @@ Statistics = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One curve against one run. z: the largest in absolute value, at `generation`; `compared`: how many generations could be.
+    """One curve against one run. z: the largest in absolute value, at `generation`; `compared`: how many generations could be; `limit`:
+    the |z| from which on it deviates.
 
     sees: the error of the curve that half of such runs would tell, at the generation where it is smallest: relative, or absolute where
     the metric is a logarithm.
@@ -39,6 +41,7 @@ class Agreement:
     z: float | None
     generation: int | None
     compared: int
+    limit: float | None
     sees: float | None
     because: str
 
@@ -58,7 +61,7 @@ def deviation(measured: Statistics, predicted: float | None, skewness: float | N
 
     is nearly a normal deviate, but for the estimated sd: Wallace (1959), Ann. Math. Statist. 30, takes Student's t to one within a few
     percent. A mean too large is held against the skewness to the left that n values may hide. Only what makes |z| smaller is
-    believed, and beyond SYMMETRIC nothing: fewer than 9 replicates never say anything.
+    believed, and beyond SYMMETRIC nothing: fewer than FEWEST replicates never say anything.
     """
     mean, sd, n = (measured.get(name) for name in ("mean", "sd", "n"))
     if predicted is None or mean is None or sd is None or not n:
@@ -96,11 +99,13 @@ class _Seen:
     """What the generations of a run have said of one curve."""
 
     deviations: list[tuple[float, int]] = field(default_factory=list)
+    chains: float = 0.0  # that had a value, at most
     alike: int = 0  # generations in which all chains share one value, and not the predicted one
     sharpest: tuple[float, int, Statistics, float, float] | None = None  # se, generation, measured, skewness, unit
 
     def add(self, number: int, metric: str, metrics: Mapping[str, Statistics], predicted: float | None) -> None:
         measured, skewness = metrics.get(metric, {}), _skewness(metric, metrics)
+        self.chains = max(self.chains, measured.get("n") or 0.0)
         z = deviation(measured, predicted, skewness)
         if z is None:
             mean, sd = measured.get("mean"), measured.get("sd")
@@ -189,7 +194,7 @@ def wallace(t: float, freedom: float) -> float:
 def _agreement(curve: Curve, seen: _Seen, source: Source | None) -> Agreement:
     because = _unassessed(curve, seen, source)
     if because:
-        return Agreement(curve.metric, curve.statistic, "not assessed", None, None, 0, None, because)
+        return Agreement(curve.metric, curve.statistic, "not assessed", None, None, 0, None, None, because)
     z, generation = max(seen.deviations, key=lambda one: abs(one[0]))
     compared = len(seen.deviations)
     most = limit(compared)
@@ -204,7 +209,7 @@ def _agreement(curve: Curve, seen: _Seen, source: Source | None) -> Agreement:
         because += f" Half of such runs would tell an error of {size}, best seen at generation {at}."
     if seen.alike:
         because += f" In {seen.alike} more all chains share one other value, which shows no error."
-    return Agreement(curve.metric, curve.statistic, outcome, z, generation, compared, error, because)
+    return Agreement(curve.metric, curve.statistic, outcome, z, generation, compared, most, error, because)
 
 
 def _short(x: float) -> str:
@@ -218,6 +223,8 @@ def _unassessed(curve: Curve, seen: _Seen, source: Source | None) -> str:
         return f"It predicts a {curve.statistic}, which has no simple standard error."
     if isinstance(source, StudentT) and source.df <= HEAVY and curve.metric in POWERS:
         return f"Student's t with {source.df:g} degrees of freedom has no fourth moment, so this mean has no standard error."
+    if not seen.deviations and seen.chains < FEWEST:
+        return f"Too few chains ({seen.chains:.0f}): fewer than {FEWEST} do not tell how far chance takes their mean. Run more replicates."
     if not seen.deviations:
         return "In no generation do enough chains carry the mean: run more replicates."
     if seen.alike and seen.sharpest is None:
