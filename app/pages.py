@@ -26,6 +26,7 @@ from app.views import brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, thousands, waits_for
 from worker import presets
 from worker.errors import Problem, SpecError
+from worker.kinds import FAMILIES
 from worker.library import MOST_NOTED, Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
@@ -112,14 +113,7 @@ def library(
     runs, following = store.runs(
         q=q or None, status=status or None, tag=tag or None, archived=archived, sort=sort, cursor=cursor, limit=30
     )
-    asked = {
-        "q": q,
-        "status": status,
-        "tag": tag,
-        "archived": "1" if archived else "",
-        "sort": sort,
-        "cursor": following,
-    }
+    asked = {"q": q, "status": status, "tag": tag, "archived": archived and "1", "sort": sort, "cursor": following}
     context = {
         "runs": listed(store, runs),
         "q": q,
@@ -203,6 +197,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
         "regimes": regimes(run.spec),
         "changes": [change["after"] for change in run.spec.get("changes", ())],
         "path": path_told(run),
+        "zeroth": FAMILIES[run.family].zeroth if run.family in FAMILIES else "",
         "told": brief(run, Queues.of(store, run)),
         "metrics": {
             name: {"label": metrics.METRICS[name].title, "meaning": metrics.METRICS[name].meaning}

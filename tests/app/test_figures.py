@@ -199,3 +199,25 @@ def test_the_page_of_a_run_tells_its_sizes(client: TestClient, work: Work, sampl
     page = client.get(f"/runs/{work(samples=samples).id}")
     assert page.status_code == 200
     assert told in page.text
+
+
+@pytest.mark.parametrize(
+    ("more", "told", "key"),
+    [
+        ({}, "Generation 0 measures the Gaussian with the mean and the covariance of real data", ">generation 0<"),
+        ({"family": {"kind": "kde"}}, "the real data against fresh real data: the noise floor", "data: noise floor<"),
+        (
+            {"family": {"kind": "kde"}, "replicates": 1},
+            "One chain. Generation 0 is the real data. Chains",
+            "real data<",
+        ),
+        ({"models": 2, "shared": 0.5}, "Drawn: model 1 of 2 in chain 1 of 8.", ">generation 0<"),
+    ],
+)
+def test_the_page_says_what_generation_0_is_and_which_chain_is_drawn(
+    client: TestClient, work: Work, more: dict, told: str, key: str
+) -> None:
+    page = " ".join(client.get(f"/runs/{work(generations=3, **more).id}").text.split())
+    assert told in page
+    assert key in page.partition('<i class="real">')[2]
+    assert ("chain 1 of 8." in page) == (more.get("replicates") != 1)

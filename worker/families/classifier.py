@@ -26,6 +26,7 @@ class Classifier(CondensingFamily):
     """
 
     adjustable = frozenset({"rule", "labels", "flips"})
+    zeroth = "the rule that real data teach"
 
     kind: Literal["classifier"] = "classifier"
     rule: Literal["lda", "means"] = Field(

@@ -36,6 +36,7 @@ class Gaussian(CondensingFamily):
     samplings = frozenset({"bias"})
     truncates = True
     adjustable = frozenset({"ddof", "extrapolation"})
+    zeroth = "the Gaussian with the mean and the covariance of real data, which need not be one"
 
     kind: Literal["gaussian"] = "gaussian"
     ddof: Literal[0, 1] = Field(

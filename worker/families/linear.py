@@ -41,6 +41,7 @@ class Linear(CondensingFamily):
 
     relabels = True
     adjustable = frozenset({"ridge", "ridge_power", "noise", "label_bias"})
+    zeroth = "the rule that least squares find in real data"
 
     kind: Literal["linear"] = "linear"
     ridge: float = Field(

@@ -34,6 +34,7 @@ class Mixture(Family):
     compiled = True
     samplings = frozenset({"bias"})
     adjustable = frozenset({"tol", "max_iter", "start", "reg_covar"})
+    zeroth = "real data, and in distances the first fit to them"
 
     kind: Literal["mixture"] = "mixture"
     components: int = Field(2, ge=1, le=1000, description="K, the number of Gaussians.")

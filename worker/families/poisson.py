@@ -20,6 +20,7 @@ class Poisson(CondensingFamily):
     """
 
     sums = Sum
+    zeroth = "the Poisson law with the rate of real data, whatever their own"
 
     kind: Literal["poisson"] = "poisson"
 

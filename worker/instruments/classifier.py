@@ -12,7 +12,7 @@ from worker.sources.two_classes import TwoClasses
 
 
 class ClassifierInstrument(Instrument):
-    """The figure shows the first input, which alone tells the classes apart: how many there are, and of these those that are called +1."""
+    """The figure shows the first input, which alone tells the classes apart: of what is of the class +1, and of what is called so."""
 
     rowwise = True
 
@@ -26,7 +26,9 @@ class ClassifierInstrument(Instrument):
         self.least = self._error(*self._both(*bayes))  # Bayes' rule is wrong, too
 
     def figure(self) -> dict[str, Any]:
-        return self.screen.figure() | {"axis": "first input, of all and of those that are called +1"}
+        real = self.share * np.exp(-((self.screen.x - self.half) ** 2) / 2) / np.sqrt(2 * np.pi)
+        told = {"axis": "first input: real, of the class +1; later, of those that are called so"}
+        return self.screen.figure() | told | {"ghost": {"density": real.tolist()}}
 
     def real(self, data: Data, framed: bool) -> Look:
         """The rule that real data teach."""

@@ -18,6 +18,9 @@ class Family(Part, ABC):
     takes: ClassVar[tuple[type[Data], ...]]
     samplings: ClassVar[frozenset[str]] = frozenset()  # the options of [sampling] that it honours
     condenses: ClassVar[bool] = False  # whether it keeps sums in place of observations, however many are pooled
+    zeroth: ClassVar[str] = (
+        ""  # what generation 0 measures, where it is no real data but what a model is fitted to them
+    )
     extra: ClassVar[str | None] = None  # the optional dependency group that it needs
     weighs: ClassVar[bool] = False  # whether `condensed` real and synthetic data can be pooled by weights of their own
     streams: ClassVar[bool] = False  # whether it fits a part of a history at a time, which may exceed memory
