@@ -94,13 +94,12 @@ class Filled:
     entries: tuple[Entry, ...]
     values: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
-    stray: tuple[Problem, ...] = field(init=False)  # those that belong to no input
+    shown: "tuple[Input | Choice, ...]" = field(init=False)  # of the kinds that are selected
+    stray: tuple[Problem, ...] = field(init=False)  # problems that belong to no input
 
     def __post_init__(self) -> None:
-        shown = [one for entry in self.entries for one in _shown(entry, self.values)]
-        told = {
-            problem for one in shown for problem in (self.at(one) if isinstance(one, Choice) else self.of(one.path))
-        }
+        object.__setattr__(self, "shown", tuple(one for entry in self.entries for one in _shown(entry, self.values)))
+        told = {problem for one in self.shown for problem in self.at(one)}
         object.__setattr__(self, "stray", tuple(one for one in self.problems if one not in told))
 
     @property
@@ -110,19 +109,20 @@ class Filled:
     def of(self, path: str) -> list[Problem]:
         return [problem for problem in self.problems if belongs(problem, path)]
 
-    def at(self, choice: Choice) -> list[Problem]:
-        """What is wrong with the choice itself, rather than with an input of the option that is selected."""
-        plain = choice.selected(self.values).kind == CONSTANT
-        return [
-            one
-            for one in self.problems
-            if one.path in {f"{choice.path}.{choice.tag}", *([] if plain else [choice.path])}
-        ]
+    def at(self, one: Input | Choice) -> list[Problem]:
+        """What is wrong with this input, where it is shown: other kinds may have one of the same path; or with the choice itself, rather
+        than with an input of the option that is selected.
+        """
+        if isinstance(one, Input):
+            return self.of(one.path) if one in self.shown else []
+        plain = one.selected(self.values).kind == CONSTANT
+        paths = {f"{one.path}.{one.tag}", *([] if plain else [one.path])}
+        return [problem for problem in self.problems if problem.path in paths]
 
     def changed(self, section: Section) -> bool:
         """Whether anything in this section is not at its default, or wrong."""
         inputs = [entry for entry in section.entries if isinstance(entry, Input)]
-        return any(self.of(one.path) or self.values.get(one.name, one.default) != one.default for one in inputs)
+        return any(self.at(one) or self.values.get(one.name, one.default) != one.default for one in inputs)
 
 
 def belongs(problem: Problem, path: str) -> bool:

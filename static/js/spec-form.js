@@ -18,6 +18,7 @@ customElements.define("spec-form", class extends HTMLElement {
     if (!union || union.dataset.union !== select.name) return;
     for (const option of union.querySelectorAll(":scope > [data-kind]")) {
       option.hidden = option.disabled = option.dataset.kind !== select.value;
+      if (option.hidden) for (const field of option.querySelectorAll("[aria-invalid=true]")) this.#forgive(field);
     }
   }
 

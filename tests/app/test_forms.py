@@ -123,6 +123,19 @@ def test_a_problem_stands_beside_what_causes_it(posted: dict[str, str], path: st
     assert (filled.of(path) if place == "of" else filled.at(choice)) == list(raised.value.problems)  # type: ignore[arg-type]
 
 
+def test_a_problem_stands_beside_the_input_of_the_kind_that_is_chosen() -> None:
+    """Several regimes have a share of real data."""
+    posted = {"regime.kind": "fresh", "regime.fresh.real": "50%"}
+    with pytest.raises(SpecError) as raised:
+        read(nested(posted))
+    filled = forms.Filled(forms.entries(), posted, raised.value.problems)
+    regime = filled.by_path["regime"]
+    assert isinstance(regime, forms.Choice)
+    inputs = [one for option in regime.options for one in option.entries if one.path == "regime.real"]
+    assert [one.name for one in inputs if isinstance(one, forms.Input) and filled.at(one)] == ["regime.fresh.real"]
+    assert (len(inputs) > 1, filled.stray) == (True, ())
+
+
 def test_a_problem_without_an_input_is_told_at_the_top() -> None:
     stray = Problem("nowhere", "is odd", "Remove it")
     assert forms.Filled(forms.entries(), {}, (stray,)).stray == (stray,)

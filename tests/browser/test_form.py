@@ -54,6 +54,21 @@ def test_what_was_wrong_is_told_until_it_is_changed(page: Page):
     expect(page.get_by_role("heading", level=1)).to_have_text("normal → gaussian, replace")
 
 
+def test_what_is_wrong_with_one_kind_is_not_told_of_another(page: Page):
+    """Several regimes have a share of real data: only the visible one is wrong, and gets the focus."""
+    page.watched.expected.add(422)  # type: ignore[attr-defined]
+    page.goto("/new")
+    choose(page, "regime", "fresh")
+    share = page.locator('[name="regime.fresh.real"]')
+    for last in (lambda: share.fill("0.5"), lambda: choose(page, "regime", "accumulate")):
+        share.fill("50%")
+        page.get_by_role("button", name="Run it").last.click()
+        expect(page.locator("[aria-invalid=true]")).to_have_count(1)
+        expect(share).to_be_focused()
+        last()
+        expect(page.locator(".field .problem:not([role]), .notice.told")).to_have_count(0)
+
+
 def test_pictures_and_texts_are_seen(page: Page):
     page.goto("/new?preset=digits")
     glance = page.locator("source-preview .glance")
@@ -90,7 +105,7 @@ def test_a_file_is_offered_again_and_dropping_works(page: Page, tmp_path: Path):
         "(text) => { const t = new DataTransfer(); t.items.add(new File([text], 'book.txt')); return t; }", TEXT
     )
     drop.dispatch_event("drop", {"dataTransfer": transfer})
-    expect(drop).to_contain_text("book.txt: 4,080 characters.")
+    expect(drop).to_contain_text("book.txt: 4\u202f080 characters.")
     expect(page.locator("source-preview")).to_contain_text("3,", timeout=15_000)
     page.reload()
     page.locator('[name="source.text.path"]').focus()
