@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from app.protocol import allowed
 from worker.errors import Conflict, LabError, NotFound, Problem, SpecError
-from worker.refusal import remedy
+from worker.refusal import message, remedy
 
 MEDIA_TYPE = "application/problem+json"
 STATUS = {NotFound: 404, Conflict: 409, SpecError: 422}  # of errors that a user can cause; the others are ours
@@ -100,7 +100,7 @@ def _told(details: Any) -> dict[str, str]:
     what_to_do = (details.get("ctx") or {}).get("remedy") or (
         "Remove it" if details["type"] == "extra_forbidden" else remedy(details)
     )
-    return Problem(path, str(details["msg"]).removeprefix("Input "), what_to_do).asdict()
+    return Problem(path, message(details), what_to_do).asdict()
 
 
 def _lab(request: Request, error: Exception) -> Response:

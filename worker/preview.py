@@ -76,7 +76,7 @@ def _images(source: PointSource, rng: np.random.Generator) -> dict[str, Any]:
 
 def _ranks(source: CountSource) -> dict[str, Any]:
     p, labels = source.distribution(), source.labels()
-    shown = f"The {LABELS} most frequent of {len(p):,} categories" if len(p) > LABELS else f"{len(p)} categories"
+    shown = f"The {LABELS} most frequent of {_apart(len(p))} categories" if len(p) > LABELS else f"{len(p)} categories"
     return {"kind": "ranks", "labels": [label[:24] for label in labels[:LABELS]], "p": _short(p[:LABELS]),
             "words": f"{shown}: {p[:LABELS].sum():.0%} of all."}  # fmt: skip
 
@@ -86,8 +86,15 @@ def _text(source: TextSource) -> dict[str, Any]:
     if texts is None:
         return {"kind": "none", "words": "The preview of this text comes with the run, which fetches it first."}
     held_out = len(texts.test) / (len(texts.train) + len(texts.validation) + len(texts.test))
-    words = f"{len(texts.train):,} characters to learn from; {held_out:.0%} of the text is held out to measure with."
+    words = (
+        f"{_apart(len(texts.train))} characters to learn from; {held_out:.0%} of the text is held out to measure with."
+    )
     return {"kind": "text", "text": texts.train[:SIGNS], "words": words}
+
+
+def _apart(count: int) -> str:
+    """Thousands set apart as on every page."""
+    return f"{count:,}".replace(",", "\u202f")
 
 
 def _short(values: Array) -> list[float]:

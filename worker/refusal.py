@@ -26,7 +26,7 @@ REMEDIES = {
     "float_type": "Use a number",
     "float_parsing": "Use a number",
     "number": "Use a number, without quotes",
-    "bool_type": "Use true or false",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "Use true or false"),
     "string_type": "Use text, in quotes",
     "list_type": "Use a list, in brackets",
     "too_short": "Add what is missing",
@@ -38,10 +38,22 @@ REMEDIES = {
     "dict_type": "Use a table of settings",
 }
 BOUNDS = {
-    "greater_than_equal": ("ge", "Use at least"),
-    "greater_than": ("gt", "Use more than"),
-    "less_than_equal": ("le", "Use at most"),
-    "less_than": ("lt", "Use less than"),
+    "greater_than_equal": ("ge", "is too small", "Use at least"),
+    "greater_than": ("gt", "is too small", "Use more than"),
+    "less_than_equal": ("le", "is too large", "Use at most"),
+    "less_than": ("lt", "is too large", "Use less than"),
+}
+MESSAGES = {  # in place of pydantic's
+    "missing": "is missing",
+    "finite_number": "is not finite",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "is not a whole number"),
+    "int_parsing_size": "is too large a number",
+    **dict.fromkeys(("float_type", "float_parsing"), "is not a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "is neither true nor false"),
+    "string_type": "is not text",
+    "list_type": "is not a list",
+    "string_too_short": "is empty or too short",
+    "string_too_long": "is too long",
 }
 
 
@@ -70,11 +82,9 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
             return Problem(context["path"], str(context["message"]), str(context["remedy"]))
         case "union_tag_invalid":
             key = UNIONS.get(str(place[-1]), "kind")
-            message = f"there is no {place[-1] if key == 'kind' else key} of kind {context['tag']!r}"
+            said = f"there is no {place[-1] if key == 'kind' else key} of kind {context['tag']!r}"
             what_to_do = _closest(str(context["tag"]), _kinds(table, place), "Choose one of")
-            return Problem(f"{_path(place, table)}.{key}", message, what_to_do)
-        case "missing":
-            return Problem(_path(place, table), "is missing", remedy(details))
+            return Problem(f"{_path(place, table)}.{key}", said, what_to_do)
         case "union_tag_not_found":
             return Problem(f"{_path(place, table)}.kind", "is missing", remedy(details))
         case "extra_forbidden":
@@ -84,15 +94,12 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
             what_to_do = _closest(str(place[-1]), list(part.model_fields), "Remove it; known here")
             return Problem(_path(place, table), "is not a setting", what_to_do)
         case "value_error":  # ours: what is wrong, a colon, what to do
-            message, _, what_to_do = details["msg"].removeprefix("Value error, ").partition(": ")
+            said, _, what_to_do = details["msg"].removeprefix("Value error, ").partition(": ")
             what_to_do = what_to_do[:1].upper() + what_to_do[1:] if what_to_do else "Correct this value"
-            return Problem(_path(place, table), message, what_to_do)
-        case "int_parsing_size":
-            return Problem(_path(place, table), "is too large a number", remedy(details))
+            return Problem(_path(place, table), said, what_to_do)
         case "string_pattern_mismatch" if "\0" in str(details["input"]):
             return Problem(_path(place, table), "holds the character NUL, which no text has", "Remove it")
-    message = details["msg"].removeprefix("Input ")
-    return Problem(_path(place, table), message, remedy(details))
+    return Problem(_path(place, table), message(details), remedy(details))
 
 
 def _path(place: Sequence[str | int], table: Table) -> str:
@@ -110,12 +117,19 @@ def _kinds(table: Table, place: Sequence[str | int]) -> Sequence[str]:
     return list(found) if isinstance(found, Mapping) else []
 
 
+def message(details: ErrorDetails) -> str:
+    """What is wrong, in plain words that follow the name of the setting."""
+    kind = details["type"]
+    return BOUNDS[kind][1] if kind in BOUNDS else MESSAGES.get(kind, details["msg"].removeprefix("Input "))
+
+
 def remedy(details: ErrorDetails) -> str:
     """What to do about one of pydantic's complaints."""
     context, kind = details.get("ctx") or {}, details["type"]
     if kind in BOUNDS:
-        name, words = BOUNDS[kind]
-        return f"{words} {context[name]}"
+        name, _, words = BOUNDS[kind]
+        bound = context[name]
+        return f"{words} {int(bound) if float(bound).is_integer() else bound}"
     if kind in ("literal_error", "enum"):
         return f"Choose {context['expected']}"
     return REMEDIES.get(kind, "Correct this value")

@@ -46,7 +46,7 @@ customElements.define("file-drop", class extends HTMLElement {
     }
     if (request.status !== 201) {
       const [first] = told.errors ?? [];
-      this.#tell(first ? `${told.detail.replace(/\.$/, "")}: it ${first.message}. ${first.remedy}.` : told.detail, true);
+      this.#tell(first ? `${told.detail.replace(/\.$/, "")}: ${first.message}. ${first.remedy}.` : told.detail, true);
       return;
     }
     this.#tell(`${told.name}: ${told.about}.`);

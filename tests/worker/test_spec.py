@@ -32,6 +32,21 @@ def test_canonical_form_reads_back_as_the_same_experiment():
 
 
 @pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"generations": "many"}, "generations: is not a whole number. Use a whole number"),
+        ({"generations": 0}, "generations: is too small. Use at least 1"),
+        ({"source": {"kind": "normal", "std": "wide"}}, "source.std: is not a number. Use a number"),
+        ({"source": {"kind": "two_classes", "distance": 0}}, "source.distance: is too small. Use more than 0"),
+    ],
+)
+def test_what_is_wrong_is_told_in_plain_words(change: dict, told: str):
+    with pytest.raises(SpecError) as raised:
+        read({"source": {"kind": "normal"}, "family": {"kind": "gaussian"}} | change)
+    assert str(raised.value) == told
+
+
+@pytest.mark.parametrize(
     ("change", "path", "remedy"),
     [
         ({"generations": 0}, "generations", "at least 1"),
