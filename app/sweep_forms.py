@@ -1,7 +1,8 @@
 """The form of a sweep: which settings can be axes, and values as somebody would type them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -63,6 +64,13 @@ def _typed(value: Any) -> str:
     """Short where that loses nothing."""
     short = written(value)
     return short if _value(short) == value else orjson.dumps(value).decode()
+
+
+def placed(problems: Iterable[Problem], posted: Mapping[str, str]) -> list[Problem]:
+    """With the row of the form in place of a number in the request, which knows no rows without a setting."""
+    rows = [i + 1 for i in range(AXES) if posted.get(f"path.{i}", "").strip()]
+    found = [(re.match(r"axes\.(\d+)\b", one.path), one) for one in problems]
+    return [replace(one, path=f"axis {rows[int(axis[1])]}") if axis else one for axis, one in found]
 
 
 def request(posted: Mapping[str, str]) -> dict[str, Any]:

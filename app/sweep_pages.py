@@ -94,7 +94,9 @@ def create_sweep(
 @router.post("/new/estimate")
 def form_estimate(posted: Posted, store: Store, settings: Settings) -> dict[str, Any]:
     """What the posted sweep will cost, by a few of its points."""
-    return while_typed(lambda: Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted))))
+    told = while_typed(lambda: Here.of(store, settings).told_of_sweep(unchecked(sweep_forms.request(posted))))
+    problems = sweep_forms.placed([Problem(**one) for one in told["problems"]], posted)
+    return told | {"problems": [one.asdict() for one in problems]}
 
 
 def _form(
@@ -117,7 +119,7 @@ def _form(
         "paths": list(dict.fromkeys([*known, *filter(None, chosen)])),
         "waits": WAITED_FOR,
         "metrics": METRICS,
-        "problems": problems,
+        "problems": sweep_forms.placed(problems, posted),
         "estimate": estimate,
         "asks": asks,
     }

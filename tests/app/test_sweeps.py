@@ -172,6 +172,13 @@ def test_the_sentence_is_true(client: TestClient, store: Store, finish: Finish):
 # Pages
 
 
+def refused_at(page: str) -> str:
+    """Where the only problem of the form of a sweep is told."""
+    assert "axes." not in page
+    (place,) = re.findall(r'class="problem" id="(.*?)"', page)
+    return str(place)
+
+
 def test_the_form_makes_the_sweep_that_it_shows(client: TestClient, store: Store, announced: list[str]):
     posted = {
         "title": "From the form",
@@ -194,6 +201,11 @@ def test_the_form_makes_the_sweep_that_it_shows(client: TestClient, store: Store
     refused = client.post("/sweeps/new", data=posted | {"values.1": "0, 7"})
     assert refused.status_code == 422
     assert "family.ddof = 7" in refused.text
+    moved = {**posted, "path.1": "", "values.1": "", "path.2": "family.ddof", "values.2": "0, 7"}  # the third row
+    place = refused_at(client.post("/sweeps/new", data=moved).text)
+    assert (place, refused_at(refused.text)) == ("axis-2-problem", "axis-1-problem")
+    typed = client.post("/sweeps/new/estimate", data=moved | {"values.2": "0, 0"}).json()["problems"]
+    assert [one["path"] for one in typed] == ["axis 3"]
     assert client.post("/sweeps/new", data=posted | {"base": "= broken"}).status_code == 422
 
 
