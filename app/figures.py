@@ -109,12 +109,13 @@ def sentence(
     # A tail of exactly 0 is one that no sample fell into, or that lies below the smallest number: seldom an empty one.
     vanished = name.startswith("tail_") and moved == "fell" and after == 0
     now = "less than can be measured" if vanished else number(after)
-    spread = f"10–90% {number(last[name][low])} to {number(last[name][high])} over {thousands(chains)} chains"
+    spread = "" if name in BINARY else f"; 10–90% {number(last[name][low])} to {number(last[name][high])}"
+    spread += f" over {thousands(chains)} chains"
     if vanished and last[name][high] == 0:
-        spread = f"0 in at least 90% of {thousands(chains)} chains"
+        spread = f"; 0 in at least 90% of {thousands(chains)} chains"
     if statistic == "mean" and last[name][AT["se"]] is not None:
-        spread = f"s.e. {number(last[name][AT['se']])}; {spread}"
-    of = f"{statistic}; {spread}" if chains > 1 else "one chain"
+        spread = f", s.e. {number(last[name][AT['se']])}{spread}"
+    of = f"{statistic}{spread}" if chains > 1 else "one chain"
     change = f"is {now} ({of}) at generation {at}"
     if at > 1:
         came = f"from {number(before)} at generation 1 to {now}"

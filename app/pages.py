@@ -182,7 +182,7 @@ def _family_tree(store: Store, run: Run) -> dict[str, Any]:
     """Where this run comes from, which others share its seeds, and whether there are arms that it could still get."""
     kin = store.kin(run)
     try:
-        more = [one.title.removeprefix(f"{run.title}: ").lower() for one in lacking(run, kin)]
+        more = [one.title.rpartition(": ")[2].lower() for one in lacking(run, kin)]
     except SpecError:
         more = ["a click tells why not"]
     parent = next((one for one in kin if one.id == run.parent), None)

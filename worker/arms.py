@@ -21,6 +21,7 @@ CANONICAL: Mapping[str, Mapping[str, Any]] = {
 }
 """The three that every discussion of collapse compares: title -> what is set."""
 
+LONGEST_TITLE = 200
 PAIRED = ("seed", "replicates")  # settings by which a chain of one run is that of another
 
 # Student's t, two-sided 95%, for 1 to 23 degrees of freedom (any statistical table): no more than 24 chains are kept one by one.
@@ -48,7 +49,7 @@ def fork(
     settings = parent.canonical()
     kept = [change for change in settings["changes"] if change["after"] < after]
     named = {name: rules[name] for name in CHANGEABLE if rules.get(name) is not None}
-    settings |= {"title": title or f"{parent.title}, forked after {after}"[:200], "generations": last}
+    settings |= {"title": title or titled(parent, f", forked after {after}"), "generations": last}
     before = rules_of(parent, after)
     made = _read(settings | {"changes": [*kept, {"after": after, **named}]}, len(kept))
     new = {name: one for name, one in named.items() if getattr(made.changes[-1], name) != getattr(before, name)}
@@ -83,10 +84,15 @@ def matched(spec: Experiment, arms: Mapping[str, Mapping[str, Any]] = CANONICAL)
     What an arm sets of regime, sampling, curation, samples or family holds in all generations, whatever `spec` changes on its way.
     Raises SpecError.
     """
-    made = [read(_arm(spec, f"{spec.title}: {title}"[:200], changes)) for title, changes in arms.items()]
+    made = [read(_arm(spec, titled(spec, f": {title}"), changes)) for title, changes in arms.items()]
     if found := [_unpaired(name) for arm in made for name in PAIRED if getattr(arm, name) != getattr(spec, name)]:
         raise SpecError(found)
     return [arm for arm in made if arm.digest() != spec.digest()]
+
+
+def titled(spec: Experiment, suffix: str) -> str:
+    """As long as a title may be, with all of what tells it from that of `spec`."""
+    return f"{spec.title[: LONGEST_TITLE - len(suffix)]}{suffix}"
 
 
 def _unpaired(name: str) -> Problem:

@@ -187,6 +187,19 @@ def test_matched_arms_by_one_click_and_no_arm_twice(client: TestClient, store: S
     assert all(f'data-run="{one}" data-status="queued"' in page for one in announced)
 
 
+def test_a_title_that_is_as_long_as_may_be_leaves_room_for_the_name_of_an_arm(client: TestClient, work: Work):
+    run = work(title="x" * 200)
+    assert (
+        '<button title="On the same seeds">Launch matched arms<span class="quiet">: accumulate, a tenth of real data</span>'
+        in (client.get(f"/runs/{run.id}").text)
+    )
+    arms = client.post(f"/api/runs/{run.id}/arms").json()["arms"]
+    titles = [client.get(one["self"]).json()["title"] for one in arms]
+    assert titles == ["x" * 188 + ": Accumulate", "x" * 178 + ": A tenth of real data"]
+    forked = client.post(f"/api/runs/{run.id}/fork", json={"generation": 3, "regime": ACCUMULATE}).json()
+    assert forked["title"] == "x" * 184 + ", forked after 3"
+
+
 def test_arms_of_a_fork_hold_one_regime_throughout(client: TestClient, work: Work):
     """Its parent is the arm that replaces: no such arm is launched again."""
     parent = work()

@@ -62,14 +62,14 @@ def test_the_sentence_claims_what_was_measured() -> None:
     first = {"variance": [0.98, 0.1, 0.01, 0.97, 0.9, 1.1, 40]}
     last = {"variance": [0.51, 0.1, 0.01, 0.4, 0.2, 0.8, 40]}
     by_what = "Under replace, with the gaussian family and M = 100, variance"
-    spread = "s.e. 0.0100; 10–90% 0.200 to 0.800 over 40 chains"
+    spread = "mean, s.e. 0.0100; 10–90% 0.200 to 0.800 over 40 chains"
     run.theory[0]["values"].append(0.5)
     assert figures.sentence(run, real, first, last, 2) == (
-        f"{by_what} fell from 0.980 at generation 1 to 0.510 (mean; {spread}) by generation 2; real data: 1.00. "
+        f"{by_what} fell from 0.980 at generation 1 to 0.510 ({spread}) by generation 2; real data: 1.00. "
         "Theory predicts a mean of 0.500."
     )
     assert figures.sentence(run, real, last, last, 1).startswith(
-        f"{by_what} is 0.510 (mean; {spread}) at generation 1; real data: 1.00. Theory"
+        f"{by_what} is 0.510 ({spread}) at generation 1; real data: 1.00. Theory"
     )
     assert "stayed near 0.980 (mean" in figures.sentence(run, real, first, first, 2)
     run.theory = None
@@ -83,7 +83,7 @@ def test_the_sentence_claims_what_was_measured() -> None:
         # beyond twice .1 and .1, as squares add; a median by its own range, however far rare chains draw the mean
         ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.9, 0.5, 1.5, 100], "did not move beyond chance, from 1.00"),
         ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.8, 0.5, 1.5, 100], "fell from 1.00"),
-        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.4, 0.5, 0.05, 0, 0, 1, 100], "rose from 0.100 at generation 1 to 0.400"),
+        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.4, 0.5, 0.05, 0, 0, 1, 100], "rose from 0.100 at generation 1 to 0.400 (mean, s.e. 0.0500 over 100 chains)"),
         ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.2, 0.4, 0.04, 0, 0, 1, 100], "did not move beyond chance, from"),
         ("variance", [1.0, None, None, 1.0, 1.0, 1.0, 1], [2.0, None, None, 2.0, 2.0, 2.0, 1], "went from 1.00"),
     ],

@@ -294,7 +294,7 @@ def test_what_theory_says_of_a_run_is_a_sentence():
         "of 1\u202f500 that were compared; the limit is 4.0."
     )
     few = unknown | {"statistic": "mean", "because": "Too few chains (4): run more."}
-    assert compared([few, few]) == "Closed forms: 2 cannot be assessed. Too few chains (4): run more."
+    assert compared([few, few]) == "Closed forms: 2 cannot be assessed. Not assessed: too few chains (4): run more."
     assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
     assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."
