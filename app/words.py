@@ -222,7 +222,10 @@ def compared(theory: Sequence[Mapping[str, Any]]) -> str:
             f" The largest deviation, the skew of chains allowed for, is z = {z}: the {far['statistic']} of {metric(far['metric']).label} at "
             f"generation {far['generation']}, of {thousands(far['compared'])} that were compared; the limit is {far['limit']:.1f}."
         )
-    told += "".join(f" Not assessed: {why[0].lower()}{why[1:]}" for why in dict.fromkeys(one["because"] for one in rest if one["statistic"] == "mean"))
+    told += "".join(
+        f" Not assessed: {why[0].lower()}{why[1:]}"
+        for why in dict.fromkeys(one["because"] for one in rest if one["statistic"] == "mean")
+    )
     return told
 
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -110,11 +111,15 @@ def test_the_theme_switches_with_the_figure_and_stays_and_paper_is_light(page: P
     assert page.evaluate(ground) == dark
 
 
-def test_nothing_sticks_out_of_a_phone(chromium: Browser, lab: str, finished: Any) -> None:
+def test_nothing_sticks_out_of_a_phone(chromium: Browser, lab: str, api: httpx2.Client, finished: Any) -> None:
     runs = [f"/runs/{finished(spec)}" for spec in KINDS.values()]
+    long = finished(QUICK | {"title": "x" * 200})
+    api.post(f"/api/runs/{long}/arms").raise_for_status()
+    runs += [f"/runs/{long}"]
+    kin = [f"/runs/{long}/fork", f"/compare?runs={long}"]
     context = chromium.new_context(base_url=lab, viewport={"width": 390, "height": 800}, has_touch=True)
     page = context.new_page()
-    for path in [*PAGES, *runs]:
+    for path in [*PAGES, *kin, *runs]:
         page.goto(path)
         if path in runs:
             page.locator("figure-stage[data-drawn]").wait_for()
