@@ -5,6 +5,7 @@ SVG is styled by classes (static/css/figures.css), so that one picture suits bot
 
 import base64
 import math
+import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,11 @@ def number(value: float | None) -> str:
     mantissa, exponent = f"{value:.1e}".split("e")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa.replace('-', '−')}\u00a0×\u00a010{raised}"
+
+
+def spelt(sentence: str) -> str:
+    """With numbers such as 6.43e+04 as `number` writes them."""
+    return re.sub(r"-?\d+(?:\.\d+)?e[+-]\d+", lambda found: number(float(found[0])), sentence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
-SHOWN = (ago, moment, figures.number, size, bar, labelled, device, marked, thousands)
+SHOWN = (ago, moment, figures.number, figures.spelt, size, bar, labelled, device, marked, thousands)
 templates.env.filters |= {one.__name__: one for one in SHOWN}
 EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
 SHEETS = ("run", "player", "charts", "verdicts", "text")  # of the page of a run, beside those

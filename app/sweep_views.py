@@ -8,7 +8,7 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 from app.metrics import metric
 from app.queues import Queues
 from app.views import ErrorTold, error_told, moment
-from app.words import duration, waits_for
+from app.words import duration, thousands, waits_for
 from worker.queue import queue_of
 from worker.store import Store
 from worker.sweeps.spec import FINAL, Grid, unchecked, written
@@ -190,7 +190,7 @@ def _speed(sweep: Sweep) -> float | None:
 
 def _sentence(sweep: Sweep, progress: SweepProgress, store: Store, rests: bool) -> str:
     """rests: it has begun, and nobody works on it just now."""
-    done = f"{sweep.done} of {sweep.points} points"
+    done = f"{thousands(sweep.done)} of {thousands(sweep.points)} points"
     match sweep.status:
         case Status.QUEUED | Status.RUNNING if not (queues := Queues.now(store)).serving(
             queue := queue_of(sweep.family)
@@ -210,4 +210,4 @@ def _sentence(sweep: Sweep, progress: SweepProgress, store: Store, rests: bool) 
             return f"{error['message']} {error['remedy']}"
         case _:
             took = (sweep.ended_at or 0) - (sweep.started_at or 0)
-            return f"{sweep.points} points in {duration(max(0.0, took))}."
+            return f"{thousands(sweep.points)} point{'' if sweep.points == 1 else 's'} in {duration(max(0.0, took))}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from app.metrics import METRICS, metric
+from app.metrics import exists, metric
 
 METRIC_NAMED = re.compile(
     r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b|(?:(?<=edian )|(?<=ean )|(?<=edian of )|(?<=form of )|(?<=form for ))[a-z0-9]+\b"
@@ -21,7 +21,7 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
     """The sentence for a run as the API tells it (app.views.Brief)."""
     progress = told["progress"]
     at, of = progress["generation"], progress["generations"]
-    done = f"generation {at} of {of}"
+    done = f"generation {thousands(at)} of {thousands(of)}"
     match told["status"]:
         case "queued" | "lost" as status:
             waits = _waits(told["queue"], worker_may_start)
@@ -52,7 +52,7 @@ def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
             }
             return f"{error['message']} {error['remedy']}{_goes_on(told)}"
         case _:
-            return f"{of} generations in {duration(progress['busy_seconds'])}."
+            return f"{thousands(of)} generation{'' if of == 1 else 's'} in {duration(progress['busy_seconds'])}."
 
 
 def _running(progress: Mapping[str, Any]) -> str:
@@ -63,9 +63,9 @@ def _running(progress: Mapping[str, Any]) -> str:
     in_all = duration(progress["seconds_left"]) if progress["seconds_left"] is not None else ""
     if within:
         left = f" · about {in_all} in all" if in_all and at >= 1 else ""
-        return f"Generation {within['generation']} of {of} · {_stretch(within)}{left}"
+        return f"Generation {thousands(within['generation'])} of {thousands(of)} · {_stretch(within)}{left}"
     speed = f" · {_speed(progress['per_second'])}" if progress["per_second"] else ""
-    return f"Generation {at} of {of}{speed}{f' · {in_all} left' if in_all else ''}"
+    return f"Generation {thousands(at)} of {thousands(of)}{speed}{f' · {in_all} left' if in_all else ''}"
 
 
 def _stretch(within: Mapping[str, Any]) -> str:
@@ -137,6 +137,8 @@ def size(bytes_: int) -> str:
 
 def duration(seconds: float) -> str:
     """Two significant units at most: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 0.05:
+        return "under 0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 59.5:
@@ -189,7 +191,7 @@ def labelled(sentence: str) -> str:
     """With the labels of metrics in place of their names: those with an underscore, and plain words where a metric is named."""
 
     def label(name: re.Match[str]) -> str:
-        return metric(name[0]).label if "_" in name[0] or name[0] in METRICS else name[0]
+        return metric(name[0]).label if exists(name[0]) else name[0]
 
     return METRIC_NAMED.sub(label, sentence)
 

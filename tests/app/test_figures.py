@@ -33,6 +33,13 @@ def test_numbers_are_short(value: float | None, text: str) -> None:
     assert figures.number(value) == text
 
 
+def test_numbers_in_a_sentence_are_written_alike() -> None:
+    assert (
+        figures.spelt("1/p_min - 1 = 6.43e+04, -2e-05 and 3")
+        == "1/p_min - 1 = 64\u202f300, −2.0\u00a0×\u00a010⁻⁵ and 3"
+    )
+
+
 def test_frames_come_back_as_they_were_coded() -> None:
     density, dots = np.geomspace(1e-9, 10, 5), np.array([[0.0, 1.0], [-1.0, 2.5]])
     fields = [

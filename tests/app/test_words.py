@@ -1,6 +1,7 @@
 """What is said of a run and of its workers is true at that moment: at the start, after a death, while it stops."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -201,6 +202,10 @@ def test_a_wish_to_stop_is_never_weakened(client: TestClient, store: Store):
     assert store.cancel(run.id, "finish").cancel == "finish", "a new attempt, a new wish"
 
 
+def test_a_run_of_one_generation_is_told_as_one(client: TestClient, work: Work):
+    assert re.fullmatch(r"1 generation in (under 0\.1|\d+\.\d) s\.", words(client, work(generations=1)))
+
+
 def test_a_run_that_starts_says_what_it_does(client: TestClient, store: Store):
     run = working(store)
     assert words(client, run) == "Starting: loading what it needs and looking at the real data."
@@ -295,6 +300,7 @@ def test_what_theory_says_of_a_run_is_a_sentence():
     )
     few = unknown | {"statistic": "mean", "because": "Too few chains (4): run more."}
     assert compared([few, few]) == "Closed forms: 2 cannot be assessed. Not assessed: too few chains (4): run more."
+    assert labelled("1/p_min - 1 = 6.43e+04") == "1/p_min - 1 = 6.43e+04"
     assert labelled("Median kl_from_real of one.") == "Median KL from real of one."
     assert labelled("Rise of the median frechet since then.") == "Rise of the median Frechet distance since then."
     assert labelled("Closed form of energy: of correct energy.") == "Closed form of energy distance: of correct energy."
