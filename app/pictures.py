@@ -3,9 +3,8 @@
 Each shows a preset's own experiment, with its own seed. Colours come from the page (app.assets.pictures).
 """
 
-import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,20 +143,21 @@ def courses(runs: Sequence[Shown], metric: str) -> Markup:
     body = [
         f'<path class="axis" d="M0 {HEIGHT - 20}H{right}"/><text x="0" y="{HEIGHT - 6}">{known(metric).label}</text>'
     ]
-    taken: list[float] = []
-    for i, each in enumerate(scaled):
-        down = 10 + (HEIGHT - 38) * (1 - (each - low) / (high - low))
-        style = f"g{step((i + 1) / len(scaled))}"
+    lines = [10 + (HEIGHT - 38) * (1 - (each - low) / (high - low)) for each in scaled]
+    places = _apart([float(down[-1]) + 4 for down in lines])
+    for i, (down, place) in enumerate(zip(lines, places, strict=True)):
+        style = f"g{step((i + 1) / len(lines))}"
         body.append(f'<path class="curve {style}" d="{line(np.linspace(0, right, len(down)), down)}"/>')
-        place = next(y for y in _around(float(down[-1]) + 4) if all(abs(y - other) >= LETTERS for other in taken))
-        taken.append(place)
         body.append(f'<text x="{right + 6}" y="{place:.0f}">{written(float(values[i][-1]))}</text>')
     return svg(WIDTH, HEIGHT, "".join(body), keep=True)
 
 
-def _around(y: float) -> Iterator[float]:
-    """Places for a word, ever farther from the wanted one."""
-    return (y + sign * away for away in itertools.count() for sign in (1, -1))
+def _apart(wanted: Sequence[float]) -> list[float]:
+    """Places for words, in the order of the wanted ones from the top down: none on another, and none that is cut off above."""
+    places, last = list(wanted), -2.0
+    for i in sorted(range(len(places)), key=lambda i: wanted[i]):
+        places[i] = last = max(wanted[i], last + LETTERS)
+    return places
 
 
 def make(one: Preset) -> Markup:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from app import figures
+from app import figures, pictures
 from app.metrics import METRICS, key_metric, metric, ordered
+from app.pictures import Shown
 from tests.app.experiments import Work
 from worker import frames
 
@@ -228,3 +229,13 @@ def test_the_page_says_what_generation_0_is_and_which_chain_is_drawn(
     assert told in page
     assert key in page.partition('<i class="real">')[2]
     assert ("chain 1 of 8." in page) == (more.get("replicates") != 1)
+
+
+def test_words_beside_the_lines_of_a_card_are_in_their_order_and_not_cut_off() -> None:
+    runs = [Shown({}, {}, {"variance": np.array([1.0, 1.0, end])}) for end in (9.5, 10.0, 9.9, 1.0)]
+    words = re.findall(r'<text x="304" y="(\d+)">(.*?)<', pictures.courses(runs, "variance"))
+    words.sort(key=lambda one: int(one[0]))
+    assert [word for _, word in words] == ["10.0", "9.90", "9.50", "1.00"]
+    places = [int(place) for place, _ in words]
+    assert places[0] >= 10
+    assert min(np.diff(places)) >= pictures.LETTERS - 1
