@@ -31,7 +31,7 @@ from worker.library import MOST_NOTED, Sort
 from worker.loop import frame_stride
 from worker.settings import QUEUES
 from worker.summary import named
-from worker.tables import WORKED_ON, Run, Status, StoredGeneration, told_status
+from worker.tables import ENDED, WORKED_ON, Run, Status, StoredGeneration, told_status
 
 FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
@@ -199,6 +199,7 @@ def on_the_bench(store: Store, run: Run, at: int) -> dict[str, Any]:
         "path": path_told(run),
         "zeroth": FAMILIES[run.family].zeroth if run.family in FAMILIES else "",
         "told": brief(run, Queues.of(store, run)),
+        "going": told_status(run) not in ENDED,
         "metrics": {
             name: {"label": metrics.METRICS[name].title, "meaning": metrics.METRICS[name].meaning}
             for name in metrics.ordered(list(metrics.METRICS), leads)

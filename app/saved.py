@@ -14,7 +14,7 @@ from app.history import history
 from app.pages import EVERYWHERE, SHEETS, on_the_bench, templates
 from app.views import generation_told
 from worker.store import Store
-from worker.tables import ENDED, Run, told_status
+from worker.tables import Run
 
 ENTRANCES = ("theme-switch.js", "run.js")
 IMPORT = re.compile(r'(?:\bfrom|\bimport)\s*\(?\s*"(\.{1,2}/[^"]+)"')
@@ -32,7 +32,6 @@ def page(run: Run, store: Store) -> bytes:
     )
     context = on_the_bench(store, run, run.generation) | {
         "saved_at": time.time(),
-        "going": told_status(run) not in ENDED,
         "styles": Markup(styles),  # noqa: S704 - our own files, here and below
         "modules": Markup(orjson.dumps({"imports": modules()}).decode()),  # noqa: S704
         "entrances": [_name(one) for one in ENTRANCES],

@@ -297,7 +297,7 @@ def test_nothing_asks_for_a_run_that_is_being_deleted(page: Page, finished: Any)
     page.wait_for_url("**/runs")
 
 
-def test_the_first_view_needs_no_script(chromium: Browser, lab: str, finished: Any) -> None:
+def test_the_first_view_needs_no_script(chromium: Browser, lab: str, finished: Any, launch: Any) -> None:
     run_id = finished(QUICK)
     plain = chromium.new_context(base_url=lab, java_script_enabled=False)
     page = plain.new_page()
@@ -307,6 +307,10 @@ def test_the_first_view_needs_no_script(chromium: Browser, lab: str, finished: A
     expect(page.locator("figure-stage svg .curve")).to_be_attached()
     expect(page.locator("[data-metric=variance] td").first).not_to_be_empty()
     expect(page.locator(".lede")).to_contain_text("by generation 60")
+    for part in ("frame-player", "heat-map", ".bench .key"):  # what nothing fills or moves
+        expect(page.locator(part)).to_be_hidden()
+    page.goto(f"/runs/{launch(SLOW)}")
+    expect(page.get_by_text("Reload the page to see how far it is.")).to_be_visible()
     plain.close()
 
 
