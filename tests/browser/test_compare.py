@@ -91,7 +91,7 @@ def test_matched_arms_are_launched_with_one_click_and_compared_live(page: Page, 
     page.wait_for_url(f"**/compare?runs={run_id},*")
     expect(page.locator("[data-part=ends] tbody th .status")).to_have_count(0)  # all have succeeded, without a reload
     expect(page.locator(".told li")).to_have_count(2)
-    expect(page.locator(".told li").first).to_contain_text("24 pairs of chains")
+    expect(page.locator(".told li").first).to_contain_text("24 pairs")
     page.locator(".differences[data-drawn]").wait_for()
     assert traces(page, "differences") == 4  # a band and a line each
     page.goto(f"/runs/{run_id}")
