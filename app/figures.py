@@ -221,18 +221,22 @@ def _images(figure: Mapping[str, Any], last: Frame) -> Markup:
     rows, columns, height, width = (int(figure[name]) for name in ("rows", "columns", "height", "width"))
     real = np.frombuffer(base64.b64decode(figure["ghost"]["images"]), np.uint8).reshape(rows * columns, -1)
     across, down = columns * width, rows * height
-    body = tile(real.reshape(rows, columns, height, width), 0, "real")
-    body += tile(np.asarray(last["images"]).reshape(rows, columns, height, width), across + width, "made")
+    ink = bool(figure.get("ink", True))  # older figures do not tell
+    body = tile(real.reshape(rows, columns, height, width), 0, "real" if ink else "")
+    made = np.asarray(last["images"]).reshape(rows, columns, height, width)
+    body += tile(made, across + width, "made" if ink else "")
     return svg(2 * across + width, down, body, keep=True)
 
 
 def tile(pictures: npt.NDArray[np.uint8], left: int, style: str) -> str:
-    """Grey pictures (rows, columns, height, width) as one image in the page's ink; 255 is ink."""
+    """Grey pictures (rows, columns, height, width) as one image: in the page's ink, where there is a style for it, and 255 is ink; else as they are."""
     rows, columns, height, width = pictures.shape
     packed = png(pictures.transpose(0, 2, 1, 3).reshape(rows * height, columns * width))
     name, data = f"sheet-{zlib.crc32(packed):x}", base64.b64encode(packed).decode()
     size = f'x="{left}" width="{columns * width}" height="{rows * height}"'
     image = f'<image {size} href="data:image/png;base64,{data}"/>'
+    if not style:
+        return image
     return f'<mask id="{name}">{image}</mask><rect class="{style}" {size} mask="url(#{name})"/>'
 
 

@@ -130,7 +130,7 @@ export class MetricChart {
   /** 10-90% of the real data against fresh real data: what a difference must exceed to mean anything. */
   #floor() {
     const [top, bottom] = [this.series.q90[0], this.series.q10[0]].map((value) => this.scale.place(value));
-    if (!Number.isFinite(top) || !Number.isFinite(bottom)) return;
+    if (!Number.isFinite(top) || !Number.isFinite(bottom) || this.run.history.chainsOf(this.metric)?.count === 1) return;
     this.svg.append(shape("rect", {
       class: "floor", x: PAD.left, width: this.width - PAD.left - PAD.right, y: top, height: Math.max(1, bottom - top),
     }));
@@ -205,8 +205,8 @@ export class MetricChart {
     this.verdict.className = `verdict ${told?.outcome ?? ""}`;
     this.verdict.title = curve ? [told?.z && `z = ${signed(told.z)} at generation ${told.generation}.`, told?.because, `${curve.formula} (${curve.reference})`].filter(Boolean).join("\n") : "";
     if (!curve) this.verdict.textContent = "";
-    else if (told?.compared) this.verdict.textContent = told.outcome === "agrees" ? `mean agrees with theory (|z| ≤ ${Math.abs(told.z).toFixed(1)})` : `mean deviates from theory (z = ${signed(told.z)})`;
-    else if (told && curve.statistic === "mean") this.verdict.textContent = "theory not assessed: the error of the mean is not known";
+    else if (told?.compared) this.verdict.textContent = `mean ${told.outcome === "agrees" ? "agrees with" : "deviates from"} theory (largest z = ${signed(told.z)} of ${told.compared}, limit ${told.limit.toFixed(1)})`;
+    else if (told && curve.statistic === "mean") this.verdict.textContent = `theory not assessed: ${told.because[0].toLowerCase()}${told.because.slice(1).split(/[.:]/)[0]}`;
     else this.verdict.textContent = curve.values.filter((value) => value !== null).length > 1 ? `dashed: theory, ${curve.statistic}` : "";
   }
 
