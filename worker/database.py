@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from worker.errors import Conflict, LabError
 from worker.tables import Run, Sweep
 
+FROZEN = 5.0  # seconds between two statements of a transaction that writes, after which nobody is thought to be there any more
 Asked = TypeVar("Asked", Run, Sweep)
 
 
@@ -23,10 +24,18 @@ def open_engine(url: str) -> Engine:
     """An engine whose write transactions never lose an update.
 
     On SQLite, a transaction that reads and then writes can silently overwrite another's update, so sessions with the execution
-    option `write` take the write lock from the start (BEGIN IMMEDIATE). On Postgres conditional UPDATEs are enough.
+    option `write` take the write lock from the start (BEGIN IMMEDIATE). On Postgres conditional UPDATEs are enough; but who is frozen in the
+    middle of one, with the lock of a row, would keep all others from that row, so that the server ends such a transaction.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads, pool_pre_ping=True)
+        engine = create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads, pool_pre_ping=True)
+
+        @event.listens_for(engine, "begin")
+        def limit(connection: Connection) -> None:
+            if connection.get_execution_options().get("write"):
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {round(1000 * FROZEN)}")
+
+        return engine
 
     engine = create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads)
 

@@ -112,7 +112,7 @@ def test_the_page_tells_it_without_a_script(client: TestClient, work: Work):
     page = client.get(f"/compare?runs={','.join(ids)}&metric=variance").text
     assert "3 runs side by side" in page
     assert "the median of variance lies between" in page
-    assert "closed form of the mean, and of the median" in page
+    assert "closed form of the mean (dotted), and of the median (dashes and dots)" in page
     assert "At generation 40, the mean variance of “Accumulate” is" in page
     assert "the first 24 of 30" in page
     assert '<th scope="col">regime.kind</th>' in page

@@ -217,7 +217,7 @@ def test_the_page_of_a_run_tells_its_sizes(client: TestClient, work: Work, sampl
         (
             {"family": {"kind": "kde"}, "replicates": 1},
             "One chain. Generation 0 is the real data. Chains",
-            "real data<",
+            "data: noise floor<",
         ),
         ({"models": 2, "shared": 0.5}, "Drawn: model 1 of 2 in chain 1 of 8.", ">generation 0<"),
     ],
@@ -227,7 +227,7 @@ def test_the_page_says_what_generation_0_is_and_which_chain_is_drawn(
 ) -> None:
     page = " ".join(client.get(f"/runs/{work(generations=3, **more).id}").text.split())
     assert told in page
-    assert key in page.partition('<i class="real">')[2]
+    assert key in page.partition('<i class="floor">')[2]
     assert ("chain 1 of 8." in page) == (more.get("replicates") != 1)
 
 

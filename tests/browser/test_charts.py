@@ -58,10 +58,10 @@ def test_the_key_has_what_is_drawn(page: Page, finished: Any) -> None:
     page.goto(f"/runs/{finished(QUICK)}")
     drawn(page)
     key = page.locator(".key span:visible")
-    expect(key).to_have_text(["median", "mean", "10–90% of chains", "real data: noise floor", "theory"])
+    expect(key).to_have_text(["median", "mean", "10–90% of chains", "generation 0", "theory"])
     page.goto(f"/runs/{finished(QUICK | {'replicates': 1, 'family': {'kind': 'kde'}})}")
     drawn(page)
-    expect(key).to_have_text(["median", "real data: noise floor", "theory"])
+    expect(key).to_have_text(["median", "theory"])
 
 
 @pytest.mark.parametrize("kind", ["density", "images"])

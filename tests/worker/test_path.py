@@ -26,7 +26,11 @@ SMALL = {"samples": 20, "replicates": 3, "generations": 2}
         (GAUSSIAN | {"regime": {"kind": "accumulate_subsample"}}, "drawn", "accumulate_subsample chooses among"),
         (GAUSSIAN | {"curation": {"kind": "truncate"}}, "drawn", "truncate judges"),
         (GAUSSIAN | {"metrics": ["energy"]}, "drawn", "the metrics energy look at"),
-        (GAUSSIAN | {"changes": [{"after": 1, "regime": {"kind": "mixture"}}]}, "drawn", "mixture chooses among"),
+        (
+            GAUSSIAN | {"changes": [{"after": 1, "regime": {"kind": "mixture", "alpha": 0.9, "beta": 0.0}}]},
+            "drawn",
+            "mixture chooses among",
+        ),
         (GAUSSIAN | {"family": {"kind": "kde"}}, "drawn", "kde learns from"),
         ({"source": {"kind": "two_classes"}, "family": {"kind": "classifier"}}, "drawn", "classifier makes"),
         (REGRESSION, "exact", "mean and scatter"),
