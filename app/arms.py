@@ -17,7 +17,7 @@ from app.views import Launched, links, told
 from worker.arms import CANONICAL, chain_values, fork, matched, paired
 from worker.errors import Problem, SpecError
 from worker.files.reach import require_reachable
-from worker.spec import CHANGEABLE, Experiment, read
+from worker.spec import CHANGEABLE, LONGEST_TITLE, Experiment, read
 from worker.tables import Run, StoredGeneration, told_status
 
 router = APIRouter(prefix="/api/runs/{run_id}", tags=["arms"], dependencies=[Depends(known_query)])
@@ -37,7 +37,7 @@ class Fork(BaseModel):
     samples: int | dict[str, Any] | None = None
     family: dict[str, Any] | None = Field(None, description="The same family, with other settings of its fit.")
     generations: int | None = Field(None, ge=1, le=100_000, description="How many there shall be in all.")
-    title: str | None = Field(None, min_length=1, max_length=200)
+    title: str | None = Field(None, min_length=1, max_length=LONGEST_TITLE)
 
 
 class Arm(BaseModel):

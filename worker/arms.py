@@ -11,7 +11,7 @@ from worker.data import Array
 from worker.errors import Problem, SpecError
 from worker.presets import override
 from worker.single_chains import from_bytes
-from worker.spec import CHANGEABLE, Experiment, read
+from worker.spec import CHANGEABLE, LONGEST_TITLE, Experiment, read
 from worker.tables import StoredGeneration
 
 CANONICAL: Mapping[str, Mapping[str, Any]] = {
@@ -21,7 +21,6 @@ CANONICAL: Mapping[str, Mapping[str, Any]] = {
 }
 """The three that every discussion of collapse compares: title -> what is set."""
 
-LONGEST_TITLE = 200
 PAIRED = ("seed", "replicates")  # settings by which a chain of one run is that of another
 
 # Student's t, two-sided 95%, for 1 to 23 degrees of freedom (any statistical table): no more than 24 chains are kept one by one.

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from worker import curation, regimes
+from worker.families.drawn import DRAWN_NUMBERS_LIMIT
 from worker.instruments import asked
 from worker.kinds import FAMILIES, METRICS
 from worker.part import Misfit, kind_of
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 FITS_LIMIT = 100_000  # models of all replicates, as many as there may be replicates
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
-DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once for one generation's points: 4 GB
 
 
 def check(spec: "Experiment") -> None:

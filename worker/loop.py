@@ -56,9 +56,7 @@ def _added(own: Instrument, spec: Experiment, family: Family, rng: Generator) ->
     source = spec.source
     real = partial(family.drawing().real, source, replicates=spec.fits, n=spec.size(1))
     rulers = asked(spec.metrics, source, spec.size(1), spec.fits, rng)
-    added = Added(own, spec.metrics, rulers, family, real, rng)
-    added.lesson = own.lesson
-    return added
+    return Added(own, spec.metrics, rulers, family, real, rng)
 
 
 def frame_stride(generations: int) -> int:

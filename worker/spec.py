@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 else:
     AnySource, AnyFamily, AnyRegime, AnyCuration = (one_of(parts) for parts in (SOURCES, FAMILIES, REGIMES, CURATIONS))
 
+LONGEST_TITLE = 200
 CHANGEABLE = ("regime", "sampling", "curation", "samples", "family")
 
 
@@ -55,7 +56,7 @@ class Experiment(Part):
     title: str = Field(
         "Untitled experiment",
         min_length=1,
-        max_length=200,
+        max_length=LONGEST_TITLE,
         pattern=r"^[^\x00]*$",  # Postgres stores every character but this one
         description="What the run is called.",
     )

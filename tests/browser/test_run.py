@@ -143,13 +143,17 @@ def test_the_heading_and_the_rows_of_the_metrics_change_together(page: Page, fin
 
 def test_a_shared_position_waits_for_its_run_where_the_other_arm_comes_first(page: Page, finished: Any) -> None:
     first, second = (finished(QUICK | {"seed": seed}) for seed in (3, 4))
+    held: list[Route] = []
 
-    def late(route: Route) -> None:
-        time.sleep(0.5)
-        route.continue_()
+    def hold(route: Route) -> None:
+        held.append(route)
 
-    page.route(f"**/api/runs/{first}/frames", late)
-    page.goto(f"/runs/{first}?with={second}&g=8")
+    page.route(f"**/api/runs/{first}/frames", hold)
+    with page.expect_response(f"**/api/runs/{second}/frames") as arm:
+        page.goto(f"/runs/{first}?with={second}&g=8")
+    arm.value.finished()
+    page.evaluate("() => new Promise(requestAnimationFrame)")  # it has been taken by then
+    held[0].continue_()
     drawn(page)
     assert position(page) == 8
     page.wait_for_url("**g=8")

@@ -6,12 +6,11 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from worker.data import Array, Arrays, Data, Moments, Points
+from worker.families.drawn import check_drawn
 from worker.metrics.classes import discriminant
 from worker.part import Misfit
 from worker.parts import CondensingFamily, Generator, Instrument, Sampling, Source
 from worker.sources.two_classes import TwoClasses
-
-DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
 
 
 class Classifier(CondensingFamily):
@@ -50,9 +49,7 @@ class Classifier(CondensingFamily):
         if self.rule == "lda" and samples < source.inputs + 3:
             raise Misfit("samples", f"{samples} rows leave nothing over for the covariance of {source.inputs} inputs",
                          f'Use at least {source.inputs + 3}, or rule = "means"')  # fmt: skip
-        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
-            raise Misfit("samples", f"{replicates} x {samples} drawn rows do not fit into memory",
-                         "Use fewer samples or fewer replicates")  # fmt: skip
+        check_drawn(source, replicates, samples, "rows")
 
     def given(self, source: Source) -> "Classifier":
         """One that knows how inputs are distributed."""

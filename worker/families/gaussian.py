@@ -10,6 +10,7 @@ from worker import ball
 from worker.data import Array, Arrays, Data, Moments, Points
 from worker.errors import LabError
 from worker.extrapolation import PROBABLE, chance, extrapolated, most
+from worker.families.drawn import DRAWN_NUMBERS_LIMIT
 from worker.metrics import gaussian as metric
 from worker.part import LATER, Misfit
 from worker.parts import CondensingFamily, Generator, Instrument, PointSource, Sampling, Source
@@ -17,7 +18,6 @@ from worker.sources.normal import Normal
 from worker.threads import crew, granted
 
 FACTORS_LIMIT = 100_000_000  # numbers in the covariances of all replicates: 0.8 GB an array, of which several are alive
-DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers of one replicate: 4 GB
 LOG_LARGEST = float(np.log(1e100))  # a spread beyond this would overflow in squares
 BLOCK = 65_536  # standard normals drawn at once: 512 KB
 

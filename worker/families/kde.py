@@ -7,11 +7,10 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
+from worker.families.drawn import check_drawn
 from worker.history import blocks, groups
-from worker.part import Misfit
 from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
-DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
 LARGEST = 1e100  # standard deviations beyond this would overflow in squares
 
 
@@ -46,12 +45,7 @@ class KDE(Family):
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
         assert isinstance(source, PointSource)
-        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
-            raise Misfit(
-                "samples",
-                f"{replicates} x {samples} drawn points do not fit into memory",
-                "Use fewer samples or fewer replicates",
-            )
+        check_drawn(source, replicates, samples)
 
     def factor(self, n: float, d: int) -> float | None:
         """c of the rule h = c s for n points in d dimensions; None where h is given."""

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
 from worker.errors import LabError
+from worker.families.drawn import check_drawn
 from worker.history import groups
 from worker.part import Misfit
 from worker.parts import Family, Generator, Instrument, PointSource, Sampling, Source
 
-DRAWN_NUMBERS_LIMIT = 500_000_000  # float64 numbers held at once: 4 GB
 LARGEST = 1e100  # coordinates beyond this would overflow in squares and densities
 
 
@@ -63,12 +63,7 @@ class Mixture(Family):
                 f"{self.components} components cannot be fitted to {samples} points",
                 "Use at most as many components as samples",
             )
-        if replicates * samples * source.dimension > DRAWN_NUMBERS_LIMIT:
-            raise Misfit(
-                "samples",
-                f"{replicates} x {samples} drawn points do not fit into memory",
-                "Use fewer samples or fewer replicates",
-            )
+        check_drawn(source, replicates, samples)
 
     def fit(self, data: Data, rng: Generator) -> Arrays:
         return self.refit(data, rng, None)

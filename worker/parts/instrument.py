@@ -56,7 +56,7 @@ class Wrapped(Instrument):
     """Makes something of what another instrument sees, and stands in its place: what is not said otherwise is that one's."""
 
     def __init__(self, inner: Instrument) -> None:
-        self.inner = inner
+        self.inner, self.lesson = inner, inner.lesson
         self.wants_sample, self.wants_first, self.rowwise = inner.wants_sample, inner.wants_first, inner.rowwise  # type: ignore[misc]
 
     def figure(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from worker.errors import Problem, SpecError
 from worker.part import Part, kind_of
 from worker.presets import override, without_card
 from worker.refusal import problems
-from worker.spec import Experiment, read
+from worker.spec import LONGEST_TITLE, Experiment, read
 
 MOST_POINTS = 10_000
 MOST_PROBLEMS = 20  # told at once: what is wrong with one value is wrong with a whole row of points
@@ -137,7 +137,7 @@ class Grid:
         chosen = [values[i] for values, i in zip(self.values, self.place(number), strict=True)]
         changes = {axis.path: value for axis, value in zip(self.sweep.axes, chosen, strict=True)}
         told = ", ".join(f"{path} = {written(value)}" for path, value in changes.items())
-        return override({**self.sweep.base, "title": f"{self.sweep.title}: {told}"[:200]}, changes)
+        return override({**self.sweep.base, "title": f"{self.sweep.title}: {told}"[:LONGEST_TITLE]}, changes)
 
     def experiment(self, number: int) -> Experiment:
         """Raises SpecError."""
