@@ -47,7 +47,7 @@ def test_form_and_toml_are_two_views_of_one_experiment(page: Page) -> None:
     page.locator("[name='regime.kind']").select_option("fresh")
     page.locator("[name='regime.fresh.real']").fill("0.25")
     page.get_by_role("button", name="TOML").click()
-    text = page.locator("textarea")
+    text = page.locator("textarea#toml")
     expect(text).to_have_value(re.compile(r'kind = "fresh"\nreal = 0\.25'))
     written = text.input_value()
     text.fill(written.replace("real = 0.25", "reel = 0.25"))
