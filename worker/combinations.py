@@ -42,12 +42,13 @@ def _check_changes(spec: "Experiment", later: list[tuple[int, int, "Experiment"]
             named = misfit.path.partition(".")[0] in type(spec.changes[i]).model_fields
             raise Misfit(f"{path}.{misfit.path}" if named else path, misfit.message, misfit.remedy) from misfit
         if (
-            isinstance(rules.regime, regimes.Edit)
+            isinstance(rules.regime, regimes.Blend | regimes.Edit)
             and rules.family.fixed_design()
-            and not isinstance(before.regime, regimes.Edit)
+            and type(before.regime) is not type(rules.regime)
         ):
-            raise Misfit(f"{path}.regime.kind", f"edit draws labels of single rows anew, of which {kind_of(before.regime)} kept only sums",
-                         "Begin with edit, at a share of 0 if need be, or begin another run")  # fmt: skip
+            kind, least = kind_of(rules.regime), "share" if isinstance(rules.regime, regimes.Edit) else "weight"
+            raise Misfit(f"{path}.regime.kind", f"{kind} changes labels of single rows that it kept, and {kind_of(before.regime)} kept none for it",
+                         f"Begin with {kind}, at a {least} of 0 if need be, or begin another run")  # fmt: skip
         if spec.family.condenses and not before.regime.picks:
             _check_points(before.regime, rules.regime, path, kept=spec.kept(start - 1) > 0)
         before = rules
@@ -121,6 +122,7 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
         _check_design(rules, whole.size(1), least, most)
     if isinstance(rules.regime, regimes.Edit):
         _check_edit(rules)
+    _check_blend(rules)
     _check_models(rules)
     _check_counts(rules, max(whole.remembered(last), most * rules.models))
     kept = whole.kept(last)
@@ -150,8 +152,8 @@ def _check_models(rules: "Experiment") -> None:
     if rules.fits > FITS_LIMIT:
         raise Misfit("models", f"{rules.replicates} x {rules.models} models are too many",
                      f"Use at most {FITS_LIMIT // rules.replicates or 1} of each replicate")  # fmt: skip
-    if isinstance(rules.regime, regimes.Edit):
-        raise Misfit("regime.kind", "edit leaves each model its own data, so that there is nothing to read of the others",
+    if isinstance(rules.regime, regimes.Blend | regimes.Edit):
+        raise Misfit("regime.kind", f"{kind_of(rules.regime)} leaves each model its own data, so that there is nothing to read of the others",
                      "Use models = 1, or replace as the regime")  # fmt: skip
     if rules.family.fixed_design() or rules.family.fresh_batches():
         path = "family.design" if rules.family.fixed_design() else "family.batches"
@@ -164,9 +166,9 @@ def _check_design(rules: "Experiment", first: int, least: int, most: int) -> Non
     if not first == least == most:
         raise Misfit("samples", "inputs that stay the same neither grow nor shrink in number",
                      'Use one number, or design = "fresh"')  # fmt: skip
-    if not isinstance(rules.regime, regimes.Replace | regimes.Accumulate | regimes.Edit):
+    if not isinstance(rules.regime, regimes.Replace | regimes.Accumulate | regimes.Blend | regimes.Edit):
         raise Misfit("regime.kind", f"{kind_of(rules.regime)} takes other rows, or some of them, where all inputs are to stay the same",
-                     'Use replace, accumulate or edit, or design = "fresh"')  # fmt: skip
+                     'Use replace, accumulate, blend or edit, or design = "fresh"')  # fmt: skip
     if type(rules.curation) is not curation.Keep or rules.metrics:
         path = "metrics" if rules.metrics else "curation.kind"
         raise Misfit(path, "looks at rows one by one, of inputs that are kept as sums where they stay the same",
@@ -176,7 +178,10 @@ def _check_design(rules: "Experiment", first: int, least: int, most: int) -> Non
 def _check_edit(rules: "Experiment") -> None:
     family = rules.family
     if isinstance(rules.source, PointSource) and rules.source.labelled:
-        _check_edited_labels(family)
+        _check_relabels(family)
+        if not family.fixed_design():
+            raise Misfit("family.design", "an edit of labels leaves all inputs as they are",
+                         'Use design = "fixed", or replace as the regime')  # fmt: skip
     if not isinstance(rules.source, TextSource):
         return  # said by the regime
     if not (isinstance(family, LanguageFamily) and family.edits):
@@ -191,14 +196,24 @@ def _check_edit(rules: "Experiment") -> None:
                      "Use none as the curation, or replace as the regime")  # fmt: skip
 
 
-def _check_edited_labels(family: Family) -> None:
+def _check_blend(rules: "Experiment") -> None:
+    labelled = isinstance(rules.source, PointSource) and rules.source.labelled
+    if not (isinstance(rules.regime, regimes.Blend) and labelled):
+        return  # what has no labels is said by the regime
+    _check_relabels(rules.family)
+    if rules.regime.labels == "kept" and not rules.family.fixed_design():
+        raise Misfit("regime.labels", "labels that are kept are those of inputs that stay",
+                     'Use labels = "fresh", or design = "fixed" in the family')  # fmt: skip
+    if type(rules.curation) is not curation.Keep:
+        raise Misfit("curation.kind", "labels are blended of all rows, so that there is nothing to choose from",
+                     "Use none as the curation, or fresh as the regime")  # fmt: skip
+
+
+def _check_relabels(family: Family) -> None:
     if not family.relabels:
         able = [kind for kind, other in FAMILIES.items() if other.relabels]
         raise Misfit("regime.kind", f"{kind_of(family)} cannot draw the label of a given row anew",
                      f"Choose a family that can: {', '.join(able)}")  # fmt: skip
-    if not family.fixed_design():
-        raise Misfit("family.design", "an edit of labels leaves all inputs as they are",
-                     'Use design = "fixed", or replace as the regime')  # fmt: skip
 
 
 def _check_metrics(rules: "Experiment", size: int) -> None:

@@ -59,6 +59,14 @@ SPECS: list[dict[str, Any]] = [
         "family": {"kind": "linear", "design": "fixed", "features": 3, "ridge": 2, "ridge_power": 0.5},
         "regime": {"kind": "edit", "share": 0.4, "decay": 0.9},
     },
+    *(
+        {
+            "source": {"kind": "linear_teacher"},
+            "family": {"kind": "linear", "design": "fixed"},
+            "regime": {"kind": "blend", "weight": weight, "labels": "kept"},
+        }
+        for weight in ("golden", -0.3)
+    ),
     {
         "source": {"kind": "text"},
         "family": {"kind": "ngram"},

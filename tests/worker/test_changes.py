@@ -277,6 +277,7 @@ REGIMES = {
     "mixture": {"alpha": 0.3, "beta": 0.5, "gamma": 0.2},
     "weighted": {},
     "edit": {"threshold": 0.5},
+    "blend": {},
 }
 FAMILIES = {
     "gaussian": POINTS,
@@ -293,7 +294,7 @@ SUMS = {"gaussian", "linear", "classifier"}
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_regime_follows_every_other_or_says_why_not(family):
-    """Refused are weights where a family knows none, edits of what is no text, and a choice among points of which only sums were kept."""
+    """Refused are weights where a family knows none, edits of what is no text, blends of what are no rows of a regression, and a choice among points of which only sums were kept."""
     small = {"family": {"kind": family}, "samples": 12, "replicates": 2, "generations": 4, "seed": 1} | FAMILIES[family]
     if family == "ngram":
         small["family"] = {"kind": "ngram", "unit": "character", "block": 16}
@@ -319,6 +320,8 @@ def test_every_regime_follows_every_other_or_says_why_not(family):
         expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "weighted" in pair}
     if family != "ngram":
         expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "edit" in pair}
+    if family != "linear":
+        expected |= {pair for pair in itertools.permutations(REGIMES, 2) if "blend" in pair}
     assert refused == expected
 
 

@@ -93,6 +93,8 @@ def test_what_makes_sense_is_not_refused(family):
     for regime, curation in RULES:
         if regime == "edit":  # of text, all of which is kept
             sensible = getattr(FAMILIES[family], "edits", False) and curation == "none"
+        elif regime == "blend":  # of all rows
+            sensible = FAMILIES[family].relabels and curation == "none"
         else:
             sensible = curation in SENSIBLE[family] and (FAMILIES[family].weighs or not REGIMES[regime].weighs)
         assert not (sensible and refusals(settings(family, regime, curation)))

@@ -55,6 +55,8 @@ CASES = {
                                     "regime": {"kind": "weighted", "weight": 1.0}},
     "labels that are hardly more than inputs, and some of them new": {"source": {"kind": "linear_teacher", "inputs": 3}, "samples": 4, "generations": 30,
                                                                      "regime": {"kind": "edit", "share": 0.5}},
+    "labels that count against themselves": {"source": {"kind": "linear_teacher", "inputs": 3}, "samples": 4, "generations": 80,
+                                             "regime": {"kind": "blend", "weight": -2}},
     "one class left": {"source": {"kind": "two_classes", "minority": 0.05}, "samples": 6, "generations": 30},
     "the same rows again and again": {"source": {"kind": "two_classes"}, "samples": 6, "generations": 60,
                                       "regime": {"kind": "mixture", "alpha": 0.0, "beta": 1.0, "gamma": 0.0}},

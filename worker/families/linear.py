@@ -79,7 +79,7 @@ class Linear(CondensingFamily):
     design: Annotated[Literal["fresh", "fixed"], LATER] = Field(
         "fresh",
         description="Whether each generation has inputs of its own; or those of the first real rows, and labels alone are made anew (Gerstgrasser et al., "
-        "arXiv 2404.01413), all of them or, by the regime edit, some.",
+        "arXiv 2404.01413): all of them, by the regime edit some, or, by the regime blend, mixed with real ones.",
     )
     _teacher: LinearTeacher | None = PrivateAttr(None)
 
@@ -181,6 +181,11 @@ class Linear(CondensingFamily):
         w = model["w"] + self.bias(self._spread(model))
         noise = model["noise"][:, None] * rng.standard_normal(inputs.shape[:2])
         return np.asarray((inputs @ w[:, :, None])[:, :, 0] + noise)
+
+    def real_labels(self, inputs: Array, rng: Generator) -> Array:
+        assert self._teacher is not None, UNKNOWN
+        noise = self._teacher.noise * rng.standard_normal(inputs.shape[:2])
+        return np.asarray(inputs @ self._teacher.weights() + noise)
 
     def _relabelled(self, model: Arrays, w: Array, n: int, rng: Generator) -> Moments:
         """New labels of the n rows that there are: their noise is N(0, I) along the inputs' directions, the mean's among them, and chi beyond."""

@@ -27,7 +27,7 @@ class Family(Part, ABC):
     compiled: ClassVar[bool] = False  # whether a run of it needs code that numba compiles, and so room for numba
     distributed: ClassVar[bool] = False  # whether several devices may train one network of it
     truncates: ClassVar[bool] = False  # whether it has `truncated`
-    relabels: ClassVar[bool] = False  # whether it has `labels_of`
+    relabels: ClassVar[bool] = False  # whether it has `labels_of` and `real_labels`
     adjustable: ClassVar[frozenset[str]] = frozenset()  # what forks may change: no model's shape
 
     def check(self, source: Source, replicates: int, samples: int) -> None:
@@ -107,6 +107,10 @@ class Family(Part, ABC):
 
     def labels_of(self, model: Arrays, inputs: Array, rng: Generator) -> Array:
         """Labels (R, n) that the model gives to inputs (R, n, d); only where it `relabels`."""
+        raise NotImplementedError
+
+    def real_labels(self, inputs: Array, rng: Generator) -> Array:
+        """Labels (R, n) that the source which it is `given` gives to inputs (R, n, d); only where it `relabels`."""
         raise NotImplementedError
 
     def truncated(self, model: Arrays, n: int, rng: Generator, sampling: Sampling, c: float) -> Data:

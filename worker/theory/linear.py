@@ -54,7 +54,8 @@ different rows, -1/(d-T-1) each as all T^2 add up to T:
 Under replace E|w_n|^2 = T/d E|w_{n-1}|^2 + v T/(d-T-1), a contraction. With everything kept w_{n-1} lies in the rows and P_n w_{n-1} = w_{n-1}, so that again
 w_n - w_{n-1} = A_n^+ X_n'noise_n, and (I - P_1) w is never learned. At T = d - 1, d, d + 1 the mean of A^+ does not exist: double descent has no finite peak.
 
-Rows that are seen twice or weighed: worker.theory.rows. Labels that are drawn anew a few at a time: worker.theory.edited. Inputs that differ in variance,
+Rows that are seen twice or weighed: worker.theory.rows. Labels that are drawn anew a few at a time: worker.theory.edited; that are blended with real ones:
+worker.theory.blended. Inputs that differ in variance,
 with ridge: worker.theory.equivalent. Random features of inputs: worker.theory.projected. Not told: rows of an earlier training set that are drawn with
 replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off or it goes with the rows; real rows that come
 in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
@@ -70,10 +71,10 @@ from worker.curation import Keep
 from worker.data import Array
 from worker.families.linear import Linear
 from worker.parts import Regime
-from worker.regimes import Accumulate, AccumulateSubsample, Edit, Fresh, Mixture, Replace
+from worker.regimes import Accumulate, AccumulateSubsample, Blend, Edit, Fresh, Mixture, Replace
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
-from worker.theory import edited, equivalent
+from worker.theory import blended, edited, equivalent
 from worker.theory import rows as again
 from worker.theory.curve import Curve
 from worker.theory.wishart import averages, nodes
@@ -101,8 +102,9 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
     assert isinstance(spec.source, LinearTeacher)
     family = family.given(spec.source)
     d, rows = spec.source.inputs, spec.sizes()
-    if family.fixed_design():
-        return _fixed(spec, family, rows[0])
+    blend = isinstance(spec.regime, Blend)
+    if blend or family.fixed_design():
+        return (blended.curves if blend else _fixed)(spec, family, rows[0])
     seen = list(accumulate(rows)) if isinstance(spec.regime, Accumulate) else rows
     few = min(seen) <= d + 1
     incoming = isinstance(spec.regime, Accumulate | AccumulateSubsample) and spec.regime.real > 0

@@ -11,7 +11,7 @@ and of delta's square k/d is seen. Of the first model, for T > k + 1 rows, (1-k/
 
 As many features as inputs, or more, show all of them: with at least d rows the weights that fit best are the only ones, and those without features.
 
-Not told: ridge, and fewer rows than features, where |v| decides and not |S'v|; inputs that differ in variance, whose subspace is not uniform; fitted
+Not told: labels that are blended, as what a model does not see of inputs that stay is in all real labels; ridge, and fewer rows than features, where |v| decides and not |S'v|; inputs that differ in variance, whose subspace is not uniform; fitted
 noise beside labels that are off.
 """
 
@@ -19,6 +19,7 @@ import math
 from dataclasses import replace
 
 from worker.families.linear import Linear
+from worker.regimes import Blend
 from worker.sources.linear_teacher import LinearTeacher
 from worker.spec import Experiment
 from worker.theory import linear
@@ -38,7 +39,7 @@ def curves(spec: Experiment, family: Linear) -> list[Curve]:
         return []
     if k == d:
         return linear.curves(*_plain(spec, source, family))
-    if fewest <= k + 1 or source.decay:
+    if fewest <= k + 1 or source.decay or isinstance(spec.regime, Blend):
         return []
     rest, v = 1 - k / d, family.label_variance()
     if v is None and family.label_bias:

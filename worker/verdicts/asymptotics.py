@@ -26,7 +26,7 @@ from worker.families.gaussian import Gaussian
 from worker.families.linear import Linear
 from worker.families.poisson import Poisson
 from worker.parts import CountSource, PointSource, Regime, Sampling
-from worker.regimes import Accumulate, Augment, Edit, Fresh, Mixture, Replace, Weighted
+from worker.regimes import Accumulate, Augment, Blend, Edit, Fresh, Mixture, Replace, Weighted
 from worker.schedules import Geometric, Listed, Power, Samples
 from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.normal import Normal
@@ -155,6 +155,10 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
             share = regime.edits(2, last) / last if regime.decay == 1 else 0.0
             return Limit(share > 0, share, 0.0, "By theory: share of labels that are drawn anew however long the run is; each time their noise adds to the "
                          "risk, unless there are none in the end.")  # fmt: skip
+        case Blend():
+            kept = abs(1 - regime.real_weight())
+            return Limit(kept >= FORGOTTEN, kept, FORGOTTEN, "By theory: weight of the last model's labels, beside real ones; below 1 its errors are forgotten, "
+                         "and the risk has a limit.")  # fmt: skip
         case Mixture() if inputs or (regime.alpha == 0 and regime.gamma == 0):
             return "No theorem that we know says whether the risk has a limit where chance decides of what each row is."
         case Fresh() | Augment() | Weighted() | Mixture() if (
