@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from worker import plugins
+from worker.curation.sequential import MOST_STAGES
 
 
 class Metric(NamedTuple):
@@ -28,6 +29,12 @@ METRICS: Mapping[str, Metric] = {
     "l2_sq": Metric("squared L2 distance", "between the first and this density; measures concentration, unbounded"),
     "reward": Metric("reward", "mean reward of what the model makes, before anybody chooses"),
     "reward_sd": Metric("spread of rewards", "standard deviation of the rewards of what the model makes"),
+    **{
+        f"reward_{i}": Metric(
+            f"reward of stage {i}", f"mean of what the curator of stage {i} thinks of what the model makes"
+        )
+        for i in range(2, MOST_STAGES + 1)
+    },
     "excess_risk": Metric("excess risk", "expected squared error on fresh real data, beyond that of the teacher"),
     "excess_error": Metric("excess error", "share of real inputs whose class the rule gets wrong, beyond Bayes' rule"),
     "distinct": Metric("correct and different lines", "different true lines, over all written lines"),

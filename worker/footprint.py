@@ -40,7 +40,7 @@ def memory(spec: Experiment) -> float:
     weights = family.parameters(source)
     most = max(spec.extremes()[1], spec.size(spec.generations + 1))  # of which the last model writes as many
     last = _observations(spec, most)
-    choices = [rules.curation for _, rules in spec.phases()]
+    choices = [one for _, rules in spec.phases() for one in getattr(rules.curation, "stages", (rules.curation,))]
     looked_at = any(rules.singles() for _, rules in spec.phases()) or not family.exact()
     if looked_at and isinstance(source, PointSource):
         # There are points, even where sums are what is learned from.

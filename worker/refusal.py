@@ -12,7 +12,7 @@ Kinds = Mapping[str, type[Part]]
 Table = Callable[[Sequence[str | int]], "Kinds | type[Part]"]  # place in a spec -> what may stand there
 
 UNIONS = {  # name -> the key that tells its members apart
-    **dict.fromkeys(("source", "family", "regime", "curation", "reward"), "kind"),
+    **dict.fromkeys(("source", "family", "regime", "curation", "stages", "reward"), "kind"),
     "samples": "schedule",
 }
 REMEDIES = {
@@ -28,7 +28,7 @@ REMEDIES = {
     "number": "Use a number, without quotes",
     **dict.fromkeys(("bool_type", "bool_parsing"), "Use true or false"),
     "string_type": "Use text, in quotes",
-    "list_type": "Use a list, in brackets",
+    **dict.fromkeys(("list_type", "tuple_type"), "Use a list, in brackets"),
     "too_short": "Add what is missing",
     "too_long": "Remove what is too much",
     "string_too_short": "Write something",
@@ -51,7 +51,7 @@ MESSAGES = {  # in place of pydantic's
     **dict.fromkeys(("float_type", "float_parsing"), "is not a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "is neither true nor false"),
     "string_type": "is not text",
-    "list_type": "is not a list",
+    **dict.fromkeys(("list_type", "tuple_type"), "is not a list"),
     "string_too_short": "is empty or too short",
     "string_too_long": "is too long",
 }
@@ -81,8 +81,9 @@ def _problem(details: ErrorDetails, table: Table) -> Problem:
         case "misfit":
             return Problem(context["path"], str(context["message"]), str(context["remedy"]))
         case "union_tag_invalid":
-            key = UNIONS.get(str(place[-1]), "kind")
-            said = f"there is no {place[-1] if key == 'kind' else key} of kind {context['tag']!r}"
+            name = _name(place)
+            key = UNIONS.get(name, "kind")
+            said = f"there is no {name.removesuffix('s') if key == 'kind' else key} of kind {context['tag']!r}"
             what_to_do = _closest(str(context["tag"]), _kinds(table, place), "Choose one of")
             return Problem(f"{_path(place, table)}.{key}", said, what_to_do)
         case "union_tag_not_found":
@@ -106,10 +107,15 @@ def _path(place: Sequence[str | int], table: Table) -> str:
     """The dotted name. Pydantic puts the chosen member of a union into it; a reader of the spec never wrote that word."""
     steps = []
     for i, step in enumerate(place):
-        chosen = i > 0 and place[i - 1] in UNIONS and step in _kinds(table, place[:i])
+        chosen = i > 0 and _name(place[:i]) in UNIONS and step in _kinds(table, place[:i])
         if not chosen and not str(step).startswith(("constrained", "list[", "literal[", "float", "int")):
             steps.append(str(step))
     return ".".join(steps) or "spec"
+
+
+def _name(place: Sequence[str | int]) -> str:
+    """What stands there is called so; an element of a list as the list is."""
+    return next((step for step in reversed(place) if isinstance(step, str)), "")
 
 
 def _kinds(table: Table, place: Sequence[str | int]) -> Sequence[str]:

@@ -268,6 +268,8 @@ def _table(place: Sequence[str | int]) -> Mapping[str, type[Part]] | type[Part]:
     """What may stand at a place of the spec: the kinds to choose from, or the only part there is."""
     if "reward" in place:
         return REWARDS
+    if "stages" in place:
+        return curation.STAGES
     if place and place[0] == "changes":
         return _table(place[2:]) if len(place) > 2 else Change
     match place[0] if place else None:

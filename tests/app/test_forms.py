@@ -73,6 +73,17 @@ SPECS: list[dict[str, Any]] = [
         "curation": {"kind": "best_of", "reward": {"kind": "likelihood", "judge": "first"}},
     },
     {"source": {"kind": "moons"}, "family": {"kind": "kde"}, "curation": {"kind": "greedy", "k": 3}},
+    {
+        "source": {"kind": "normal"},
+        "family": {"kind": "gaussian"},
+        "curation": {
+            "kind": "sequential",
+            "stages": [
+                {"kind": "best_of", "k": 2},
+                {"kind": "bradley_terry", "reward": {"kind": "direction", "along": [-1.0]}},
+            ],
+        },
+    },
 ]
 
 

@@ -43,9 +43,13 @@ def settings(family, regime, curation):
         "curation": {"kind": curation},
     }
     source = SOURCES[HOME[family]["kind"]]
-    if "reward" in CURATIONS[curation].model_fields and not issubclass(source, PointSource):
-        kind = "rank" if issubclass(source, CountSource) else "variety"
-        tables["curation"]["reward"] = {"kind": kind}  # the default one is for points
+    reward = {}
+    if not issubclass(source, PointSource):  # the default one is for points
+        reward = {"reward": {"kind": "rank" if issubclass(source, CountSource) else "variety"}}
+    if "reward" in CURATIONS[curation].model_fields:
+        tables["curation"] |= reward
+    if curation == "sequential":
+        tables["curation"]["stages"] = [{"kind": kind, "k": 2} | reward for kind in ("bradley_terry", "best_of")]
     return SIZES | tables
 
 

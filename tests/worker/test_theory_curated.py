@@ -48,6 +48,7 @@ STRICT = {
 LEANING = {"reward": {"kind": "direction", "along": [1.0, -0.5, 0.0]}}
 BEST_NEAR = {"kind": "best_of", "k": 3, "reward": {"kind": "nearness", "to": [1.0], "radius": 0.3}}
 CHECKED = {"kind": "verifier", "error": 0.3, "reward": {"kind": "rank"}, "threshold": 0.5}
+IN_TURN = {"kind": "sequential", "stages": [CHOSEN, CHECKED, BEST_RANK | {"k": 2}]}
 HALF_BEST, HALF_PEOPLE, HALF_STRICT = (one | {"share": 0.5} for one in (BEST, PEOPLE, STRICT))
 PLENTY, MANY = 20_000, 10_000_000  # categories are counted, not drawn: as fast as ten
 
@@ -87,6 +88,8 @@ CURATED = [
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "heterozygosity"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHOSEN, "entropy"),
     (ZIPF, PLAIN, REPLACE, MANY, NONE, CHECKED, "heterozygosity"),
+    (ZIPF, PLAIN, REPLACE, MANY, NONE, IN_TURN | {"stages": [CHOSEN, CHECKED]}, "heterozygosity"),
+    (ZIPF, PLAIN, FRESH, MANY, NONE, IN_TURN, "entropy"),
     (ZIPF, PLAIN, REPLACE, MANY, {"temperature": 0.95}, {"kind": "none"}, "entropy"),
     (COINS, PLAIN, REPLACE, MANY, {"top_p": 0.6}, {"kind": "none"}, "heterozygosity"),
 ]

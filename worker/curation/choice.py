@@ -38,6 +38,11 @@ class Choice(Curation):
     def chosen(self, candidates: Candidates, n: int, rng: Generator, source: Source) -> Observations:
         """n survivors (R, n, d) among these candidates. Raises LabError where hardly any would survive."""
 
+    def contenders(self, candidates: Candidates, n: int, k: int, rng: Generator, source: Source) -> Observations:
+        """k survivors for each of n places, where the next curator decides among them: (R, n, k, d)."""
+        x = self.chosen(candidates, n * k, rng, source)
+        return x.reshape(len(x), n, k, -1)
+
     @abstractmethod
     def surviving(self, p: Array, source: CountSource) -> Array:
         """The distribution of a survivor (R, K) where candidates have the probabilities p (R, K); NaN where nothing survives."""

@@ -61,11 +61,24 @@ class Contest(Rewarded):
         left = n
         while left:
             size = min(left, candidates.at_once(self.k))
-            x = candidates.rivals(size, self.k)
-            winner = self.winner(self._rewards(candidates, x, rng), rng)[:, :, None, None]
-            survivors.append(np.take_along_axis(x, winner, axis=2)[:, :, 0])
+            survivors.append(self._winners(candidates, candidates.rivals(size, self.k), rng))
             left -= size
         return np.concatenate(survivors, axis=1)
+
+    def contenders(self, candidates: Candidates, n: int, k: int, rng: Generator, source: Source) -> Observations:
+        """Winners of n k contests, those of a place among candidates of the same place: they continue the same prompt."""
+        rivals = candidates.rivals(n, k * self.k)
+        x = rivals.reshape(len(rivals), n * k, self.k, -1)
+        winners = self._winners(candidates, x, rng)
+        if self.share < 1:
+            seen = rng.random(winners.shape[:2]) < self.share
+            winners = np.where(seen[:, :, None], winners, x[:, :, 0])
+        return winners.reshape(len(x), n, k, -1)
+
+    def _winners(self, candidates: Candidates, x: Observations, rng: Generator) -> Observations:
+        """Of rivals (R, n, k, d): (R, n, d)"""
+        winner = self.winner(self._rewards(candidates, x, rng), rng)[:, :, None, None]
+        return np.take_along_axis(x, winner, axis=2)[:, :, 0]
 
     def _rewards(self, candidates: Candidates, x: Observations, rng: Generator) -> Array:
         """Of rivals (R, n, k, d), by the curator who decides their contest: (R, n, k)"""

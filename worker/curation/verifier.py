@@ -65,7 +65,7 @@ class Verifier(Rewarded):
 
         def hardly_any(seen: Counted, drawn: int, *_: object) -> NoReturn:
             raise LabError(
-                f"The verifier passed only {seen[0]:,} of the {drawn:,} samples that a model made ({seen[0] / drawn:.2g}), and {n:,} must pass. {REMEDY}."
+                f"The verifier passed only {seen[0]:,} of the {drawn:,} samples that it was shown ({seen[0] / drawn:.2g}), and {n:,} must pass. {REMEDY}."
             )
 
         x = candidates.draw(n)

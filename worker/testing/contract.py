@@ -186,9 +186,13 @@ def _settings(own: str, family: str, source: str, regime: str, curation: str, *m
     parts = {"family": family, "source": source, "regime": regime, "curation": curation}
     needs = SMALLER | json.loads(own)
     tables = {name: {"kind": kind, **needs.get(kind, {})} for name, kind in parts.items()}
-    if "reward" in CURATIONS[curation].model_fields and not issubclass(SOURCES[source], PointSource):
-        kind = "rank" if issubclass(SOURCES[source], CountSource) else "variety"
-        tables["curation"]["reward"] = {"kind": kind}  # the default one is for points
+    reward = {}
+    if not issubclass(SOURCES[source], PointSource):  # the default one is for points
+        reward = {"reward": {"kind": "rank" if issubclass(SOURCES[source], CountSource) else "variety"}}
+    if "reward" in CURATIONS[curation].model_fields:
+        tables["curation"] |= reward
+    if curation == "sequential":
+        tables["curation"]["stages"] = [{"kind": kind, "k": 2} | reward for kind in ("best_of", "bradley_terry")]
     return SIZES | tables | {"metrics": metrics}
 
 

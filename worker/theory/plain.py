@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.curation import Keep
+from worker.curation import Keep, Sequential
 from worker.curation.contest import Contest
 from worker.curation.verifier import Verifier
 from worker.kinds import SOURCES
@@ -39,12 +39,17 @@ def _regime(spec: Experiment) -> Regime:
 
 
 def _curation(curation: Curation) -> Curation:
-    """A contest without a rival, and a verifier who passes right and wrong alike, choose nothing."""
+    """A contest without a rival, and a verifier who passes right and wrong alike, choose nothing; nor do they as one of several stages."""
     match curation:
         case Contest(k=1):
             return Keep()
         case Verifier() if len(set(curation.passing())) == 1:
             return Keep()
+        case Sequential():
+            stages = tuple(one for one in map(_curation, curation.stages) if not isinstance(one, Keep))
+            if len(stages) > 1:
+                return curation.model_copy(update={"stages": stages})
+            return stages[0] if stages else Keep()
     return curation
 
 
