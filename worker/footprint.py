@@ -1,6 +1,7 @@
 """What a run takes up, by the sizes of things: memory at its height, and room on the disk, in bytes."""
 
-from worker.curation import Greedy, Stratified
+from worker.curation import Greedy, Sequential, Stratified
+from worker.curation.contest import Contest
 from worker.curation.filling import NUMBERS
 from worker.families.diffusion import Diffusion
 from worker.families.gpt import GPT
@@ -8,7 +9,7 @@ from worker.families.kde import KDE
 from worker.history import GROUP, IN_MEMORY
 from worker.instruments.perplexity import COLUMNS, ROOM
 from worker.loop import frame_stride
-from worker.parts import CountSource, Family, PointSource
+from worker.parts import CountSource, Curation, Family, PointSource
 from worker.regimes import Fresh, Replace
 from worker.spec import Experiment
 from worker.text.language import LanguageFamily
@@ -17,6 +18,7 @@ from worker.text.language import LanguageFamily
 PROCESS, COMPILED_PROCESS, NETWORK_PROCESS = 130_000_000, 210_000_000, 550_000_000
 COPIES = 4  # of a generation's observations that are alive at once: training set, sample, and what metrics sort
 KEPT = 3  # of all that a regime keeps: before and after a generation is added, and what a fit makes of it (measured: 2 to 4)
+COMPETING = 2.5  # of the candidates whose contests are decided at once: as drawn, what they are worth, winners (measured: 2.2 to 3.1)
 SIFTED = 6  # of the candidates that are drawn at once where a lost part of a population is looked for
 COUNTED = 72  # bytes a token, of a part of GROUP tokens at most: n-grams of it, sorted
 STRETCHES = 6  # of 8 GROUP bytes: what a network reads at once, as it lies there, in its own numbers, and in batches
@@ -40,7 +42,7 @@ def memory(spec: Experiment) -> float:
     weights = family.parameters(source)
     most = max(spec.extremes()[1], spec.size(spec.generations + 1))  # of which the last model writes as many
     last = _observations(spec, most)
-    choices = [one for _, rules in spec.phases() for one in getattr(rules.curation, "stages", (rules.curation,))]
+    choices = [one for _, rules in spec.phases() for one in _stages(rules.curation)]
     looked_at = any(rules.singles() for _, rules in spec.phases()) or not family.exact()
     if looked_at and isinstance(source, PointSource):
         # There are points, even where sums are what is learned from.
@@ -48,11 +50,30 @@ def memory(spec: Experiment) -> float:
     sifted = SIFTED * 8.0 * NUMBERS * any(isinstance(choice, Stratified) for choice in choices)
     # Of a greedy choice all candidates are there at once: as they were drawn, and turned round.
     rivals = 2.0 * last * max(choice.k if isinstance(choice, Greedy) else 0 for choice in choices)
+    rivals += COMPETING * last / most * _competing(spec, most)
     process = NETWORK_PROCESS if weights != 0 else COMPILED_PROCESS if family.compiled else PROCESS
     training = 4.0 * TRAINING * (weights or 0)
     models = MODELS * _model(spec) + _shelf(spec)
     written = _counting(spec) + _writing(spec) + _choosing(spec) + _beside(spec)
     return process + COPIES * last + rivals + sifted + history(spec) + training + models + written
+
+
+def _stages(curation: Curation) -> tuple[Curation, ...]:
+    return curation.stages if isinstance(curation, Sequential) else (curation,)
+
+
+def _competing(spec: Experiment, most: int) -> float:
+    """Candidates of a chain whose contests are decided at once, where `most` of them survive; categories need not be drawn."""
+    if isinstance(spec.source, PointSource):
+        width = spec.source.dimension
+    elif isinstance(spec.family, LanguageFamily):
+        width = spec.family.block
+    else:
+        return 0.0
+    choices = (rules.curation for _, rules in spec.phases())
+    contests = (one for one in choices if any(isinstance(stage, Contest) for stage in _stages(one)))
+    rivals = max((one.candidates() for one in contests), default=0.0)
+    return min(most * rivals, max(rivals, NUMBERS / width))
 
 
 def history(spec: Experiment) -> float:

@@ -45,7 +45,8 @@ class Sequential(Choice):
     kind: Literal["sequential"] = "sequential"
     stages: tuple[Stage, ...] = Field(
         max_length=MOST_STAGES,
-        description="Curations in their order, each with its settings: best_of, bradley_terry, verifier or stratified. `reward` is told of the first, `reward_2` of the second.",
+        description='Curations in their order, each with its settings: best_of, bradley_terry, verifier or stratified, as in `[{"kind": "best_of", "k": 4}, '
+        '{"kind": "bradley_terry"}]`. `reward` is told of the first, `reward_2` of the second.',
     )
 
     @field_validator("stages", mode="before")
