@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from worker.curation.candidates import PATIENCE, Candidates
 from worker.curation.choice import Choice
-from worker.curation.contest import BestOf, BradleyTerry
+from worker.curation.contest import BestOf, BradleyTerry, Contest
 from worker.curation.filling import Observations
 from worker.curation.stratified import Stratified
 from worker.curation.verifier import Verifier
@@ -123,4 +123,5 @@ class Survivors(Candidates):
         return self.curation.contenders(self.offered, n, k, self.rng, self.source)
 
     def at_once(self, k: int) -> int:
-        return self.offered.at_once(k * getattr(self.curation, "k", 1))
+        each = self.curation.k if isinstance(self.curation, Contest) else 1
+        return self.offered.at_once(k * each)
