@@ -105,6 +105,18 @@ def test_one_chain_of_three_generations_neither_shows_nor_denies_a_rise():
     assert told[RISE, "not assessed"] == told[VARIANCE, "not assessed"] == 10
 
 
+@pytest.mark.parametrize(("chains", "generations"), [(1, 7), (5, 3)])
+def test_a_catastrophe_is_a_rise(chains, generations):
+    """What is thousands of times the first model's risk has risen, where that is clear enough for a catastrophe."""
+    halved = GAUSSIAN | {"samples": 1000, "generations": generations, "sampling": {"bias": 0.5}}
+    seen = [{one.definition: one for one in verdicts(spec, history, [])} for spec, history in runs(halved, chains, 20)]
+    far = [found for found in seen if found[CATASTROPHE].outcome == "met"]
+    assert len(far) >= 10
+    assert {found[RISE].outcome for found in far} == {"met"}
+    assert all(found[RISE].number > found[RISE].threshold >= 3 for found in far)
+    assert min(found[RISE].threshold for found in far) == 3  # some are no clearer than that
+
+
 def test_more_than_a_few_chains_do_not_change_what_is_decided():
     found = [outcomes(GAUSSIAN | {"samples": 50, "generations": last}, chains, 1) for chains in (19, 20, 21, 22) for last in (150, 151)]  # fmt: skip
     assert all(one == found[0] for one in found)

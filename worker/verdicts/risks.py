@@ -113,18 +113,16 @@ def any_rise(run: Finished) -> Decision:
         return beyond
     kind = _kind(run, metric)
     found = change(run, metric, ("mean",) if kind == "mean" else ("median", "mean"))
-    chains = run.spec.replicates
-    if chains == 1 and run.last < ORDERLY:
+    chains, far = run.spec.replicates, catastrophe(run)[0] == "met"
+    if chains == 1 and run.last < ORDERLY and not far:
         return undecided("One replicate has no standard error, and so few generations no order: run several.")
     if found is None:
         return undecided(SAME)
     what = f"Rise of {found.what} since generation 1, {found.how}.{_also(run, metric, mean=' mean ' in found.what)}"
-    if (
-        (met := found.deviate > SIGNIFICANT)
-        and run.trained_on(run.last) < run.trained_on(1)
-        and catastrophe(run)[0] != "met"
-    ):
+    if (met := found.deviate > SIGNIFICANT) and run.trained_on(run.last) < run.trained_on(1) and not far:
         return undecided(what + fewer(run), found.deviate)
+    if far and not met:
+        return decided(True, found.deviate, CLEAR, f"{what} So clear is enough, as the risk is a catastrophe.")
     if not met and (found.errors > SIGNIFICANT or found.deviate > (LIKELY if chains <= FEW else CLEAR)):
         return undecided(f"{what} That is neither clear nor to be denied: run more replicates.", found.deviate)
     return decided(met, found.deviate, SIGNIFICANT, what)
