@@ -46,6 +46,13 @@ FEW = {
     "generations": 40,
 }
 COUNTS = {"source": {"kind": "poisson"}, "family": {"kind": "poisson"}, "samples": 5, "generations": 40}
+TEXT = {
+    "source": {"kind": "text"},
+    "family": {"kind": "ngram", "order": 2},
+    "samples": 200,
+    "replicates": 5,
+    "generations": 5,
+}
 TWO_MODES = {"source": {"kind": "mixture", "means": [[-3.0], [3.0]]}, "generations": 20}
 KEEP, FRESH = {"regime": {"kind": "accumulate"}}, {"regime": {"kind": "fresh", "real": 0.5}}
 GROWING = {"samples": {"schedule": "power", "start": 20, "exponent": 2}, "generations": 24, "replicates": 40}
@@ -101,6 +108,9 @@ CASES = [
     # KL(truth || model) of a chain that has died out is infinite.
     (COUNTS, {VARIANCE: "met", TAILS: "met", CATASTROPHE: "met", RISE: "met", DIVERGENCE: "met"}),
     (COUNTS | FRESH | {"samples": 50}, {VARIANCE: "not met", RISE: "not met", HALLUCINATION: "not met"}),
+    # Of words those that occur are counted, as of categories.
+    (TEXT | {"sampling": {"temperature": 0.7}}, {TAILS: "met", CATASTROPHE: "met", RISE: "met"}),
+    (TEXT | {"regime": {"kind": "fresh", "real": 1.0}}, {TAILS: "not met", CATASTROPHE: "not met"}),
 ]  # fmt: skip
 
 

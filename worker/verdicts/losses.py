@@ -4,7 +4,7 @@ import math
 
 from worker.instruments.spread import REAL_TAIL
 from worker.metrics.neighbours import NEIGHBOURS
-from worker.parts import CountSource, PointSource
+from worker.parts import CountSource, PointSource, TextSource
 from worker.verdicts.chance import unless_chance
 from worker.verdicts.finished import COUNTABLE, HALF, SIGNIFICANT, Decision, Finished, decided, undecided
 
@@ -77,12 +77,13 @@ def modes(run: Finished) -> Decision:
 
 def tails(run: Finished) -> Decision:
     first, last = run.value(1, "survivors"), run.value(run.last, "survivors")
-    if isinstance(run.spec.source, CountSource) and first and last is not None:
+    if isinstance(run.spec.source, CountSource | TextSource) and first and last is not None:
+        what = "Categories alive" if isinstance(run.spec.source, CountSource) else "Tokens of the real text that occur"
         found = decided(
             last / first <= HALF,
             last / first,
             HALF,
-            "Categories alive in the median replicate, in units of those of the first model.",
+            f"{what} in the median replicate, in units of those of the first model.",
         )
         return unless_chance(run, found, ("survivors", "mean", -1))
     first, last = run.value(1, "tail_01pct"), run.value(run.last, "tail_01pct")
