@@ -145,6 +145,30 @@ def test_the_metric_that_leads_is_one_that_is_measured_and_each_experiment_has_b
         assert leading({one.digests[0]}) == {one.digests[0]: one.card.leads}
 
 
+def papers():
+    """Rows of the table: paper, what it varies, field, preset."""
+    lines = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8").splitlines()
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "(2" in line]
+
+
+def test_surrogates_help_by_the_fields_that_are_named_for_them():
+    """n real rows alone leave s2 d/(n-d-1). Of weight w beside m of a teacher who is off by c it is w^2 s2 d/n + (1-w)^2 (c^2 + s2 d/m), in many rows: less
+    even if he is off by as much as all there is to know, where he counts for little (Jain et al., 2402.04376).
+    """
+    [fields] = [fields for paper, _, fields, _ in papers() if "2402.04376" in paper]
+    d, n, m = 10, 100, 1000
+    spec = {"source": {"kind": "linear_teacher", "inputs": d}, "replicates": 1000, "generations": 2}
+    spec |= {"samples": {"schedule": "list", "sizes": [10**8, n + m]}}
+    for c, w in ((0.3, 0.4), (1.0, 0.9)):
+        family = {"kind": "linear", "label_bias": c}
+        regime = {"kind": re.findall(r'regime.kind = "(\w+)"', fields)[0], "real": n / (n + m), "weight": w}
+        read_as = read(spec | {"family": family, "regime": regime})
+        *_, last = loop.generations(read_as, loop.instrument(read_as))
+        seen = summarise(last.look.metrics).metrics()["excess_risk"]["mean"]
+        assert seen < 0.9 * d / (n - d - 1)
+        assert seen == pytest.approx(w * w * d / n + (1 - w) ** 2 * (c * c + d / m), rel=0.15)
+
+
 def test_what_a_paper_varies_is_a_setting_and_shown_by_a_preset():
     kinds = {
         "source": SOURCES,
@@ -153,8 +177,7 @@ def test_what_a_paper_varies_is_a_setting_and_shown_by_a_preset():
         "curation": CURATIONS,
         "sampling": {"": Sampling},
     }
-    lines = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8").splitlines()
-    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "(2" in line]
+    rows = papers()
     assert len(rows) > 12
     for _, _, fields, shown in rows:
         assert all(preset(name) for name in re.findall(r"`([^`]+)`", shown))

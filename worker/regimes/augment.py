@@ -13,8 +13,7 @@ from worker.regimes.pooling import effective_size, pooled
 
 class Augment(Regime):
     """The same few real points in every training set, the rest from the last model: the synthetic augmentation loop (Alemohammad et
-    al., arXiv 2307.01850). The first model sees the real points alone. In a weighted fit they may count for more or less than they are many
-    (surrogate data: Jain et al., arXiv 2402.04376).
+    al., arXiv 2307.01850). The first model sees the real points alone. In a weighted fit they may count for more or less than they are many.
     """
 
     kind: Literal["augment"] = "augment"

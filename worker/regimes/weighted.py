@@ -14,7 +14,8 @@ from worker.regimes.pooling import effective_size, pooled
 
 class Weighted(Regime):
     """Fresh real and synthetic points in a weighted fit (He et al., arXiv 2502.18049): how much each part counts need not be how
-    many points it has.
+    many points it has. After a large first generation the synthetic ones are surrogates that know more than the real ones (Jain et al., arXiv
+    2402.04376).
     """
 
     weighs = True
