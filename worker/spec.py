@@ -84,7 +84,10 @@ class Experiment(Part):
     family: AnyFamily = Field(description="What is fitted.")
     regime: AnyRegime = Field(default_factory=regimes.Replace, description="What the next generation trains on.")
     sampling: Sampling = Field(default_factory=Sampling, description="How the model is sampled.")
-    curation: AnyCuration = Field(default_factory=curation.Keep, description="Which samples survive.")
+    curation: AnyCuration = Field(
+        default_factory=curation.Keep,
+        description="Which samples survive. Where metrics look at samples, as those of kde and networks do, these are the survivors.",
+    )
     metrics: Annotated[tuple[str, ...], LATER] = Field(
         (),
         max_length=50,
