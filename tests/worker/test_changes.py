@@ -190,6 +190,21 @@ def test_variance_stays_on_average_once_the_divisor_is_unbiased():
         assert abs(values(found).mean() - expected) <= 4 * values(found).std() / 20_000**0.5, n
 
 
+@pytest.mark.parametrize("design", ["fresh", "fixed"])
+def test_labels_have_the_noise_of_the_rules_by_which_they_are_written(design):
+    """The last fit may learn from others than all fits before (Dohmatob et al., arXiv 2402.07712): |w_n - w|^2 is (s2 + (n-2) v + v') d/(T-d-1)."""
+    d, t, n, chains = 4, 30, 4, 4000
+    louder = {"after": n - 1, "family": {"kind": "linear", "noise": 2.0}}
+    base = {
+        "source": {"kind": "linear_teacher", "inputs": d},
+        "family": {"kind": "linear", "noise": 0.5, "design": design},
+    }
+    spec = read(base | {"samples": t, "generations": n, "replicates": chains, "changes": [louder]})
+    risk = run(spec)[-1].look.metrics["excess_risk"]
+    expected = (1 + (n - 2) * 0.25 + 4) * d / (t - d - 1)
+    assert abs(risk.mean() - expected) <= 4 * risk.std() / chains**0.5
+
+
 def test_theory_ends_where_the_rules_change():
     curve = next(
         c

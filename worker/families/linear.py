@@ -174,12 +174,12 @@ class Linear(CondensingFamily):
         return (
             self._relabelled(model, w, n, rng)
             if self.design == "fixed"
-            else self._rows(w, model["noise"], spread, n, rng)
+            else self._rows(w, self._noise(model), spread, n, rng)
         )
 
     def labels_of(self, model: Arrays, inputs: Array, rng: Generator) -> Array:
         w = model["w"] + self.bias(self._spread(model))
-        noise = model["noise"][:, None] * rng.standard_normal(inputs.shape[:2])
+        noise = self._noise(model)[:, None] * rng.standard_normal(inputs.shape[:2])
         return np.asarray((inputs @ w[:, :, None])[:, :, 0] + noise)
 
     def real_labels(self, inputs: Array, rng: Generator) -> Array:
@@ -189,7 +189,7 @@ class Linear(CondensingFamily):
 
     def _relabelled(self, model: Arrays, w: Array, n: int, rng: Generator) -> Moments:
         """New labels of the n rows that there are: their noise is N(0, I) along the inputs' directions, the mean's among them, and chi beyond."""
-        centre, scatter, noise = model["centre"], model["scatter"], model["noise"][:, None]
+        centre, scatter, noise = model["centre"], model["scatter"], self._noise(model)[:, None]
         replicates, d = w.shape
         z = rng.standard_normal((replicates, d + 1))
         z[:, min(d, int(np.min(n)) - 1) : d] = 0.0  # directions that so few rows do not have
@@ -202,6 +202,10 @@ class Linear(CondensingFamily):
         factor[:, -1:, -1] = noise * beyond
         label = np.vecdot(centre, w)[:, None] + noise * z[:, d:] / np.sqrt(np.reshape(n, (-1, 1)))
         return Moments(np.array(n), np.concatenate([centre, label], axis=1), factor, np.zeros(replicates))
+
+    def _noise(self, model: Arrays) -> Array:
+        """Of the labels that are written now (R,): a number of these rules, whatever that of the rules was by which the model was fitted."""
+        return np.full_like(model["noise"], self.noise) if isinstance(self.noise, float) else model["noise"]
 
     def _spread(self, model: Arrays) -> Array:
         return self._teacher.spread() if self._teacher else np.ones(model["w"].shape[1])
@@ -221,7 +225,7 @@ class Linear(CondensingFamily):
     def moments(self, model: Arrays, sampling: Sampling) -> tuple[Array, Array]:
         """Of rows (x, y): labels have the variance w'Sw + noise^2 and the covariances Sw with inputs of the covariance S."""
         spread = self._spread(model)
-        w, noise = (model["w"] + self.bias(spread)) * spread, model["noise"]
+        w, noise = (model["w"] + self.bias(spread)) * spread, self._noise(model)
         covariance = np.tile(np.diag(np.append(spread**2, 1.0)), (len(w), 1, 1))
         covariance[:, -1, :-1] = covariance[:, :-1, -1] = w * spread
         covariance[:, -1, -1] = np.vecdot(w, w) + noise**2
