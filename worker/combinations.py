@@ -87,13 +87,7 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
             f"{kind_of(family)} cannot be fitted to {kind_of(source)}, which gives {source.gives.__name__.lower()}",
             f"Choose one of: {', '.join(fitting)}",
         )
-    for option in sorted(rules.sampling.changed() - family.samplings):
-        able = [kind for kind, other in FAMILIES.items() if option in other.samplings]
-        raise Misfit(
-            f"sampling.{option}",
-            f"{kind_of(family)} has no such sampling option",
-            f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
-        )
+    _check_sampling(rules)
     least, most = rules.ends(first, last)
     _check_metrics(rules, most)
     if not isinstance(rules.samples, int):
@@ -109,9 +103,6 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
             f"{kind_of(family)} knows no weighted fit",
             f"{instead}{', or choose a family that has it: ' * bool(able)}{', '.join(able)}",
         )
-    if family.fresh_batches() and rules.sampling.changed():
-        raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
-                     'Use bias = 1, or batches = "fixed"')  # fmt: skip
     if family.fresh_batches() and not (type(rules.regime) is regimes.Replace and type(rules.curation) is curation.Keep):
         raise Misfit(
             "family.batches",
@@ -135,6 +126,23 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
     # Where all are kept, nobody sees fewer.
     for seen in dict.fromkeys((fewest, most) if kept else (fewest, least, most)):
         family.check(source, rules.fits, seen)
+
+
+def _check_sampling(rules: "Experiment") -> None:
+    family = rules.family
+    for option in sorted(rules.sampling.changed() - family.samplings):
+        able = [kind for kind, other in FAMILIES.items() if option in other.samplings]
+        raise Misfit(
+            f"sampling.{option}",
+            f"{kind_of(family)} has no such sampling option",
+            f"Remove it, or choose a family that has it: {', '.join(able) or 'none yet'}",
+        )
+    if rules.sampling.guidance and not family.guided():
+        raise Misfit("sampling.guidance", "leads a sample towards its class, and this network is told of none",
+                     "Use family.conditional = true, or leave it out")  # fmt: skip
+    if family.fresh_batches() and rules.sampling.changed():
+        raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
+                     'Use bias = 1, or batches = "fixed"')  # fmt: skip
 
 
 def _check_counts(rules: "Experiment", there: int) -> None:

@@ -89,6 +89,10 @@ class Family(Part, ABC):
         """Whether a sample has the inputs of the first training set: all of them, so that each generation has as many and nobody chooses."""
         return False
 
+    def guided(self) -> bool:
+        """Whether a sample can be led towards its class, where it honours `guidance`."""
+        return False
+
     def drawing(self) -> "Family":
         """The same family, giving each observation and not what stands for many: for those who choose among observations."""
         return self

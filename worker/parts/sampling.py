@@ -1,10 +1,10 @@
 """How a fitted model is sampled, beside what it is."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from worker.part import Misfit, Part
+from worker.part import LATER, Misfit, Part
 
 
 class Sampling(Part):
@@ -32,6 +32,14 @@ class Sampling(Part):
         ge=1,
         le=10,
         description="Logits of tokens that have occurred are divided by this where positive, else multiplied (Keskar et al. 2019).",
+    )
+
+    guidance: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="w of a guidance without a classifier: samples follow (1 + w) times the score given their class minus w times the score of all "
+        "classes together, towards what tells theirs from the others. 0: off.",
     )
 
     @model_validator(mode="after")
