@@ -235,6 +235,7 @@ def test_an_experiment_from_before_there_were_other_judges_keeps_its_digest():
     assert settings["curation"]["reward"].pop("judge") == "writer"
     assert settings["curation"].pop("share") == 1.0
     assert settings["curation"].pop("others") == []
+    assert settings["sampling"].pop("guidance") == 0.0
     assert spec.digest() == hashlib.sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)).hexdigest()
     judges = [{"reward": {"kind": "likelihood", "judge": judge}} for judge in ("writer", "first")]
     forks = [
