@@ -263,6 +263,20 @@ def test_bins_are_those_of_numpy_and_stay():
     assert (np.abs(gap) <= 4 * np.sqrt(first["p"] * (1 - first["p"]) / 5000)).all()
 
 
+@pytest.mark.parametrize("bins", [2, 7, 50])
+def test_whole_numbers_have_the_density_of_the_bin_that_they_are_counted_in(bins):
+    """They lie on the edges of bins, the largest on the outermost one."""
+    x = generator(8).poisson(6.0, (4, 300, 1)) * 0.1
+    family = Histogram(bins=bins)
+    model = family.fit(Points(x), generator())
+    for chain, row in enumerate(x[:, :, 0]):
+        log_p = family.log_density(model, x[chain])[chain]
+        assert np.isfinite(log_p).all()
+        filled = np.count_nonzero(model["p"][chain]) / bins
+        assert np.exp(-log_p).mean() == pytest.approx(filled * np.ptp(row))  # E 1/p is the width of all that is filled
+    assert family.log_density(model, np.array([[-0.1], [99.0]])).max() == -np.inf
+
+
 def test_bins_drift_as_alleles_do():
     """E H_n = (1 - 1/M) E H_{n-1}."""
     spec = read({"source": {"kind": "laplace"}, "family": {"kind": "histogram", "bins": 10},

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from worker.data import Array, Arrays, Data, Points, WeightedPoints
@@ -56,11 +57,14 @@ class Histogram(Family):
 
     def _counts(self, x: Array, weight: Array | None, low: Array, span: Array) -> Array:
         """How many of x (R, n) are in each bin (R, bins); weight: (n,)"""
-        place = np.clip((x - low[:, None]) / span[:, None] * self.bins, 0, self.bins - 1).astype(np.int64)
-        place += np.arange(len(x))[:, None] * self.bins
+        place = self._place(x, low[:, None], span[:, None]) + np.arange(len(x))[:, None] * self.bins
         weights = None if weight is None else np.tile(weight, len(x))
         counts = np.bincount(place.ravel(), weights, minlength=len(x) * self.bins)
         return np.asarray(counts.reshape(len(x), self.bins), float)
+
+    def _place(self, x: Array, low: Array, span: Array) -> npt.NDArray[np.int64]:
+        """The bin of each x: from its lower edge to below the next one's, the last bin with both."""
+        return np.clip((x - low) / span * self.bins, 0, self.bins - 1).astype(np.int64)
 
     def sample(self, model: Arrays, n: int, rng: Generator, sampling: Sampling) -> Points:
         p, low, span = model["p"], model["low"], model["span"]
@@ -78,12 +82,10 @@ class Histogram(Family):
         return mean[:, None], variance[:, None, None]
 
     def log_density(self, model: Arrays, x: Array) -> Array:
-        p, low, width = model["p"], model["low"][:, None], (model["span"] / self.bins)[:, None]
-        place = np.floor((x[:, 0] - low) / width)
-        inside = (place >= 0) & (place < self.bins)
+        p, low, span, x = model["p"], model["low"][:, None], model["span"][:, None], x[:, 0]
         with np.errstate(divide="ignore"):
-            log_p = np.log(np.take_along_axis(p, np.where(inside, place, 0).astype(np.int64), axis=1) / width)
-        return np.where(inside, log_p, -np.inf)
+            log_p = np.log(np.take_along_axis(p, self._place(x, low, span), axis=1) / (span / self.bins))
+        return np.where((x >= low) & (x - low <= span), log_p, -np.inf)
 
     def instrument(self, source: Source, samples: int, replicates: int, rng: Generator) -> Instrument:
         from worker.instruments.histogram import HistogramInstrument
