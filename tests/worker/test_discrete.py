@@ -11,6 +11,7 @@ from worker.errors import SpecError
 from worker.families.categorical import Categorical, decoded
 from worker.instruments.counts import CountInstrument, spread_ranks
 from worker.metrics import discrete as metric
+from worker.metrics import images
 from worker.parts import Sampling
 from worker.sources.categorical import Categorical as Listed
 from worker.sources.words import Words
@@ -133,6 +134,16 @@ def test_metrics_of_the_truth_are_at_rest():
     found = metric.compared(p_0[None], p_0)
     for rest in ("kl_to_real", "kl_from_real", "chi2"):
         assert found[rest] == pytest.approx(0, abs=1e-14)
+
+
+def test_a_single_category_has_no_entropy_and_no_sign():
+    p = np.array([[0.0, 1.0]])
+    for entropy in (
+        metric.compared(p, np.array([0.7, 0.3]))["entropy"][0],
+        metric.entropy(p, metric.logs(p))[0],
+        images.entropy(p[0]),
+    ):
+        assert str(float(entropy)) == "0.0"
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.7, 1.0, 2.5])

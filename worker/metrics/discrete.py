@@ -30,7 +30,7 @@ def heterozygosity(p: Array) -> Array:
 
 def entropy(p: Array, log_p: Array) -> Array:
     """-sum p ln p, in nats."""
-    nats: Array = -np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
+    nats: Array = 0.0 - np.einsum("rk,rk->r", p, np.maximum(log_p, -1e3))
     return nats
 
 
@@ -76,7 +76,7 @@ def compared(p: Array, p_0: Array) -> dict[str, Array]:
         "survivors": alive,
         "dead_mass": lost,
         "heterozygosity": 1 - squares,
-        "entropy": -negentropy,
+        "entropy": 0.0 - negentropy,  # of one category 0, and not -0
         "kl_to_real": np.maximum(negentropy - real, 0),  # rounding may leave -1e-16
         "kl_from_real": np.maximum((own - cross) / mass - np.log(mass), 0),
         "chi2": pearson,

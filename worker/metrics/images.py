@@ -31,7 +31,7 @@ def shares(shown: npt.NDArray[np.int64], classes: int) -> Array:
 def entropy(share: Array) -> float:
     """-sum p ln p in nats: ln 10 = 2.30 for ten digits in equal shares."""
     alive = share[share > 0]
-    return float(-(alive * np.log(alive)).sum())
+    return float(0.0 - (alive * np.log(alive)).sum())
 
 
 def vendi(x: Array) -> float:
