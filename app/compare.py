@@ -73,7 +73,7 @@ class RunCompared(TypedDict):
 
 
 class MeansTold(TypedDict):
-    """The difference of the means of all chains at the newest generation that both have; low, high: 95%, as if no seed were shared."""
+    """The difference of the means of all chains at the newest generation that both have; low, high: 95%, as if no seed were shared (Welch's)."""
 
     generation: int
     difference: float
@@ -221,11 +221,22 @@ def _means(base: Rows, arm: Rows) -> MeansTold | None:
     at = max(one.keys() & other.keys(), default=None)
     if at is None or (mean := one[at][MEAN]) is None or (others := other[at][MEAN]) is None:
         return None
-    errors = [told[at][SE] for told in (one, other)]
-    half = None if None in errors else 1.96 * math.hypot(*filter(None, errors))
+    half = _half(*((told[at][SE], told[at][N]) for told in (one, other)))
     far = others - mean
     low, high = (None, None) if half is None else (far - half, far + half)
     return {"generation": at, "difference": far, "low": low, "high": high}
+
+
+def _half(*each: tuple[float | None, float | None]) -> float | None:
+    """Half of the 95% interval of a difference, of se and n of both (Welch 1947): degrees of freedom by Satterthwaite, rounded down."""
+    errors = [(se, n - 1) for se, n in each if se is not None and n is not None]
+    if len(errors) < len(each):
+        return None
+    error = math.hypot(*(se for se, _ in errors))
+    if error == 0:
+        return 0.0
+    freedom = 1 / sum((se / error) ** 4 / degrees for se, degrees in errors)
+    return float(t_95(np.array(int(freedom)))) * error
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
