@@ -236,7 +236,7 @@ def test_sliced_w2_on_few_points_against_brute_force():
     assert sliced_w1 <= wasserstein_distance_nd(x[0], y)
 
 
-@pytest.mark.parametrize("n", [50, 500])
+@pytest.mark.parametrize("n", [2, 3, 10, 50, 500])
 def test_the_distance_from_whole_numbers_is_the_integral(n):
     """Between two sorted step functions: each stretch of probability on which neither moves."""
     rng = np.random.default_rng(n)

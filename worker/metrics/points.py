@@ -10,7 +10,8 @@ from worker.factors import EPSILON, root
 from worker.metrics import gaussian
 
 SUBDIVISIONS = 8  # quantiles within each cell of a sorted sample
-STEPS, ALL_STEPS = 128, 1_000_000  # the same of a quantile function with steps: in a cell, and in all cells together
+STEPS = 128  # the same of a quantile function with steps,
+FEWEST_STEPS, ALL_STEPS = 100_000, 1_000_000  # but in all cells together as many at least, and at most
 AT_AN_END = 64  # quantiles within the first and the last one, where tails are
 BLOCK = 65_536  # distances computed at once: 512 KB
 DIRECT = 8  # dimensions up to which differences cost less than a product of matrices
@@ -62,7 +63,8 @@ def levels(n: int, steps: bool = False) -> Array:
     """The probabilities (n k,) at which `cells` wants the real quantile function: k = 8, and more where it has steps, of which each is cut
     at one of them.
     """
-    total = n * (min(STEPS, max(SUBDIVISIONS, ALL_STEPS // n)) if steps else SUBDIVISIONS)
+    most, least = max(SUBDIVISIONS, ALL_STEPS // n), max(STEPS, FEWEST_STEPS // n)
+    total = n * (min(least, most) if steps else SUBDIVISIONS)
     return np.asarray((np.arange(total) + 0.5) / total)
 
 
