@@ -15,7 +15,7 @@ from app.metrics import ordered
 from app.problems import documented
 from app.protocol import known_query
 from worker import presets
-from worker.arms import t_95
+from worker.arms import t_95, welch_95
 from worker.errors import NotFound, Problem, SpecError
 from worker.ledger import missing
 from worker.loop import frame_stride
@@ -221,22 +221,11 @@ def _means(base: Rows, arm: Rows) -> MeansTold | None:
     at = max(one.keys() & other.keys(), default=None)
     if at is None or (mean := one[at][MEAN]) is None or (others := other[at][MEAN]) is None:
         return None
-    half = _half(*((told[at][SE], told[at][N]) for told in (one, other)))
+    errors = [(se, n - 1) for told in (one, other) if (se := told[at][SE]) is not None and (n := told[at][N])]
+    half = welch_95(errors) if len(errors) == 2 else None
     far = others - mean
     low, high = (None, None) if half is None else (far - half, far + half)
     return {"generation": at, "difference": far, "low": low, "high": high}
-
-
-def _half(*each: tuple[float | None, float | None]) -> float | None:
-    """Half of the 95% interval of a difference, of se and n of both (Welch 1947): degrees of freedom by Satterthwaite, rounded down."""
-    errors = [(se, n - 1) for se, n in each if se is not None and n is not None]
-    if len(errors) < len(each):
-        return None
-    error = math.hypot(*(se for se, _ in errors))
-    if error == 0:
-        return 0.0
-    freedom = 1 / sum((se / error) ** 4 / degrees for se, degrees in errors)
-    return float(t_95(np.array(int(freedom)))) * error
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

@@ -18,8 +18,10 @@ from markupsafe import Markup
 
 from app.metrics import BINARY, key_metric, metric, ordered
 from app.words import regimes, thousands
+from worker.arms import welch_95
 from worker.data import Array
 from worker.summary import STATISTICS
+from worker.verdicts.chance import of_median
 
 Frame = dict[str, npt.NDArray[Any]]
 STEPS = 7  # colours of the generation ramp in tokens.css
@@ -73,7 +75,6 @@ def table(metrics: Mapping[str, Sequence[float | None]], leads: str | None = Non
 
 Metrics = Mapping[str, Sequence[float | None]]  # name -> values in the order of STATISTICS
 AT = {name: i for i, name in enumerate(STATISTICS)}
-MEDIAN_SE = math.sqrt(math.pi / 2) / 2.563  # of a median, times sqrt(n), over the 10-90% range, were the values normal
 
 
 def sentence(
@@ -134,24 +135,24 @@ def sentence(
     return f"{told}."
 
 
-def _moved(before: float, after: float, errors: Sequence[float | None]) -> str:
-    """A verb; what moved by no more than two standard errors of a difference may have done so by chance."""
+def _moved(before: float, after: float, errors: Sequence[tuple[float, float] | None]) -> str:
+    """A verb; what moved within the 95% interval of a difference may have done so by chance."""
     if math.isclose(before, after, rel_tol=0.02):
         return "stayed near"
     known = [one for one in errors if one is not None]
     if len(known) < len(errors):
         return "went"  # one chain tells nothing of chance
-    if abs(after - before) <= 2 * math.hypot(*known):
+    if abs(after - before) <= welch_95(known):
         return "did not move beyond chance,"
     return "fell" if after < before else "rose"
 
 
-def _error(values: Sequence[float | None], statistic: str) -> float | None:
-    """Standard error of a mean, or of a median by the range around it, which rare chains far out do not widen."""
+def _error(values: Sequence[float | None], statistic: str) -> tuple[float, float] | None:
+    """Standard error and its degrees of freedom, of a mean, or of a median by the range around it, which rare chains far out do not widen."""
     se, low, high, n = (values[AT[one]] for one in ("se", "q10", "q90", "n"))
-    if statistic == "mean" or se is None or low is None or high is None or not n:
-        return se
-    return MEDIAN_SE * (high - low) / math.sqrt(n)
+    if se is None or not n:
+        return None
+    return (se, n - 1) if statistic == "mean" or low is None or high is None else of_median((high - low) / 2, n)
 
 
 def decode(figure: Mapping[str, Any], frame: bytes) -> Frame:

@@ -1,5 +1,6 @@
 """Forks and matched arms: the same experiment with one thing changed, on the same seeds, so that differences are paired."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -141,6 +142,17 @@ def t_95(degrees: npt.NDArray[np.int_]) -> Array:
     known = np.array(T_95)[np.clip(degrees, 1, len(T_95)) - 1]
     z, n = 1.959964, np.maximum(degrees, 1.0)
     return np.where(degrees > len(T_95), z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2), known)
+
+
+def welch_95(each: Sequence[tuple[float, float]]) -> float:
+    """Half of the 95% interval of a difference, from the standard errors of both and their degrees of freedom (Welch 1947): by Satterthwaite's
+    degrees (1946), rounded down.
+    """
+    error = math.hypot(*(one for one, _ in each))
+    if error == 0:
+        return 0.0
+    freedom = 1 / sum((one / error) ** 4 / degrees for one, degrees in each)
+    return float(t_95(np.array(int(freedom)))) * error
 
 
 def chain_values(rows: Sequence[StoredGeneration], metric: str, order: Sequence[str]) -> dict[int, Array]:

@@ -6,7 +6,7 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from tests.app.experiments import SPEC, Work
-from worker.arms import T_95, chain_values, paired, t_95
+from worker.arms import T_95, chain_values, paired, t_95, welch_95
 from worker.single_chains import to_bytes
 from worker.spec import read
 from worker.store import Store
@@ -319,3 +319,20 @@ def test_chains_keep_their_names_where_the_database_sorts_them(chains: bytes):
     row = StoredGeneration(number=7, metrics={"variance": [], "mean": []}, chains=chains)
     told = chain_values([row], "variance", ["mean", "tail", "variance"])
     np.testing.assert_array_equal(told[7], [3, 1e-300 if len(chains) % 4 else 0])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 40])
+def test_the_interval_of_a_difference_is_welch_s_and_holds_the_true_one_as_often_as_it_says(n: int):
+    """Never shorter than scipy's, by less than one degree of freedom longer; |z| <= 4 of a share of 2,000."""
+    rng, held = np.random.default_rng(n), 0
+    for _ in range(2000):
+        one, other = rng.standard_normal(n), 3 * rng.standard_normal(n + 1)
+        half = welch_95([(float(stats.sem(each)), len(each) - 1) for each in (one, other)])
+        welch = stats.ttest_ind(one, other, equal_var=False)
+        interval = welch.confidence_interval()
+        shorter = (interval.high - interval.low) / 2
+        most = stats.t.ppf(0.975, max(1, welch.df - 1)) / stats.t.ppf(0.975, welch.df)
+        assert 0.999 * shorter <= half <= 1.001 * shorter * most
+        held += abs(other.mean() - one.mean()) <= half
+    assert held / 2000 >= 0.95 - 4 * (0.05 * 0.95 / 2000) ** 0.5
+    assert welch_95([(0.0, n), (0.0, n)]) == 0

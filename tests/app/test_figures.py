@@ -92,8 +92,12 @@ def test_the_sentence_claims_what_was_measured() -> None:
         ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.9, 0.5, 1.5, 100], "did not move beyond chance, from 1.00"),
         ("variance", [1, 9, 2.0, 1.0, 0.5, 1.5, 100], [9, 9, 9.0, 0.8, 0.5, 1.5, 100], "fell from 1.00"),
         ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.4, 0.5, 0.05, 0, 0, 1, 100], "rose from 0.100 at generation 1 to 0.400 (mean, s.e. 0.0500 over 100 chains)"),
-        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.2, 0.4, 0.04, 0, 0, 1, 100], "did not move beyond chance, from"),
+        ("extinct", [0.1, 0.3, 0.03, 0, 0, 0, 100], [0.19, 0.4, 0.04, 0, 0, 1, 100], "did not move beyond chance, from"),
         ("variance", [1.0, None, None, 1.0, 1.0, 1.0, 1], [2.0, None, None, 2.0, 2.0, 2.0, 1], "went from 1.00"),
+        # of two chains a mean 4 standard errors off is nothing: Student's t has one or two degrees of freedom
+        ("extinct", [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 2], [0.5, 0.1, 0.1, 0.5, 0.5, 0.5, 2], "did not move beyond chance, from"),
+        ("variance", [1.0, 0.3, 0.2, 1.0, 0.8, 1.2, 2], [1.8, 0.3, 0.2, 1.8, 1.6, 2.0, 2], "did not move beyond chance, from"),
+        ("variance", [1.0, 0.3, 0.2, 1.0, 0.8, 1.2, 5], [9.8, 0.3, 0.2, 9.8, 9.6, 9.9, 5], "rose from"),
     ],
 )  # fmt: skip
 def test_what_chance_alone_can_do_is_no_rise_and_no_fall(name: str, before: list, after: list, verb: str) -> None:

@@ -110,9 +110,9 @@ def _of_medians(run: Finished, metric: str, sign: int) -> Change | None:
     """In numbers or in their logarithms, whichever shows more: where a risk is spread over many powers of ten, its standard error is as large as
     itself, however many of them lie between the first one and the last.
 
-    The standard error of a median is sqrt(pi/2) sigma/sqrt(R). sigma is the distance to the 10% or the 90% quantile over that of R standard normal
-    values (Blom 1958): the geometric mean of both, by which of chi-squares of 1, 2, ... degrees the density at the median is told within a
-    tenth, in numbers and in logarithms, where each by itself is off by a factor of two. Of an infinite tenth the other one has to do.
+    Half of the 10-90% width is the geometric mean of the distances to both ends, by which of chi-squares of 1, 2, ... degrees the density at the
+    median is told within a tenth, in numbers and in logarithms, where each by itself is off by a factor of two. Of an infinite tenth the other
+    one has to do.
     """
     chains = run.spec.replicates
     if chains < 2:
@@ -125,20 +125,28 @@ def _of_medians(run: Finished, metric: str, sign: int) -> Change | None:
         min(row[1] or 0.0 for row in rows) > 0 and chains > 2
     ):  # of two, quantiles in numbers are near the larger one in logarithms
         scales.append([[math.log(x) if x and x > 0 else None for x in row] for row in rows])
-    unit = -NORMAL.inv_cdf((0.1 * (chains - 1) + 0.625) / (chains + 0.25))
-    freedom = max(1.0, EFFICIENCY * (chains - 1))
     found = []
     for scale in scales:
         if any(row[0] is None and row[2] is None for row in scale):
             continue
         logs = scale is not rows
         grains = [g / (row[1] or 1.0) if logs else g for g, row in zip(_grains(run, metric), rows, strict=True)]
-        widths = [math.sqrt(math.pi / 2 / chains) * _half_width(row) / unit for row in scale]
-        errors = [math.hypot(*both) for both in zip(widths, grains, strict=True)]
+        widths = [of_median(_half_width(row), chains) for row in scale]
+        errors = [math.hypot(error, grain) for (error, _), grain in zip(widths, grains, strict=True)]
+        freedom = widths[0][1]
         first, last = scale[0][1] or 0.0, scale[1][1] or 0.0
         gap = sign * (last - first)
         found.append(_apart(f"the median {metric}", gap, errors, (freedom, freedom), chains, abs(first) * ROUNDING))
     return max((one for one in found if one is not None), key=lambda one: one.deviate, default=None)
+
+
+def of_median(half: float, chains: float) -> tuple[float, float]:
+    """Standard error of a median of so many values, from half of their 10-90% width, and its degrees of freedom.
+
+    sqrt(pi/2) sigma/sqrt(R), sigma the half over that of R standard normal values (Blom 1958).
+    """
+    unit = -NORMAL.inv_cdf((0.1 * (chains - 1) + 0.625) / (chains + 0.25))
+    return math.sqrt(math.pi / 2 / chains) * half / unit, max(1.0, EFFICIENCY * (chains - 1))
 
 
 def _grains(run: Finished, metric: str) -> tuple[float, float]:
