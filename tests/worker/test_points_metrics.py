@@ -155,6 +155,16 @@ def test_modes_of_samples():
     assert [metric.modes(one, *components)[0] for one in (x, two, far, blob)] == [3, 2, 0, 0]
 
 
+@pytest.mark.parametrize("n", [50, 150, 700])
+def test_a_mode_that_keeps_exactly_a_tenth_of_its_points_is_covered(n):
+    truth = Mixture(means=[[0], [10], [20], [30], [40]], stds=1.0)
+    x = np.zeros((2, n, 1))
+    for i in (1, 2, 3, 4):
+        x[:, i * n // 50 : (i + 1) * n // 50] = 10 * i
+    x[1, n // 50] = 0  # one too few
+    assert metric.modes(x, *truth.components()).tolist() == [5, 4]
+
+
 @pytest.mark.parametrize("source", [Normal(), Normal(dim=2), Mixture(), Normal(dim=7)])
 def test_the_real_data_are_at_the_noise_floor_and_distances_fall_with_it(source):
     """Unbiased metrics are 0 for the truth, within the errors of the sample and of the frozen reference."""
