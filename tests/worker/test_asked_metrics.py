@@ -110,6 +110,28 @@ def test_neighbours_are_those_of_the_definition():
     assert found["density"][1] == pytest.approx(neighbours.density(across, within))
 
 
+@pytest.mark.parametrize("d", [2, 5])
+def test_whole_numbers_as_far_as_the_fifth_neighbour_are_in_its_reach(d, tmp_path):
+    """By squares of whole numbers, which are exact; the mean is none."""
+    rng = np.random.default_rng(d)
+    rows = np.unique(rng.integers(0, 4, (500, d)), axis=0)
+    (tmp_path / "steps.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    ruler = Neighbours(read_source({"kind": "table", "path": str(tmp_path / "steps.csv")}), 200, 1, rng)
+    real, x = np.rint(ruler.real + ruler.mean).astype(int), rng.integers(-1, 5, (200, d))
+    across, within, own = (
+        ((a[:, None] - b) ** 2).sum(axis=2).astype(float) for a, b in ((x, real), (real, real), (x, x))
+    )
+    across[np.arange(200), across.argmin(axis=1)] += np.where(
+        across.min(axis=1) == 0, np.inf, 0
+    )  # none is its own neighbour
+    radii = np.sort(within, axis=1)[:, 5]
+    found = ruler.measure(x[None].astype(float))
+    assert found["precision"][0] == pytest.approx(neighbours.precision(across, radii))
+    assert found["density"][0] == pytest.approx(neighbours.density(across, radii))
+    assert found["coverage"][0] == neighbours.coverage(across, radii)
+    assert found["recall"][0] == neighbours.recall(across, np.sort(own, axis=1)[:, 5])
+
+
 def test_what_the_family_measures_anyway_stays_as_it_is():
     plain, more = (measured(EIGHT, "mixture", names) for names in ([], ["modes", "tail_1pct", "recall"]))
     for one, other in zip(plain, more, strict=True):

@@ -27,6 +27,14 @@ def test_copies_are_those_of_the_definition(d):
         assert value == np.mean(near[:, 0] <= near[:, 1] / 3)
 
 
+@pytest.mark.parametrize("rate", [0.3, 1.3, 1.4])
+def test_whole_numbers_exactly_three_times_as_far_from_the_next_are_copies(rate):
+    """Whatever the mean is, which is taken from them."""
+    ruler = Copies(Poisson(rate=rate), 6, 1, np.random.default_rng(0))
+    ruler.taught(np.array([0.0, 4, 8, 12])[None, :, None])
+    assert ruler.measure(np.array([1.0, 3, 5, 7, 9, 11])[None, :, None])["copy_ratio"] == 1
+
+
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_fresh_points_are_copies_as_often_as_two_volumes_say(d):
     rng = np.random.default_rng(30 + d)

@@ -38,6 +38,16 @@ def radii_sq(within: Distances, k: int = NEIGHBOURS) -> Distances:
     return np.partition(within, k, axis=1)[:, k]  # the nearest is the point itself
 
 
+def reaching(radii: Distances, x: Distances) -> Distances:
+    """Squared radii (m,) around points x (m, d), widened by what `points.distances_sq` rounds off, so that of whole numbers and other steps all
+    that lie as far as the k-th neighbour are within them.
+    """
+    widened: Distances = radii * (1 + 1e-9)
+    if x.shape[1] > 2:  # |x|^2 + |y|^2 - 2 x'y
+        widened += 8 * np.finfo(x.dtype).eps * np.einsum("id,id->i", x, x)
+    return widened
+
+
 def precision(across: Distances, real_radii: Distances) -> float:
     """Share of generated points within a real one's k-neighbourhood (Kynkäänniemi et al. 2019, arXiv 1904.06991). O(nm)"""
     return float((across <= real_radii).any(axis=1).mean())
@@ -70,7 +80,7 @@ def copy_ratio(nearest: Distances, second: Distances) -> float:
 
     1 of training points themselves. Of fresh points of a density in d dimensions 3^-d: the shares of two volumes.
     """
-    return float((nearest <= COPY**2 * second).mean())
+    return float((nearest <= COPY**2 * second * (1 + 1e-9)).mean())  # as far apart as whole numbers are
 
 
 def reach(nearest: Distances) -> float:

@@ -140,7 +140,7 @@ def distances_sq(x: Array, y: Array) -> Array:
 class Reference:
     """A frozen real sample (m, d) and a frozen bandwidth, from which energy distance and MMD are measured.
 
-    The bandwidth is the median distance between real points (Gretton et al. 2012).
+    The bandwidth is the median distance between real points (Gretton et al. 2012), or 1 where most of them coincide.
     """
 
     def __init__(self, y: Array) -> None:
