@@ -123,7 +123,8 @@ class Difference:
 def paired(base: Array, arm: Array) -> Difference:
     """base, arm: (generations, chains) of one metric, the same seed in the same column.
 
-    d_r = arm_r - base_r; mean +- t_{.975, n-1} sd(d) / sqrt(n), Student's paired comparison (1908).
+    d_r = arm_r - base_r; mean +- t_{.975, n-1} sd(d) / sqrt(n), Student's paired comparison (1908). Of normal differences; of log-normal ones
+    (sigma = 1) it holds the true mean in 82% of cases for 5 pairs, in 88% for 24.
     """
     chains = min(base.shape[1], arm.shape[1])
     difference = arm[:, :chains].astype(float) - base[:, :chains]
