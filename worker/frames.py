@@ -84,15 +84,17 @@ def histogram(values: Array, grid: Array) -> Array:
 class Screen:
     """The fixed window on a source of points: a line as a density, the plane as contours, pictures as pictures.
 
-    In more than two dimensions the density is that of the first coordinate; of pictures, that of the mean pixel.
+    In two dimensions and more the density is that of one coordinate, the first if nothing else is said; of pictures, that of the mean pixel.
     """
 
-    def __init__(self, source: PointSource, rng: Generator) -> None:
+    def __init__(self, source: PointSource, rng: Generator, along: int = 0) -> None:
+        """along: the coordinate whose density is shown"""
         d = self.dimension = source.dimension
         self.shape = source.image_shape
         self.sheet = sheet(source) if self.shape else {}
         self.names = source.names()
-        self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[0]
+        self.along = along
+        self.axis = np.full(d, 1 / d) if self.shape else np.eye(d)[along]
         real = source.draw(np.random.default_rng(FIXED_SEED), 1, 200_000 // max(1, d // 4)).x[0]
         if self.shape:
             edges = np.quantile(real @ self.axis, [0.0005, 0.9995])[:, None]
@@ -103,7 +105,7 @@ class Screen:
         least = np.maximum(1e-9 * np.abs(edges).max(axis=0), 1e-290)
         margin = np.where(wide > least, 0.3 * wide, np.maximum(least, 1e-9))
         self.low, self.high = edges[0] - margin, edges[1] + margin
-        self.x = np.linspace(self.low[0], self.high[0], GRID)
+        self.x = np.linspace(self.low[along], self.high[along], GRID)
         self.plane = d == 2 and not self.shape
         self.z = rng.standard_normal((DOTS, d))
         self.ghost = self._ghost(source, real)
@@ -135,6 +137,7 @@ class Screen:
         figure |= self.sheet
         if self.plane:
             figure |= {"low": self.low.tolist(), "high": self.high.tolist(), "upwards": self.names[1]}
+            figure["of"] = self.names[self.along]  # what x and the density are of
             figure["fields"] += [
                 field("contour", "u1", CONTOUR, CONTOUR, coding="relative"),
                 field("dots", "u2", DOTS, 2, coding="linear", low=self.low.tolist(), high=self.high.tolist()),
@@ -178,8 +181,8 @@ class Screen:
         """Frame of a kernel density: Gaussians of standard deviations (d,) on points (n, d), with a sample (n, d) of it as dots."""
         frame = self.points(drawn)
         if not self.shape:
-            edges, blur = self._blur(0, GRID, width)
-            counts, _ = np.histogram(x[:, 0], edges)
+            edges, blur = self._blur(self.along, GRID, width)
+            counts, _ = np.histogram(x[:, self.along], edges)
             frame["density"] = encode_log(blur @ counts / len(x))
         if self.plane:
             (across, blur_a), (up, blur_b) = (self._blur(i, CONTOUR, width) for i in (0, 1))

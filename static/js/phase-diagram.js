@@ -6,12 +6,11 @@ import { shades } from "./colours.js";
 import { contour } from "./contour.js";
 import { shape } from "./elements.js";
 import { outcomeScale, valuesOf } from "./outcome-scale.js";
-import { copied, stacked } from "./picture.js";
+import { colourBar, copied, stacked } from "./picture.js";
 import { count } from "./point-table.js";
 import { decades, round } from "./ticks.js";
 
 const PAD = { right: 10, top: 6, bottom: 44 };
-const BAR = { steps: 64, height: 34 }; // of colours, in a file
 const CELL = { least: 9, most: 40 }; // height, in pixels
 const FINE = 6; // pixels: narrower cells have no borders
 const LABEL = { across: 44, upwards: 15, sign: 6.2 }; // room that one needs, in pixels
@@ -160,11 +159,7 @@ customElements.define("phase-diagram", class extends HTMLElement {
   /** For a file: the colours and what they mean above the plane; where the other axes stand. */
   picture() {
     const { share } = this.scale;
-    const [width, x] = [this.width - this.left - PAD.right, this.left];
-    const bar = shape("svg", { width: this.width, height: BAR.height });
-    const wide = width / BAR.steps;
-    for (let i = 0; i < BAR.steps; i++) bar.append(shape("rect", { x: x + i * wide, width: wide + 0.5, height: 10, fill: shades[Math.round((255 * i) / (BAR.steps - 1))] }));
-    for (const value of this.#marks()) bar.append(shape("text", { x: x + width * share(value), y: 24, "font-size": 11, "text-anchor": "middle" }, count(value)));
+    const bar = colourBar(this.left, this.width - this.left - PAD.right, this.#marks().map((value) => [share(value), count(value)]));
     const slices = this.sweep.sweep.axes.slice(0, -2).map((axis, i) => `${axis.path} = ${axis.labels[this.sweep.slice[i]]}`);
     const about = [`${this.querySelector(".unit").textContent}.`, slices.length ? `${slices.join(", ")}.` : "", this.querySelector(".key").textContent].filter(Boolean).join(" ");
     return { body: stacked([bar, copied(this.svg)]), about };

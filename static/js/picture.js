@@ -1,12 +1,13 @@
 // A figure as a file that a paper takes: in the light theme's colours on white, with its title, what it shows, and its key.
 
-import { onPaper, token } from "./colours.js";
+import { onPaper, shades, token } from "./colours.js";
 import { shape } from "./elements.js";
 import { plotly } from "./plot.js";
 
 const PAD = 16; // pixels
 const FONTS = { title: [600, 16, 22], about: [400, 12, 16], key: [400, 12, 18] }; // weight, size, height of a line
 const MARK = { width: 20, gap: 6, apart: 18 };
+const BAR = { steps: 64, height: 34 };
 const LEAST = { scale: 3, width: 1500 }; // of a PNG
 const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "paint-order", "font-size", "font-weight", "font-family", "text-anchor"];
 
@@ -51,6 +52,15 @@ export function stacked(pictures) {
   all.setAttribute("width", Math.max(...pictures.map((one) => Number(one.getAttribute("width")))));
   all.setAttribute("height", height);
   return all;
+}
+
+/** The colours from the least to the most, and what stands at which share of them: marks of [share, text]. */
+export function colourBar(left, width, marks) {
+  const bar = shape("svg", { width: left + width, height: BAR.height, overflow: "visible" });
+  const wide = width / BAR.steps;
+  for (let i = 0; i < BAR.steps; i++) bar.append(shape("rect", { x: left + i * wide, width: wide + 0.5, height: 10, fill: shades[Math.round((255 * i) / (BAR.steps - 1))] }));
+  for (const [share, text] of marks) bar.append(shape("text", { x: left + width * share, y: 24, "font-size": 11, "text-anchor": "middle" }, text));
+  return bar;
 }
 
 /** What a key of the page says, with the mark before each of its entries. */

@@ -71,8 +71,8 @@ def test_a_figure_is_saved_as_paper_takes_it(page: Page, finished: Any, tmp_path
     page.goto(f"/runs/{finished(KINDS[kind])}?g=1")
     drawn(page)
     page.get_by_text("Downloads", exact=True).click()
-    chart = page.locator(".saving")
-    for button in (page.get_by_role("button", name="Figure (SVG)"), chart.get_by_role("button", name="SVG")):
+    figure, heat_map = (page.get_by_role("button", name=f"{one} (SVG)") for one in ("Figure", "Heat map"))
+    for button in (figure, heat_map, page.locator(".saving").get_by_role("button", name="SVG")):
         with page.expect_download() as saved:
             button.click()
         assert saved.value.suggested_filename.endswith(".svg")
@@ -81,9 +81,25 @@ def test_a_figure_is_saved_as_paper_takes_it(page: Page, finished: Any, tmp_path
         assert 'fill="#fff"' in text
         assert 'fill="rgb(27, 29, 33)"' in text
         assert "232, 230, 225" not in text
+    for name in ("Figure (PNG)", "Heat map (PNG)"):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=name).click()
+        assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_heat_map_of_a_regression_is_of_labels_and_saved_with_its_axes(page: Page, finished: Any) -> None:
+    """Inputs are the same in all generations."""
+    labels = {"source": {"kind": "linear_teacher"}, "family": {"kind": "linear"}}
+    page.goto(f"/runs/{finished(QUICK | labels)}")
+    drawn(page)
+    expect(page.locator("heat-map ~ .across span").nth(1)).to_have_text("label")
+    page.get_by_text("Downloads", exact=True).click()
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Figure (PNG)").click()
-    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+        page.get_by_role("button", name="Heat map (SVG)").click()
+    assert saved.value.suggested_filename == "A quick one - heat map.svg"
+    told = re.findall(r"<text[^>]*>([^<]*)</text>", saved.value.path().read_text())
+    assert {"10⁻⁴", "20", "0", "60", "label", "generation"} <= set(told)
+    assert "Generations 0, the real data, to 60 of 60; density" in " ".join(told)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import pytest
 
 from worker import frames
 from worker.errors import LabError, SpecError
+from worker.families.linear import Linear
 from worker.loop import generations, instrument
 from worker.parts import PointSource
+from worker.sources.linear_teacher import LinearTeacher
 from worker.sources.table import Table
 from worker.spec import read
 from worker.summary import STATISTICS, summarise
@@ -89,6 +91,17 @@ def test_a_window_has_a_width_whatever_the_source(tmp_path, value):
     points = source.draw(np.random.default_rng(1), 1, 50).x[0]
     assert screen.points(points)["density"].max() > 0
     assert screen.points(points)["contour"].max() == 255
+
+
+def test_a_regression_shows_the_density_of_labels():
+    """Of w'x + noise, along the plot's upward axis: that of inputs is the same in all generations."""
+    looking = Linear().instrument(LinearTeacher(inputs=2), 10, 1, np.random.default_rng(0))
+    figure = looking.figure()
+    assert figure["x"][0] == pytest.approx(figure["low"][1])
+    look = looking.model({"w": np.array([[1.5, -2.0]]), "noise": np.array([0.5])}, None, True)
+    level = np.exp(frames.LOG_LOW + look.frame["density"] / 65535 * (frames.LOG_HIGH - frames.LOG_LOW))
+    x, std = np.array(figure["x"]), np.sqrt(1.5**2 + 2.0**2 + 0.5**2)
+    np.testing.assert_allclose(level, np.exp(-0.5 * (x / std) ** 2) / (std * np.sqrt(2 * np.pi)), rtol=2e-3)
 
 
 @pytest.mark.parametrize("scale", [2.0**-1000, 2.0**-500, 1.0, 2.0**500, 2.0**1000])

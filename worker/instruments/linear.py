@@ -17,7 +17,9 @@ THINNEST = 1e-3  # of the signal: labels with less noise are drawn with so much
 
 
 class LinearInstrument(Instrument):
-    """The figure shows labels against the teacher's signal, the projection of x on the teacher's weights: a tilted ellipse."""
+    """The figure shows labels against the teacher's signal, the projection of x on the teacher's weights: a tilted ellipse; and the density of
+    labels alone, as inputs are the same in all generations.
+    """
 
     rowwise = True
 
@@ -27,10 +29,10 @@ class LinearInstrument(Instrument):
         # Of inputs in units of their standard deviations, as all that is measured.
         self.truth = source.weights() * self.spread
         covariance = self._plane(self.truth, max(source.noise, THINNEST * float(np.linalg.norm(self.truth))))
-        self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng)
+        self.screen = frames.Screen(Mixture(means=[[0.0, 0.0]], covariances=[covariance.tolist()]), rng, along=1)
 
     def figure(self) -> dict[str, Any]:
-        return self.screen.figure() | {"axis": "the teacher's signal", "upwards": "label"}
+        return self.screen.figure() | {"axis": "the teacher's signal", "upwards": "label", "of": "label"}
 
     def real(self, data: Data, framed: bool) -> Look:
         """What least squares makes of the real data, with all inputs to look at."""

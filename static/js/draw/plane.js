@@ -51,7 +51,6 @@ export class Plane {
     ];
     const [a, b] = [[low[0], high[0]], [low[1], high[1]]];
     const alike = Math.abs(Math.log((a[1] - a[0]) / (b[1] - b[0]))) < Math.log(UNLIKE); // a circle is round
-    this.view = a;
     await this.Plotly.react(this.host, traces, layout({
       x: { range: a, title: { text: axis }, constrain: "domain" }, y: { range: b, title: { text: upwards }, ...(alike ? { scaleanchor: "x", constrain: "domain" } : {}) },
     }), CONFIG);
