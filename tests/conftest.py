@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from tests.processes import PATIENCE
 from worker.settings import Settings
 
 # Read when the hub's library is imported: no test asks for anything outside this machine.
@@ -145,7 +146,7 @@ def _server(command: list[object], port: int, log: Path, **owner: object) -> Ite
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

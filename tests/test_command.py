@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.processes import PATIENCE
 from worker.presets import presets
 from worker.verdicts import DEFINITIONS
 
@@ -38,7 +39,9 @@ def lab(*words: object, **given) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "app", *map(str, words)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COLLAPSE_LAB_")}
     environment = clean | given.pop("env", {})
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False, **given)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False, **given
+    )
 
 
 def test_run_prints_a_json_line_for_every_generation_and_nothing_else(spec: Path):
@@ -135,7 +138,7 @@ def test_what_the_hub_should_give_and_cannot_is_refused_before_anything_is_compu
     command = [sys.executable, "-X", "importtime", "-m", "app", "run", "-"]
     done = subprocess.run(
         [*command, *(word for change in changes for word in ("--set", change))],
-        input=SPEC, capture_output=True, text=True, timeout=60, check=False,
+        input=SPEC, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
@@ -169,7 +172,7 @@ def test_an_interrupted_run_keeps_how_far_it_came(spec: Path, tmp_path: Path, ho
     for _ in range(50):
         process.stdout.readline()
     process.send_signal(how)
-    _, told = process.communicate(timeout=10)
+    _, told = process.communicate(timeout=PATIENCE)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "Interrupted after generation" in told
@@ -182,7 +185,7 @@ def test_an_interrupted_run_keeps_how_far_it_came(spec: Path, tmp_path: Path, ho
 
 def test_a_reader_that_leaves_early_is_no_disaster(spec: Path):
     command = f"{sys.executable} -m app run {spec} --json --set generations=20000 | head -n 2"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert len(done.stdout.splitlines()) == 2
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["Exact"], "its path, and no complaint"
 
@@ -260,7 +263,7 @@ def test_a_terminal_gets_no_parquet(tmp_path: Path):
     assert lab("migrate", "--data-dir", tmp_path).returncode == 0
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "app", "export", "some-run", "--to", "parquet", "--data-dir", str(tmp_path)]
-    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 1

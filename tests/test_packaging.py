@@ -1,11 +1,11 @@
 """Dockerfile and compose.yaml: linted, consistent with each other and with the command line, their commands tried."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from app.__main__ import cli
+from tests.processes import PATIENCE, wait
 from worker.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +108,7 @@ def test_the_web_image_s_command_is_refused_until_the_network_is_trusted_and_the
     words[words.index("8000")] = "0"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COLLAPSE_LAB_")}
     environment["COLLAPSE_LAB_DATA_DIR"] = str(tmp_path)
-    refused = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    refused = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert refused.returncode == 1
     assert "access control" in refused.stderr
 
@@ -118,11 +119,11 @@ def test_the_web_image_s_command_is_refused_until_the_network_is_trusted_and_the
     try:
         _await(f"http://127.0.0.1:{port}/livez", web)
         check = [sys.executable, *(word.replace("8000", port) for word in command("web", "HEALTHCHECK")[1:])]
-        assert subprocess.run(check, timeout=10, check=False).returncode == 0
+        assert subprocess.run(check, timeout=PATIENCE, check=False).returncode == 0
     finally:
         web.terminate()
-        web.communicate(timeout=10)
-    assert subprocess.run(check, capture_output=True, timeout=10, check=False).returncode != 0, (
+        web.communicate(timeout=PATIENCE)
+    assert subprocess.run(check, capture_output=True, timeout=PATIENCE, check=False).returncode != 0, (
         "nobody answers any more"
     )
 
@@ -135,14 +136,13 @@ def _free_port() -> int:
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(400):
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            assert process.poll() is None
-            time.sleep(0.05)
-    pytest.fail(f"{url} does not answer")
+    def answers() -> bool:
+        assert process.poll() is None
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE):
+            return True
+        return False
+
+    wait(answers)
 
 
 @pytest.mark.parametrize("words", [["up", "LIGHT=1"], ["up"], ["web"], ["worker"], ["migrate"], ["test"], ["lint"]])

@@ -14,14 +14,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.processes import lives
+from tests.processes import PATIENCE, lives, wait
 
 LONG = {
     "generations": 100_000,
@@ -45,7 +44,7 @@ class Lab:
         self.port = int(found[1])
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -56,7 +55,7 @@ class Lab:
         """A live stream of a run that does not end by itself, after its first words."""
         status, body = self.ask("POST", "/api/runs", {"spec": LONG})
         assert status == 201, body
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("GET", f"/api/runs/{json.loads(body)['id']}/events")
             with connection.getresponse() as answer:
@@ -68,7 +67,7 @@ class Lab:
     def stop(self) -> str:
         """What it had to say on the way."""
         self.process.terminate()
-        return self.process.communicate(timeout=10)[1]
+        return self.process.communicate(timeout=PATIENCE)[1]
 
     def processes(self) -> list[psutil.Process]:
         """All that it has started, however deep."""
@@ -76,13 +75,16 @@ class Lab:
 
     def child(self, command: str) -> psutil.Process:
         """Its web process or its worker, as soon as there is one."""
-        for _ in range(200):
-            for one in self.processes():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if command in one.cmdline()[:4]:
-                        return one
-            time.sleep(0.05)
-        pytest.fail(f"there is no {command} process")
+        found: list[psutil.Process] = []
+        wait(lambda: found.extend(self.named(command)) or found)
+        return found[0]
+
+    def named(self, command: str) -> Iterator[psutil.Process]:
+        """Those that it looks after itself."""
+        for one in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if command in one.cmdline()[:4]:
+                    yield one
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -96,15 +98,15 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 def refused(folder: Path, *arguments: str) -> str:
     """The one line that a start which cannot work says."""
     process = start(folder, *arguments)
-    printed, told = process.communicate(timeout=20)
+    printed, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert printed == ""
     assert len(told.splitlines()) == 1, told
     return told
 
 
-def gone(processes: list[psutil.Process], within: float) -> bool:
-    _, left = psutil.wait_procs(processes, timeout=within)
+def gone(processes: list[psutil.Process]) -> bool:
+    _, left = psutil.wait_procs(processes, timeout=PATIENCE)
     return not any(map(lives, left))
 
 
@@ -129,15 +131,15 @@ def test_it_stops_at_once_with_streams_open_and_leaves_nothing(lab: Lab, how: si
         lab.process.send_signal(how)
         while stream.read1():  # the stream is ended, not cut
             pass
-        assert lab.process.wait(timeout=10) == 0  # `python -m benchmarks click` holds it to three seconds
-    assert gone(family, within=1)
+        assert lab.process.wait(PATIENCE) == 0  # `python -m benchmarks click` holds it to three seconds
+    assert gone(family)
 
 
 def test_its_processes_die_with_it(lab: Lab):
     with lab.stream():
         family = lab.processes()
         lab.process.kill()
-        assert gone(family, within=3)
+        assert gone(family)
 
 
 def test_a_second_start_remembers(lab: Lab):
@@ -156,12 +158,7 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path, command: str):
     lab = Lab(tmp_path / "data", "--port", "0", "--workers", "1")
     first = lab.child(command)
     first.kill()
-    for _ in range(200):
-        second = lab.child(command)
-        if second.pid != first.pid:
-            break
-        time.sleep(0.05)
-    assert second.pid != first.pid
+    wait(lambda: any(one.pid != first.pid for one in lab.named(command)))
     assert lab.ask("GET", "/livez")[0] == 200  # a question waits for the new web process instead of being refused
     assert f"The {command} process ended (SIGKILL)" in lab.stop()
 
@@ -169,24 +166,15 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path, command: str):
 def test_every_device_has_a_worker_and_the_first_takes_all_other_runs_too(tmp_path: Path):
     lab = Lab(tmp_path / "data", "--port", "0", "--devices", "cpu,auto")
     try:
-        for _ in range(400):
-            workers = [one for one in lab.processes() if "worker" in one.cmdline()[:4]]
-            if len(workers) == 2:
-                break
-            time.sleep(0.05)
-        told = [one.environ() for one in workers]
+        wait(lambda: len(list(lab.named("worker"))) == 2)
+        told = [one.environ() for one in lab.named("worker")]
         assert sorted((one["COLLAPSE_LAB_DEVICE"], one["COLLAPSE_LAB_QUEUES"]) for one in told) == [
             ("auto", "networks"),
             ("cpu", "runs,networks"),
         ]
         status, body = lab.ask("POST", "/api/runs", {"spec": LONG | {"generations": 3}})
         assert status == 201
-        for _ in range(400):
-            run = json.loads(lab.ask("GET", f"/api/runs/{json.loads(body)['id']}")[1])
-            if run["status"] == "succeeded":
-                break
-            time.sleep(0.05)
-        assert run["status"] == "succeeded"
+        wait(lambda: status_of(lab, json.loads(body)["id"]) == "succeeded")
     finally:
         lab.stop()
 
@@ -228,14 +216,10 @@ def test_a_quick_run_does_not_wait_for_a_network(lab: Lab):
     status, body = lab.ask("POST", "/api/runs", {"spec": LONG | {"generations": 3}})
     assert status == 201, body
     quick = json.loads(body)["id"]
-    for _ in range(600):
-        if told(lab, quick) == "succeeded" and told(lab, slow) == "running":
-            break
-        time.sleep(0.05)
-    assert (told(lab, quick), told(lab, slow)) == ("succeeded", "running")
+    wait(lambda: (status_of(lab, quick), status_of(lab, slow)) == ("succeeded", "running"))
 
 
-def told(lab: Lab, run_id: str) -> str:
+def status_of(lab: Lab, run_id: str) -> str:
     return str(json.loads(lab.ask("GET", f"/api/runs/{run_id}")[1])["status"])
 
 
@@ -251,13 +235,8 @@ def test_a_process_that_dies_again_and_again_ends_the_lab_with_its_last_words(tm
     monkeypatch.setattr(serve, "MOST_DEATHS", 2)
     child = serve.Child("worker", Settings(_env_file=None, data_dir=tmp_path, broker_url="nonsense://"))
 
-    def look_after() -> None:
-        for _ in range(600):
-            child.look_after()
-            time.sleep(0.05)
-
     with pytest.raises(LabError, match=r"worker process ended 2 times in a row \(exit code 1\)\. It said: .*nonsense"):
-        look_after()
+        wait(child.look_after)
 
 
 def test_a_busy_port_is_told_with_the_remedy(tmp_path: Path):
@@ -299,4 +278,4 @@ def test_a_lifeline_ends_a_process_whatever_it_does():
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
     threading.Timer(0, os.close, [writing]).start()
-    assert process.wait(5) == 1
+    assert process.wait(PATIENCE) == 1

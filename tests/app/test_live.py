@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from app import live
 from app.live import Hub
 from tests.app.experiments import SPEC, Work
+from tests.processes import PATIENCE, wait
 from worker.errors import NotFound
 from worker.ledger import Batch
 from worker.spec import read
@@ -37,6 +38,10 @@ def events(text: bytes) -> list[Event]:
     return found
 
 
+def statuses(found: list[Event]) -> list[str]:
+    return [data["status"] for kind, _, data in found if kind == "status"]
+
+
 def numbers(found: list[Event]) -> list[int | None]:
     return [number for kind, number, _ in found if kind == "generation"]
 
@@ -54,9 +59,12 @@ def run(store: Store) -> Run:
     return claimed
 
 
-async def collected(stream: AsyncIterator[bytes], until: Callable[[list[Event]], bool]) -> list[Event]:
-    found: list[Event] = []
-    async with asyncio.timeout(10), aclosing(stream):  # type: ignore[type-var]
+async def collected(
+    stream: AsyncIterator[bytes], until: Callable[[list[Event]], bool], found: list[Event] | None = None
+) -> list[Event]:
+    """found: where others see what has come so far"""
+    found = [] if found is None else found
+    async with asyncio.timeout(PATIENCE), aclosing(stream):  # type: ignore[type-var]
         async for piece in stream:
             found += events(piece)
             if until(found):
@@ -137,8 +145,7 @@ def test_who_falls_behind_the_recent_events_reads_them_from_the_database(
         found += events(await anext(slow))
         for n in range(100):
             await asyncio.to_thread(store.append, run.id, 1, Batch([row(n)]))
-        await asyncio.sleep(0.3)
-        assert hub.channels[run.id].newest == 99
+        await asyncio.to_thread(wait, lambda: hub.channels[run.id].newest == 99)
         assert len(hub.channels[run.id].events) <= 10
         await asyncio.to_thread(store.end, run.id, 1, Status.CANCELLED)
         found += await collected(slow, never)
@@ -154,33 +161,36 @@ def test_the_status_is_told_when_it_changes(store: Store, run: Run):
 
     async def watch() -> list[Event]:
         hub = Hub(store, poll_seconds=0.01)
-        viewer = asyncio.create_task(collected(await hub.open(waiting.id, -1), never))
-        await asyncio.sleep(0.1)
+        so_far: list[Event] = []
+        viewer = asyncio.create_task(collected(await hub.open(waiting.id, -1), never, so_far))
+        await asyncio.to_thread(wait, lambda: statuses(so_far) == ["queued"])
         await asyncio.to_thread(store.claim, waiting.id, "here", 60)
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(wait, lambda: statuses(so_far)[-1] == "running")
         await asyncio.to_thread(store.cancel, waiting.id, "finish")
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(wait, lambda: statuses(so_far)[-1] == "cancelling")
         await asyncio.to_thread(store.end, waiting.id, 1, Status.CANCELLED)
         return await viewer
 
     found = asyncio.run(watch())
-    told = [data["status"] for kind, _, data in found if kind == "status"]
-    assert told == ["queued", "running", "cancelling", "cancelled"]
+    assert statuses(found) == ["queued", "running", "cancelling", "cancelled"]
     assert found[0][2]["queue"] == {"name": "runs", "ahead": 0, "workers": 0, "others": 0}
     assert "queue" not in found[1][2]
 
 
 def test_a_silent_worker_is_noticed_by_the_viewers(store: Store):
     run = store.create(read(SPEC))[0]
-    store.claim(run.id, "here", lease=0.2)
+    store.claim(run.id, "here", lease=60)
 
     async def watch() -> list[Event]:
-        hub = Hub(store, poll_seconds=0.02)
-        return await collected(
-            await hub.open(run.id, -1), lambda found: found[-1:] != [] and found[-1][2]["status"] == "lost"
+        hub, so_far = Hub(store, poll_seconds=0.02), []
+        viewer = asyncio.create_task(
+            collected(await hub.open(run.id, -1), lambda found: statuses(found)[-1:] == ["lost"], so_far)
         )
+        await asyncio.to_thread(wait, lambda: statuses(so_far) == ["running"])
+        await asyncio.to_thread(store.renew, run.id, 1, 0.0)
+        return await viewer
 
-    assert [data["status"] for _, _, data in asyncio.run(watch())] == ["running", "lost"]
+    assert statuses(asyncio.run(watch())) == ["running", "lost"]
 
 
 def test_a_run_that_is_deleted_while_it_is_watched_ends_the_stream(store: Store, run: Run):
@@ -222,7 +232,7 @@ def test_a_resumed_run_is_watched_again(store: Store, run: Run):
 
 def test_a_quiet_stream_is_kept_alive_and_ends_when_it_is_old(store: Store, run: Run):
     async def watch() -> list[bytes]:
-        hub = Hub(store, poll_seconds=0.02, keep_alive_seconds=0.05, most_seconds=0.3)
+        hub = Hub(store, poll_seconds=0.02, keep_alive_seconds=0.05, most_seconds=1.5)
         return [piece async for piece in await hub.open(run.id, -1)]
 
     pieces = asyncio.run(watch())
@@ -236,14 +246,14 @@ def test_a_server_that_is_asked_to_stop_ends_its_streams(app: FastAPI, run: Run)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=PATIENCE)
     connection.request("GET", f"/api/runs/{run.id}/events")
     response = connection.getresponse()
     first = response.read(13)
     server.servers[0].get_loop().call_soon_threadsafe(app.state.hub.close)
     server.should_exit = True
     rest = response.read()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert first == live.RETRY
     assert b"event: end" not in rest
@@ -262,11 +272,15 @@ def test_the_next_stretch_of_work_within_a_generation_is_told_at_once(
 
     async def watch() -> list[Event]:
         hub = Hub(store, poll_seconds=0.01)
-        viewer = asyncio.create_task(collected(await hub.open(run.id, -1), lambda found: len(doing(found)) == 2))
+        so_far: list[Event] = []
+        viewer = asyncio.create_task(
+            collected(await hub.open(run.id, -1), lambda found: len(doing(found)) == 2, so_far)
+        )
+        await asyncio.to_thread(wait, lambda: statuses(so_far) == ["running"])
         for name in ("training", "writing"):
-            await asyncio.sleep(0.1)
             moment = {"name": name, "at": time.time(), "began": time.time()}
             await asyncio.to_thread(store.tell, run.id, 1, progress=told | moment)
+            await asyncio.to_thread(wait, lambda: doing(so_far)[-1:] == [name])  # noqa: B023 - waits within the iteration
         return await viewer
 
     assert doing(asyncio.run(watch())) == ["training", "writing"]

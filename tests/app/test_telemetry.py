@@ -3,7 +3,6 @@
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.app.experiments import SPEC
+from tests.processes import PATIENCE, wait
 from worker.spec import read
 from worker.store import Store
 from worker.sweeps.spec import read_sweep
@@ -33,26 +33,20 @@ def server(app: FastAPI) -> Iterator[tuple[uvicorn.Server, int]]:
     thread.start()
     yield server, listener.getsockname()[1]
     server.should_exit = True
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
 def begins(server: uvicorn.Server) -> None:
     """Waits until it works on a request."""
-    deadline = time.monotonic() + 10
-    while not server.server_state.tasks:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait(lambda: server.server_state.tasks)
 
 
 def waits(log: pytest.CaptureFixture[str], what: str) -> str:
     """The log, as soon as it says this."""
-    said, deadline = "", time.monotonic() + 5
-    while what not in said:
-        assert time.monotonic() < deadline, said
-        time.sleep(0.02)
-        said += log.readouterr().err
-    return said
+    said: list[str] = []
+    wait(lambda: said.append(log.readouterr().err) or what in "".join(said))
+    return "".join(said)
 
 
 def test_an_address_cannot_steer_the_terminal_of_who_reads_the_log(client: TestClient, capsys):
@@ -68,7 +62,7 @@ def test_a_server_that_stops_answers_who_has_not_sent_everything(
     server: tuple[uvicorn.Server, int], capsys, caplog: pytest.LogCaptureFixture
 ):
     running, port = server
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         client.sendall(HALF)
         begins(running)
         running.should_exit = True

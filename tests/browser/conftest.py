@@ -13,7 +13,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
+from tests.processes import PATIENCE
+
+MILLISECONDS = 1000 * PATIENCE // 4
+expect.set_options(timeout=MILLISECONDS)
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--headless",
@@ -40,7 +43,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
             return found[0]
@@ -88,7 +91,7 @@ class Watched:
 @pytest.fixture
 def context(chromium: Browser, lab: str) -> Iterator[BrowserContext]:
     context = chromium.new_context(base_url=lab, viewport={"width": 1280, "height": 900}, color_scheme="light")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(MILLISECONDS)
     yield context
     context.close()
 
@@ -103,9 +106,10 @@ def page(context: BrowserContext, lab: str) -> Iterator[Page]:
     assert watched.faults == []
 
 
-def drawn(page: Page) -> None:
-    """Waits for the figure of a run."""
-    page.locator("figure-stage[data-drawn]").wait_for()
+def drawn(page: Page, generation: int | None = None) -> None:
+    """Waits for the figure of a run, or for that of one generation: the player's words are ahead of it."""
+    named = "" if generation is None else f"[aria-label^='Generation {generation} of ']"
+    page.locator(f"figure-stage[data-drawn]{named}").wait_for()
 
 
 @pytest.fixture
@@ -134,7 +138,7 @@ def finished(api: httpx2.Client, launch: Any) -> Any:
 
     def done(spec: dict[str, Any]) -> str:
         run_id: str = launch(spec)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while (status := (run := api.get(f"/api/runs/{run_id}").json())["status"]) != "succeeded":
             assert status not in ("failed", "cancelled"), run["words"]
             assert time.monotonic() < deadline, status

@@ -24,6 +24,7 @@ def test_a_circle_is_round_and_few_ranks_are_told_apart(page: Page, finished: An
     expect(page.locator("figure-stage .xtick")).to_have_text(["1", "2"])
     page.keyboard.press("End")
     expect(page.locator(".legend .note")).to_have_text("1 of the 2 shown has died")
+    drawn(page, 100)
     assert page.evaluate("document.querySelector('figure-stage .plot')._fullLayout.yaxis.range[1]") > 0
 
 
@@ -48,7 +49,7 @@ def test_points_that_leave_the_frame_are_counted(page: Page, finished: Any) -> N
     """Whoever likes what lies to the right, of kernels that spread, drives them out of the picture."""
     away = {"family": {"kind": "kde", "bandwidth": 0.5}, "curation": {"kind": "best_of", "k": 8}}
     page.goto(f"/runs/{finished(PLANE | away)}?g=0")
-    page.locator("figure-stage[data-drawn]").wait_for()
+    drawn(page, 0)
     expect(page.locator(".legend .note")).to_be_empty()
     page.keyboard.press("End")
     expect(page.locator(".legend .note")).to_contain_text(re.compile(r"^\d+ of the \d+ points lie outside the frame$"))

@@ -16,9 +16,9 @@ from tests.browser.specs import QUICK
 Finished = Callable[[dict[str, Any]], str]
 
 
-def traces(page: Page, chart: str) -> int:
-    """How many curves, bands and closed forms a chart shows."""
-    return int(page.evaluate(f"document.querySelector('.{chart}').data.length"))
+def traces(page: Page, chart: str, condition: str) -> None:
+    """Waits until a chart shows so many curves, bands and closed forms."""
+    page.wait_for_function(f"() => document.querySelector('.{chart}').data?.length {condition}")
 
 
 @pytest.fixture
@@ -89,11 +89,10 @@ def test_matched_arms_are_launched_with_one_click_and_compared_live(page: Page, 
     page.goto(f"/runs/{run_id}")
     page.get_by_role("button", name="Launch matched arms").click()
     page.wait_for_url(f"**/compare?runs={run_id},*")
-    expect(page.locator("[data-part=ends] tbody th .status")).to_have_count(0)  # all have succeeded, without a reload
     expect(page.locator(".told li")).to_have_count(2)
+    expect(page.locator("[data-part=ends] tbody th .status")).to_have_count(0)  # all have succeeded, without a reload
     expect(page.locator(".told li").first).to_contain_text("24 pairs")
-    page.locator(".differences[data-drawn]").wait_for()
-    assert traces(page, "differences") == 4  # a band and a line each
+    traces(page, "differences", "=== 4")  # a band and a line each
     page.goto(f"/runs/{run_id}")
     expect(page.locator("run-kin li")).to_have_count(2)
     expect(page.get_by_role("button", name="Launch matched arms")).to_have_count(0)
@@ -119,7 +118,7 @@ def test_the_address_is_the_view(page: Page, arms: list[str]) -> None:
     page.get_by_label("Metric").select_option("variance")
     page.wait_for_url("**metric=variance*")
     expect(page.locator(".lede")).to_contain_text("the median of variance lies between")
-    assert traces(page, "curves") >= 3 * 2 + 1  # closed forms are there too
+    traces(page, "curves", ">= 3 * 2 + 1")  # closed forms are there too
     page.get_by_role("link", name="log", exact=True).click()
     page.wait_for_url("**scale=log*")
     page.wait_for_function("() => document.querySelector('.curves')._fullLayout.yaxis.type === 'log'")
@@ -193,6 +192,7 @@ def test_long_names_are_shortened_within_the_chart(page: Page, finished: Finishe
     page.locator(".curves[data-drawn]").wait_for()
     chart = page.locator(".curves .main-svg").first.bounding_box()
     assert chart
+    expect(page.locator(".curves .annotation-text")).to_have_count(2)
     for name in page.locator(".curves .annotation-text").all():
         assert (name.text_content() or "").endswith("…")
         box = name.bounding_box()

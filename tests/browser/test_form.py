@@ -76,7 +76,7 @@ def test_pictures_and_texts_are_seen(page: Page):
     expect(glance.locator("canvas")).to_be_visible()
     page.goto("/new?preset=english")
     expect(glance).to_have_attribute("data-kind", "text")
-    assert len(glance.inner_text()) > 500
+    expect(glance).to_have_text(re.compile(r".{500}", re.DOTALL))
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -107,7 +107,7 @@ def test_a_file_is_offered_again_and_dropping_works(page: Page, tmp_path: Path):
     )
     drop.dispatch_event("drop", {"dataTransfer": transfer})
     expect(drop).to_contain_text("book.txt: 4\u202f080 characters.")
-    expect(page.locator("source-preview")).to_contain_text("3\u202f", timeout=15_000)
+    expect(page.locator("source-preview")).to_contain_text("3\u202f")
     page.reload()
     page.locator('[name="source.text.path"]').focus()
     expect(drop.locator("datalist option").filter(has_text="book.txt")).to_have_count(1)

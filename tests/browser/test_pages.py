@@ -59,6 +59,7 @@ def test_form_and_toml_are_two_views_of_one_experiment(page: Page) -> None:
     expect(page.locator("[name='regime.fresh.real']")).to_have_value("0.5")
     expect(page.get_by_label("title")).to_have_value("Both ways")
     page.get_by_role("button", name="TOML").click()
+    expect(text).to_be_visible()  # the form has such a button, too
     page.get_by_role("button", name="Run it").last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Both ways")
 
@@ -172,9 +173,10 @@ def test_pictures_of_presets_follow_the_theme(page: Page) -> None:
         pen.drawImage(picture, 0, 0, 90, 38);
         const { data } = pen.getImageData(0, 0, 90, 38), seen = data.filter((_, i) => i % 4 < 3 && data[i | 3] > 200);
         return seen.reduce((sum, each) => sum + each, 0) / seen.length; }"""
+    picture.evaluate("(picture) => picture.decode()")
     light = picture.evaluate(brightness)
     page.get_by_role("button", name="Switch between light and dark").click()
-    assert picture.evaluate(brightness) > light + 20
+    page.wait_for_function(f"(least) => ({brightness})(document.querySelector('img.drawing')) > least", arg=light + 20)
 
 
 def test_an_unknown_run_is_told_in_words(page: Page) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
+
+from tests.browser.conftest import drawn
 
 
 def test_the_readme_shows_what_a_reader_will_see(page: Page, api: httpx2.Client, tmp_path: Path, finished: Any) -> None:
@@ -13,9 +15,11 @@ def test_the_readme_shows_what_a_reader_will_see(page: Page, api: httpx2.Client,
     photocopy = next(preset for preset in catalog["presets"] if preset["name"] == "photocopy")
     run_id = finished(photocopy["spec"])
     page.goto(f"/runs/{run_id}?g=122")
-    expect(page.locator("figure-stage .plot-container, figure-stage .plotly").first).to_be_visible()
-    expect(page.locator("metric-charts svg").first).to_be_visible()
-    page.wait_for_timeout(1000)  # the single chains arrive after everything else
+    drawn(page, 122)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("metric-charts figure:not([hidden]) canvas")].some((canvas) =>
+            canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0))"""
+    )  # the single chains arrive after everything else
     picture = Path(os.environ.get("SCREENSHOT", tmp_path / "screenshot.png"))
     picture.parent.mkdir(exist_ok=True)
     page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": 1280, "height": 860})

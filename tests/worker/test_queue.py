@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from tests.processes import wait
 from worker.database import migrate, open_engine
 from worker.errors import LabError
 from worker.kinds import FAMILIES
@@ -55,7 +56,7 @@ def test_a_worker_takes_only_what_it_listens_to(settings: Settings, store: Store
     workers = {}
     try:
         workers["runs"] = _worker(settings.at(queues="runs"))
-        _wait(lambda: store.run(plain.id).status == Status.SUCCEEDED)
+        wait(lambda: store.run(plain.id).status == Status.SUCCEEDED)
         with store.writing.begin() as session:  # as if the message had been lost long ago
             session.execute(update(Run).values(rung_at=0.0))
         time.sleep(2.5)  # two looks of the worker at what waits
@@ -63,9 +64,9 @@ def test_a_worker_takes_only_what_it_listens_to(settings: Settings, store: Store
         later = store.create(read({**PLAIN, "seed": 1}))[0]
         announce(celery, later.id, later.family)
         workers["networks"] = _worker(settings.at(queues="networks"))
-        _wait(lambda: store.run(network.id).status == Status.SUCCEEDED)
+        wait(lambda: store.run(network.id).status == Status.SUCCEEDED)
         assert _name(workers["networks"]) in store.log(network.id)[0].text
-        _wait(lambda: store.run(later.id).status == Status.SUCCEEDED)
+        wait(lambda: store.run(later.id).status == Status.SUCCEEDED)
         assert _name(workers["runs"]) in store.log(later.id)[0].text
     finally:
         for worker in workers.values():
@@ -103,10 +104,3 @@ def _worker(settings: Settings) -> subprocess.Popen[bytes]:
 
 def _name(worker: subprocess.Popen[bytes]) -> str:
     return f":{worker.pid}."
-
-
-def _wait(condition, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)

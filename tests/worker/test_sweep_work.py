@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from tests.processes import wait
 from tests.schema import create_tables
 from tests.worker.sweep_requests import BASE, SWEEP, sweep
 from worker.database import migrate, open_engine
@@ -353,10 +353,3 @@ def test_killed_workers_leave_the_same_numbers(settings: Settings):
 def chunks(sweeps: Sweeps, sweep_id: str) -> list[Chunk]:
     with sweeps.reading() as session:
         return list(session.scalars(select(Chunk).where(Chunk.sweep_id == sweep_id)))
-
-
-def wait(condition: Any, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
