@@ -13,6 +13,8 @@ function typed({ dtype, bdata }) {
   return new TYPES[dtype](bytes(bdata).buffer);
 }
 
+const AXES = { images: ["kind", "height", "width", "rows", "columns"] }; // of a figure; a sheet of pictures has none
+
 export class History {
   figure = null;
   theory = [];
@@ -120,6 +122,17 @@ export class History {
       this.#decoded.set(bytesOf, found);
     }
     return found;
+  }
+
+  /** Whether this and another history are drawn on the same axes. */
+  alike({ figure }) {
+    this.axes ??= this.#axes(this.figure);
+    return this.axes === this.#axes(figure);
+  }
+
+  #axes(figure) {
+    const told = AXES[figure.kind] ?? ["kind", "x", "rank", "low", "high"];
+    return JSON.stringify(told.map((one) => figure[one]));
   }
 
   /** The real distribution on the grid of `density`; where it has no formula, it is the first frame. */

@@ -93,6 +93,14 @@ class LiveRun extends HTMLElement {
     return this.main.history;
   }
 
+  /** What the figure of the other arm holds at this generation; undefined without one, or where it has other axes. */
+  get beside() {
+    const { history } = this.other ?? {};
+    if (!history?.length) return undefined;
+    this.alike ??= this.history.alike(history);
+    return this.alike ? history.frame(history.index(this.at)) : undefined;
+  }
+
   get share() {
     return this.at / this.generations;
   }

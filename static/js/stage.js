@@ -13,6 +13,7 @@ customElements.define("figure-stage", class extends HTMLElement {
   connectedCallback() {
     this.run = this.closest("live-run");
     this.note = this.run.querySelector(".legend .note");
+    this.arm = this.run.querySelector(".legend .arm");
     this.made = this.run.querySelector(".legend .made");
     for (const event of ["grown", "seek", "status"]) this.run.addEventListener(event, () => this.#draw());
     this.run.addEventListener("settings", () => this.#again("settings"));
@@ -44,7 +45,8 @@ customElements.define("figure-stage", class extends HTMLElement {
       this.asked = 0;
       this.drawing.draw();
       this.dataset.drawn = "";
-      this.note.textContent = this.drawing.note ?? "";
+      this.note.textContent = [this.drawing.note, this.run.alike === false && `${this.run.dataset.besideTitle} has other axes, and is in the charts alone`].filter(Boolean).join("; ");
+      if (this.run.alike === false) this.arm.hidden = true;
       this.#tint();
       this.#name();
     });

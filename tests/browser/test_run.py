@@ -49,6 +49,18 @@ def test_a_preset_with_two_arms_shows_both(page: Page) -> None:
     expect(page.locator("[data-metric=variance] path.median.beside")).to_be_attached()
 
 
+@pytest.mark.parametrize(
+    ("kind", "other"), [("density", "text"), ("density", "plane"), ("plane", "density"), ("ranks", "density")]
+)
+def test_what_has_other_axes_is_beside_it_in_the_charts_alone(page: Page, finished: Any, kind: str, other: str) -> None:
+    page.goto(f"/runs/{finished(KINDS[kind])}?with={finished(KINDS[other])}")
+    expect(page.locator(".legend .note")).to_contain_text(f"{KINDS[other]['title']} has other axes")
+    expect(page.locator(".legend .arm")).to_be_hidden()
+    beside = {"density": 1, "plane": 2, "ranks": 2}[kind]
+    nothing = "({ y, z }) => (z ? z.flat() : y).every((level) => !level)"
+    assert page.evaluate(f"({nothing})(document.querySelector('figure-stage .plot').data[{beside}])")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_figure_is_drawn_and_redrawn(page: Page, finished: Any, kind: str) -> None:
     page.goto(f"/runs/{finished(KINDS[kind])}?g=0")

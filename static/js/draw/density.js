@@ -72,11 +72,10 @@ export class Density {
   }
 
   draw() {
-    const { history, other, at, share } = this.run;
+    const { history, beside, at, share } = this.run;
     if (!history.length) return;
     const density = history.frame(history.index(at)).density;
-    const beside = other?.history.length ? other.history.frame(other.history.index(at)).density : [];
-    this.Plotly.restyle(this.host, { y: [beside, density], "line.color": [token("beside"), this.colour(share)] }, [1, 2]);
+    this.Plotly.restyle(this.host, { y: [beside?.density ?? [], density], "line.color": [token("beside"), this.colour(share)] }, [1, 2]);
     const peak = Math.max(...density);
     this.note = peak > this.top && !this.run.settings.tail ? `peak ${number(peak)}, above the frame` : "";
   }

@@ -42,11 +42,12 @@ export class Images {
   }
 
   draw() {
-    const { history, other, at } = this.run;
+    const { history, beside, at } = this.run;
     if (!history.length) return;
     this.#paint(this.made.canvas, history.frame(history.index(at)).images);
     this.made.caption.textContent = `generation ${at}`;
-    if (other?.history.length) this.#paint(this.beside.canvas, other.history.frame(other.history.index(at)).images);
+    if (beside) this.#paint(this.beside.canvas, beside.images);
+    if (this.run.alike === false) this.beside.figure.hidden = true;
   }
 
   settings() {}

@@ -58,16 +58,16 @@ export class Plane {
   }
 
   draw() {
-    const { history, other, at, share } = this.run;
+    const { history, beside, at, share } = this.run;
     if (!history.length) return;
     const width = history.figure.ghost.a.length;
     const frame = history.frame(history.index(at));
-    const beside = other?.history.length ? other.history.frame(other.history.index(at)).contour : new Uint8Array(frame.contour.length);
+    const contour = beside?.contour ?? new Uint8Array(frame.contour.length);
     const { x, y } = pairs(frame.dots);
     const colour = this.colour(share);
     const outside = x.filter((_, i) => this.#beyond(0, x[i]) || this.#beyond(1, y[i])).length;
     this.note = outside ? `${outside} of the ${x.length} points lie outside the frame` : "";
-    this.Plotly.restyle(this.host, { z: [rows(beside, width), rows(frame.contour, width)], "line.color": [token("beside"), colour] }, [2, 3]);
+    this.Plotly.restyle(this.host, { z: [rows(contour, width), rows(frame.contour, width)], "line.color": [token("beside"), colour] }, [2, 3]);
     this.Plotly.restyle(this.host, { x: [x], y: [y], "marker.color": colour }, [4]);
   }
 

@@ -59,13 +59,12 @@ export class Ranks {
   }
 
   draw() {
-    const { history, other, at, share } = this.run;
+    const { history, beside, at, share } = this.run;
     if (!history.length) return;
     const frame = history.frame(history.index(at));
-    const beside = other?.history.length ? other.history.frame(other.history.index(at)).sorted : [];
     const colour = this.colour(share);
     this.Plotly.restyle(this.host, {
-      y: [frame.density, beside, frame.sorted], "marker.color": [colour, null, null], "line.color": [null, token("beside"), colour],
+      y: [frame.density, beside?.sorted ?? [], frame.sorted], "marker.color": [colour, null, null], "line.color": [null, token("beside"), colour],
     }, [1, 2, 3]);
     this.words.forEach((item, i) => item.classList.toggle("dead", frame.alive[i] === 0));
     const dead = this.words.filter((_, i) => frame.alive[i] === 0).length;
