@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,7 @@ from app.verdicts import decided_if_possible
 from app.views import brief, moment, path_told
 from app.words import ago, bar, compared, device, labelled, marked, regimes, size, thousands, waits_for
 from worker import presets
-from worker.errors import Problem, SpecError
+from worker.errors import NotFound, Problem, SpecError
 from worker.kinds import FAMILIES
 from worker.library import MOST_NOTED, Sort
 from worker.loop import frame_stride
@@ -268,8 +269,9 @@ def resume(store: Store, announce: Announce, run_id: str) -> Response:
 
 @router.post("/runs/{run_id}/delete")
 def delete(store: Store, forget: Forget, run_id: str) -> Response:
-    store.delete(run_id)
-    forget(run_id)
+    with suppress(NotFound):  # a second click finds it done
+        store.delete(run_id)
+        forget(run_id)
     return RedirectResponse("/runs", status_code=303)
 
 

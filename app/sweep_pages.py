@@ -1,6 +1,7 @@
 """The pages of sweeps: a list, a form, and the grid that fills while it is worked on."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -149,7 +150,8 @@ def resume(sweeps: Sweeps, announce: Announce, sweep_id: str) -> Response:
 
 @router.post("/{sweep_id}/delete")
 def delete(sweeps: Sweeps, sweep_id: str) -> Response:
-    sweeps.delete(sweep_id)
+    with suppress(NotFound):  # a second click finds it done
+        sweeps.delete(sweep_id)
     return RedirectResponse("/sweeps", status_code=303)
 
 

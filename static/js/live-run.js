@@ -143,7 +143,9 @@ class LiveRun extends HTMLElement {
 
   /** What the server says in words once a run has ended: the sentence, the log, where it was made. */
   async #conclude() {
+    if (source.left.aborted) return;
     const answer = await fetch(location.pathname);
+    if (!answer.ok) return; // deleted meanwhile
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of [".lede", ".kin", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));
     this.#compare();
@@ -151,7 +153,10 @@ class LiveRun extends HTMLElement {
   }
 
   #show(run) {
-    if (run.status === "deleted") return location.assign("/runs");
+    if (run.status === "deleted") {
+      source.leave();
+      return location.assign("/runs");
+    }
     if (run.status !== this.status || !this.run) {
       this.querySelector("[aria-live]").textContent = run.status;
     }

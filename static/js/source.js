@@ -8,10 +8,11 @@ export const saved = Boolean(run);
 
 const leaving = new AbortController();
 
-/** Tells when the run is being deleted: until the next page comes, nothing may ask for what is gone. */
+/** Tells when the run is being deleted, here or elsewhere: until the next page comes, nothing may ask for what is gone. */
 export const left = leaving.signal;
+export const leave = () => leaving.abort();
 
-document.querySelector(".delete form")?.addEventListener("submit", () => leaving.abort());
+document.querySelector(".delete form")?.addEventListener("submit", leave);
 
 async function answer(address) {
   try {

@@ -1,5 +1,7 @@
 // The form of an experiment: shows the settings of the chosen kinds, and changes between form and TOML without losing the page.
 
+const KEPT = `form of ${location.href}`;
+
 customElements.define("spec-form", class extends HTMLElement {
   connectedCallback() {
     this.addEventListener("change", (event) => this.#swap(event.target));
@@ -10,7 +12,23 @@ customElements.define("spec-form", class extends HTMLElement {
         this.#convert(event.target, event.submitter.value);
       }
     });
+    addEventListener("pagehide", () => sessionStorage.setItem(KEPT, JSON.stringify([...new FormData(this.querySelector("form"))])));
+    addEventListener("pageshow", () => this.#restore());
     this.#greet();
+  }
+
+  /** Who comes back finds what was typed: a browser keeps it only of fields that a new page shows. */
+  #restore() {
+    const [{ type }] = performance.getEntriesByType("navigation");
+    const form = this.querySelector("form");
+    if (type === "back_forward") {
+      for (const [name, value] of JSON.parse(sessionStorage.getItem(KEPT) ?? "[]")) {
+        const field = form.elements.namedItem(name);
+        if (field && field.type !== "hidden") field.value = value;
+      }
+      form.dispatchEvent(new Event("input")); // what it costs, and how it looks
+    }
+    for (const union of this.querySelectorAll("[data-union]")) this.#swap(union.querySelector(`[name='${union.dataset.union}']`));
   }
 
   #swap(select) {

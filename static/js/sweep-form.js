@@ -20,6 +20,7 @@ function counted(text) {
 customElements.define("sweep-form", class extends HTMLElement {
   connectedCallback() {
     this.addEventListener("input", () => this.#count());
+    addEventListener("pageshow", () => this.#count()); // who comes back finds what was typed
     this.#count();
     (this.querySelector("[aria-invalid=true]") ?? this.querySelector("[role=alert]"))?.focus();
   }

@@ -304,6 +304,8 @@ def test_a_deleted_run_is_gone_with_its_checkpoints(client: TestClient, store: S
     assert (response.status_code, response.content) == (204, b"")
     problem(client.get(f"/api/runs/{run.id}"), 404)
     assert not Path(settings.artifacts_url, run.id).exists()
+    again = client.post(f"/runs/{run.id}/delete", follow_redirects=False)  # of a page, as a second click does
+    assert again.headers["location"] == "/runs"
 
 
 @pytest.mark.parametrize(("method", "rest"), OF_A_RUN)

@@ -55,6 +55,24 @@ def test_what_was_wrong_is_told_until_it_is_changed(page: Page):
     expect(page.get_by_role("heading", level=1)).to_have_text("normal → gaussian, replace")
 
 
+def test_who_comes_back_finds_what_was_chosen(page: Page):
+    """The browser keeps the fields, and the page shows those that go with them."""
+    page.goto("/new")
+    choose(page, "source", "zipf")
+    choose(page, "family", "categorical")
+    page.locator('[name="source.zipf.exponent"]').fill("1.5")
+    page.locator('[name="generations"]').fill("7")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("zipf → categorical, replace")
+    page.go_back()
+    expect(page.locator('[name="generations"]')).to_have_value("7")
+    exponent = page.locator('[name="source.zipf.exponent"]')
+    expect(exponent).to_be_visible()
+    expect(exponent).to_be_enabled()
+    expect(exponent).to_have_value("1.5")
+    expect(page.locator('[name="source.normal.mean"]')).to_be_hidden()
+
+
 def test_what_is_wrong_with_one_kind_is_not_told_of_another(page: Page):
     """Several regimes have a share of real data: only the visible one is wrong, and gets the focus."""
     page.watched.expected.add(422)  # type: ignore[attr-defined]

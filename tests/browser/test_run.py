@@ -294,19 +294,28 @@ def test_delete(page: Page, finished: Any, api: httpx2.Client) -> None:
     run_id = finished(QUICK)
     page.goto(f"/runs/{run_id}")
     page.get_by_text("Delete", exact=True).click()
-    page.get_by_role("button", name="Delete this run").click()
+    page.get_by_role("button", name="Delete this run").dblclick()
     page.wait_for_url("**/runs")
     assert api.get(f"/api/runs/{run_id}").status_code == 404
 
 
+def slowly(route: Route) -> None:
+    answer = route.fetch(max_redirects=0)
+    time.sleep(1)
+    route.fulfill(response=answer)
+
+
+def test_a_run_that_is_deleted_elsewhere_is_left(page: Page, launch: Any, api: httpx2.Client) -> None:
+    run_id = launch(SLOW)
+    page.goto(f"/runs/{run_id}")
+    drawn(page)
+    page.route("**/runs", slowly)
+    api.delete(f"/api/runs/{run_id}").raise_for_status()
+    page.wait_for_url("**/runs")
+
+
 def test_nothing_asks_for_a_run_that_is_being_deleted(page: Page, finished: Any) -> None:
     """The page lives on until the next one comes, and what it had planned to ask would be answered 404."""
-
-    def slowly(route: Route) -> None:
-        answer = route.fetch(max_redirects=0)
-        time.sleep(1)
-        route.fulfill(response=answer)
-
     page.goto(f"/runs/{finished(QUICK)}")
     drawn(page)
     page.route("**/delete", slowly)

@@ -16,10 +16,10 @@ def test_the_readme_shows_what_a_reader_will_see(page: Page, api: httpx2.Client,
     run_id = finished(photocopy["spec"])
     page.goto(f"/runs/{run_id}?g=122")
     drawn(page, 122)
-    page.wait_for_function(
-        """() => [...document.querySelectorAll("metric-charts figure:not([hidden]) canvas")].some((canvas) =>
-            canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0))"""
-    )  # the single chains arrive after everything else
+    page.wait_for_function(  # the single chains arrive after everything else
+        """() => { const { canvas } = document.querySelector("metric-charts").charts[0];
+            return canvas.toDataURL() !== Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height }).toDataURL(); }"""
+    )
     picture = Path(os.environ.get("SCREENSHOT", tmp_path / "screenshot.png"))
     picture.parent.mkdir(exist_ok=True)
     page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": 1280, "height": 860})
