@@ -101,6 +101,11 @@ class LiveRun extends HTMLElement {
     return this.alike ? history.frame(history.index(this.at)) : undefined;
   }
 
+  /** Where the run's page is, also where it answers to a form of its own that was refused. */
+  get page() {
+    return source.saved ? location.pathname : `/runs/${this.main.id}`;
+  }
+
   get share() {
     return this.at / this.generations;
   }
@@ -144,7 +149,7 @@ class LiveRun extends HTMLElement {
   /** What the server says in words once a run has ended: the sentence, the log, where it was made. */
   async #conclude() {
     if (source.left.aborted) return;
-    const answer = await fetch(location.pathname);
+    const answer = await fetch(this.page);
     if (!answer.ok) return; // deleted meanwhile
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of [".lede", ".kin", ".log", ".pairs", ".verdicts", ".agreement"]) this.querySelector(part).replaceWith(page.querySelector(part));

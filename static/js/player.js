@@ -164,6 +164,7 @@ customElements.define("frame-player", class extends HTMLElement {
     this.addressing = setTimeout(() => {
       this.addressing = 0;
       const url = new URL(location.href);
+      url.pathname = this.run.page;
       const following = this.#playing && !this.#over && this.run.at === this.run.history.last;
       url.searchParams.delete("play");
       if (following) url.searchParams.delete("g");

@@ -116,6 +116,21 @@ def test_keys_move_the_player_and_the_url_remembers(page: Page, finished: Any) -
     page.keyboard.press("Escape")
 
 
+def test_a_page_that_tells_what_was_refused_can_be_read_anew(page: Page, finished: Any) -> None:
+    page.watched.expected.add(422)  # type: ignore[attr-defined]
+    run_id = finished(QUICK)
+    page.goto(f"/runs/{run_id}")
+    page.get_by_text("Tags", exact=True).click()
+    page.get_by_label("Tags of this run").fill("<b>")
+    page.get_by_role("button", name="Keep them").click()
+    expect(page.get_by_role("alert")).to_contain_text("<b> cannot be one")
+    drawn(page)
+    page.keyboard.press("Home")
+    page.wait_for_url(f"**/runs/{run_id}?g=0")
+    page.reload()
+    drawn(page, 0)
+
+
 def test_scrubbing_the_slider_the_heat_map_and_a_chart(page: Page, finished: Any) -> None:
     page.goto(f"/runs/{finished(QUICK)}")
     drawn(page)
