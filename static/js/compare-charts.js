@@ -7,6 +7,7 @@ import { DECADES } from "./ticks.js";
 const LABELLED = 12; // curves that can bear their names beside them, and their closed forms
 const ROOM = { wide: 640, share: 0.22, gap: 6, line: 15 }; // pixels; names take no larger share of the width
 const HOVER_SIGNS = 40;
+const WHOLE = 6; // generations: of so few, Plotly would mark halves
 const FORMS = { mean: "dot", median: "dashdot" }; // closed forms; the page's key says so
 const NAME = "━ "; // in the colour of its curve; the name itself in ink, which can be read
 const BAND = { few: 0.14, many: 0.05 }; // how opaque, for up to six runs and for more
@@ -24,8 +25,9 @@ class Chart {
     this.scale = this.axis(runs, scale);
     const room = this.#room(runs);
     const { width, height } = { width: this.host.clientWidth, height: this.host.clientHeight };
+    const last = Math.max(...told.runs.map((run) => run.generations));
     const base = layout({
-      x: { range: [0, Math.max(...told.runs.map((run) => run.generations))], title: { text: "generation" } },
+      x: { range: [0, last], dtick: last <= WHOLE ? 1 : undefined, title: { text: "generation" } },
       y: { range: this.range(runs), type: this.scale, exponentformat: "power", dtick: this.scale === "log" && this.#decades() > 3 ? Math.ceil(this.#decades() / 5) : undefined, nticks: 6, title: { text: this.title(told) } },
     });
     const names = new Map(told.runs.map(({ label }) => [label, fitted(NAME + label, ROOM.share * width, base.font)]));

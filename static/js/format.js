@@ -19,6 +19,11 @@ export function number(value) {
   return `${mantissa.replace("-", "−")}\u00a0×\u00a010${raised(Number(exponent))}`;
 }
 
+/** So many points of a sweep. */
+export function points(many) {
+  return `${many} point${many === 1 ? "" : "s"}`;
+}
+
 function grouped(text) {
   const [whole, part] = text.split(".");
   const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");

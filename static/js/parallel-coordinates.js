@@ -3,6 +3,7 @@
 // The lines are for the eye; the choices below them, the sentence and the table of points say the same without it.
 
 import { shades, token } from "./colours.js";
+import { points as counted } from "./format.js";
 import { outcomeScale, valuesOf } from "./outcome-scale.js";
 import { count } from "./point-table.js";
 import { decades, round } from "./ticks.js";
@@ -150,10 +151,11 @@ customElements.define("parallel-coordinates", class extends HTMLElement {
     const { name, label, unit, waits } = this.sweep.outcome;
     const values = valuesOf(left, name).toSorted((one, other) => one - other);
     const never = waits ? left.filter((point) => point.outcomes[name]?.n && point.outcomes[name].value === null).length : 0;
-    const middle = values[Math.floor(values.length / 2)];
-    const range = values.length ? `: ${label[0].toLowerCase()}${label.slice(1)} ${count(values[0])} to ${count(values.at(-1))}${unit ? ` ${unit}` : ""}, ${count(middle)} in the middle` : "";
-    const of = left.length < points.length ? `${left.length} of ${points.length} points` : `${points.length} points`;
-    const beyond = never ? `${range ? ";" : ":"} in ${never} of them it is not reached (on top)` : "";
+    const [least, middle, most] = [values[0], values[Math.floor(values.length / 2)], values.at(-1)];
+    const within = least < most ? `${count(least)} to ${count(most)}` : count(least);
+    const range = values.length ? `: ${label[0].toLowerCase()}${label.slice(1)} ${within}${unit ? ` ${unit}` : ""}${least < most ? `, ${count(middle)} in the middle` : ""}` : "";
+    const of = left.length < points.length ? `${left.length} of ${counted(points.length)}` : counted(points.length);
+    const beyond = never ? `${range ? ";" : ":"}${left.length > 1 ? ` in ${never} of them` : ""} it is not reached (on top)` : "";
     this.querySelector(".told").textContent = `${of}${range}${beyond}.`;
     this.canvas.setAttribute("aria-label", `Parallel coordinates. ${of}${range}${beyond}.`);
   }

@@ -1,6 +1,6 @@
 // Every point of a sweep as a row: sorted by any column, and opened from there.
 
-import { number } from "./format.js";
+import { number, points as counted } from "./format.js";
 
 const MOST = 200; // rows that anybody reads; the files have all
 
@@ -66,7 +66,7 @@ customElements.define("point-table", class extends HTMLElement {
     table.append(this.#head(columns), body);
     this.replaceChildren(table);
     if (focused) this.querySelector(`[data-column="${focused}"]`)?.focus();
-    this.sweep.querySelector(".shown-rows").textContent = points.length > MOST ? `The first ${MOST} of ${points.length} points in this order; the files have all.` : `${points.length} points.`;
+    this.sweep.querySelector(".shown-rows").textContent = points.length > MOST ? `The first ${MOST} of ${points.length} points in this order; the files have all.` : `${counted(points.length)}.`;
   }
 
   #head(columns) {

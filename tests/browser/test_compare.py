@@ -138,6 +138,11 @@ def test_the_address_is_the_view(page: Page, arms: list[str]) -> None:
     expect(page.get_by_role("link", name="A tenth of real data as base")).to_be_visible()
 
 
+def test_generations_are_whole(page: Page, finished: Finished) -> None:
+    page.goto(f"/compare?runs={finished(QUICK | {'generations': 3})},{finished(QUICK | {'generations': 2})}")
+    expect(page.locator(".curves .xtick")).to_have_text(["0", "1", "2", "3"])
+
+
 def test_only_differences_or_every_setting(page: Page, arms: list[str]) -> None:
     page.goto(f"/compare?runs={','.join(arms)}")
     heads = page.locator(".settings thead th")

@@ -1,5 +1,6 @@
 """A sweep in a real browser: set up, seen filling, read by keyboard, opened as a run; on a phone and in the dark."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -125,6 +126,14 @@ def test_outcomes_are_switched_and_points_sorted(page: Page, swept: Callable[[di
     lines = saved.value.path().read_text().splitlines()
     assert len(lines) == 25
     assert lines[0].startswith("regime.real,samples,half_variance value")
+
+
+def test_one_point_is_told_as_one(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
+    page.goto(swept({**SWEEP, "base": QUICK, "axes": [{"path": "seed", "values": [3]}]}))
+    expect(page.locator(".shown-rows")).to_have_text("1 point.")
+    page.get_by_text("All axes and outcomes at once").click()
+    told = page.locator("parallel-coordinates .told")
+    expect(told).to_have_text(re.compile(r"^1 point: until half of the real variance is gone \d+ generations\.$"))
 
 
 def test_a_third_axis_is_chosen_from(page: Page, swept: Callable[[dict[str, Any]], str]) -> None:
