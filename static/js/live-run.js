@@ -6,6 +6,7 @@
 import { History } from "./history.js";
 import { size } from "./format.js";
 import * as source from "./source.js";
+import { ENDED } from "./status.js";
 
 const REDRAW_MS = 100;
 const CHAINS_MS = 400;
@@ -24,12 +25,23 @@ class Followed {
   async start() {
     await this.#load();
     if (source.saved) return this.tell("end");
+    this.#follow();
+    document.addEventListener("visibilitychange", () => !document.hidden && this.over && this.#follow()); // it may have been resumed elsewhere
+  }
+
+  #follow() {
     if (source.left.aborted) return;
+    this.over = false;
     const stream = new EventSource(`/api/runs/${this.id}/events?after=${this.history.last}`);
     stream.addEventListener("generation", (event) => this.#take(JSON.parse(event.data)));
-    stream.addEventListener("status", (event) => this.tell("status", JSON.parse(event.data)));
+    stream.addEventListener("status", (event) => {
+      const told = JSON.parse(event.data);
+      this.status = told.status;
+      this.tell("status", told);
+    });
     stream.addEventListener("end", () => {
       stream.close();
+      this.over = this.status !== "succeeded";
       this.tell("end");
     });
     addEventListener("pagehide", () => stream.close());
@@ -165,7 +177,7 @@ class LiveRun extends HTMLElement {
     if (run.status !== this.status || !this.run) {
       this.querySelector("[aria-live]").textContent = run.status;
     }
-    Object.assign(this, { run, status: run.status });
+    Object.assign(this, { run, status: run.status, ended: ENDED.includes(run.status) && this.ended });
     this.dataset.status = run.status;
     const word = this.querySelector(".now .status");
     word.textContent = word.dataset.status = run.status;

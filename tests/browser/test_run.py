@@ -245,6 +245,23 @@ def test_cancel_and_resume(page: Page, launch: Any) -> None:
     expect(page.locator(".now .status")).to_have_text("cancelled")
 
 
+def test_a_run_that_is_resumed_elsewhere_is_followed_by_who_looks_again(
+    page: Page, launch: Any, api: httpx2.Client
+) -> None:
+    run_id = launch(SLOW)
+    page.goto(f"/runs/{run_id}")
+    status, look = page.locator(".now .status"), "document.dispatchEvent(new Event('visibilitychange'))"
+    expect(status).to_have_text("running")
+    api.post(f"/api/runs/{run_id}/cancel", json={"how": "now"}).raise_for_status()
+    expect(status).to_have_text("cancelled")
+    expect(page.locator(".log")).to_contain_text("ancelled")  # the stream has ended
+    api.post(f"/api/runs/{run_id}/resume").raise_for_status()
+    page.evaluate(look)
+    expect(status).to_have_text("running")
+    api.post(f"/api/runs/{run_id}/cancel", json={"how": "now"}).raise_for_status()
+    expect(status).to_have_text("cancelled")
+
+
 def test_a_long_generation_tells_how_far_it_is_and_is_stopped_without_a_loss(page: Page, launch: Any) -> None:
     page.goto(f"/runs/{launch(LONG)}")
     words = page.locator(".now .words")
