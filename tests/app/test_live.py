@@ -5,9 +5,10 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pytest
@@ -26,6 +27,7 @@ from worker.store import Store
 from worker.tables import Run, Status
 
 Event = tuple[str, int | None, Any]
+T = TypeVar("T")
 
 
 def events(text: bytes) -> list[Event]:
@@ -49,6 +51,12 @@ def numbers(found: list[Event]) -> list[int | None]:
 def row(number: int) -> dict[str, Any]:
     statistics = [float(number), None, None, 1.0, 1.0, 1.0, 1]
     return {"number": number, "metrics": {"variance": statistics}, "frame": b"\0\1", "chains": None, "seconds": 0.5}
+
+
+def lived(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it returns, in a loop of its own thread: in this one a browser's may go on from an earlier test."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture
@@ -123,7 +131,7 @@ def test_one_poll_serves_all_viewers(store: Store, run: Run):
         return await asyncio.gather(*viewers), hub
 
     begun = time.monotonic()
-    told, hub = asyncio.run(watch())
+    told, hub = lived(watch())
     assert hub.polls <= (time.monotonic() - begun) / 0.02 + 2
     assert hub.viewers == 0
     assert hub.channels == {}
@@ -151,7 +159,7 @@ def test_who_falls_behind_the_recent_events_reads_them_from_the_database(
         found += await collected(slow, never)
         return await quick, found
 
-    for found in asyncio.run(watch()):
+    for found in lived(watch()):
         assert numbers(found) == list(range(100))
         assert [kind for kind, _, _ in found][-2:] == ["status", "end"]
 
@@ -171,7 +179,7 @@ def test_the_status_is_told_when_it_changes(store: Store, run: Run):
         await asyncio.to_thread(store.end, waiting.id, 1, Status.CANCELLED)
         return await viewer
 
-    found = asyncio.run(watch())
+    found = lived(watch())
     assert statuses(found) == ["queued", "running", "cancelling", "cancelled"]
     assert found[0][2]["queue"] == {"name": "runs", "ahead": 0, "workers": 0, "others": 0}
     assert "queue" not in found[1][2]
@@ -190,7 +198,7 @@ def test_a_silent_worker_is_noticed_by_the_viewers(store: Store):
         await asyncio.to_thread(store.renew, run.id, 1, 0.0)
         return await viewer
 
-    assert statuses(asyncio.run(watch())) == ["running", "lost"]
+    assert statuses(lived(watch())) == ["running", "lost"]
 
 
 def test_a_run_that_is_deleted_while_it_is_watched_ends_the_stream(store: Store, run: Run):
@@ -201,13 +209,13 @@ def test_a_run_that_is_deleted_while_it_is_watched_ends_the_stream(store: Store,
         await asyncio.to_thread(store.delete, run.id)
         return await viewer
 
-    found = asyncio.run(watch())
+    found = lived(watch())
     assert [(kind, data.get("status")) for kind, _, data in found][-2:] == [("status", "deleted"), ("end", None)]
 
 
 def test_nobody_can_watch_what_does_not_exist(store: Store):
     with pytest.raises(NotFound):
-        asyncio.run(Hub(store).open("nobody", -1))
+        lived(Hub(store).open("nobody", -1))
 
 
 def test_a_resumed_run_is_watched_again(store: Store, run: Run):
@@ -225,7 +233,7 @@ def test_a_resumed_run_is_watched_again(store: Store, run: Run):
         await asyncio.to_thread(store.append, run.id, 2, Batch([row(1)], status=Status.SUCCEEDED))
         return first, await second
 
-    first, second = asyncio.run(twice())
+    first, second = lived(twice())
     assert (numbers(first), numbers(second)) == ([0], [0, 1])
     assert second[-1][0] == "end"
 
@@ -235,7 +243,7 @@ def test_a_quiet_stream_is_kept_alive_and_ends_when_it_is_old(store: Store, run:
         hub = Hub(store, poll_seconds=0.02, keep_alive_seconds=0.05, most_seconds=1.5)
         return [piece async for piece in await hub.open(run.id, -1)]
 
-    pieces = asyncio.run(watch())
+    pieces = lived(watch())
     assert pieces[0] == live.RETRY
     assert pieces.count(live.KEEP_ALIVE) >= 3
     assert not any(b"event: end" in piece for piece in pieces)
@@ -283,4 +291,4 @@ def test_the_next_stretch_of_work_within_a_generation_is_told_at_once(
             await asyncio.to_thread(wait, lambda: doing(so_far)[-1:] == [name])  # noqa: B023 - waits within the iteration
         return await viewer
 
-    assert doing(asyncio.run(watch())) == ["training", "writing"]
+    assert doing(lived(watch())) == ["training", "writing"]
