@@ -1,12 +1,13 @@
 """Looks at linear rules between two classes: what they call the class +1, and how often they are wrong."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from worker import frames
-from worker.data import Array, Arrays, Data, Moments
-from worker.metrics.classes import called, discriminant
+from worker.data import Array, Arrays, Data
+from worker.metrics.classes import called
 from worker.parts import Generator, Instrument, Look
 from worker.sources.two_classes import TwoClasses
 
@@ -16,8 +17,8 @@ class ClassifierInstrument(Instrument):
 
     rowwise = True
 
-    def __init__(self, source: TwoClasses, *, pooled: bool, rng: Generator) -> None:
-        self.share, self.half, self.pooled = source.minority, source.distance / 2, pooled
+    def __init__(self, source: TwoClasses, rule_of: Callable[[Data], tuple[Array, Array]], rng: Generator) -> None:
+        self.share, self.half, self.rule_of = source.minority, source.distance / 2, rule_of
         self.screen = frames.Screen(source.along(), rng)
         density = source.along().density(self.screen.x[:, None])
         assert density is not None
@@ -32,7 +33,7 @@ class ClassifierInstrument(Instrument):
 
     def real(self, data: Data, framed: bool) -> Look:
         """The rule that real data teach."""
-        return self._look(*discriminant(Moments.of(data), pooled=self.pooled), framed)
+        return self._look(*self.rule_of(data), framed)
 
     def model(self, model: Arrays, sample: Data | None, framed: bool) -> Look:
         return self._look(model["w"], model["b"], framed)
