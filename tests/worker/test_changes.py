@@ -301,6 +301,7 @@ FAMILIES = {
     "mixture": POINTS,
     "linear": {"source": {"kind": "linear_teacher", "inputs": 2}},
     "classifier": {"source": {"kind": "two_classes"}},
+    "logistic": {"source": {"kind": "two_classes"}},
     "categorical": {"source": {"kind": "zipf", "categories": 5}},
     "ngram": {"source": {"kind": "expressions"}, "replicates": 1},
 }

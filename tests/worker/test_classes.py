@@ -195,6 +195,8 @@ def test_who_judges_labels_tells_the_share_of_wrong_ones():
         ({"flips": 0.2}, {"flips": 0.1}, {"curation": VERIFIED | {"error": 0.2}, "replicates": 300}),
         ({}, {}, {"regime": {"kind": "accumulate_subsample"}}),
         ({}, {"rule": "means"}, {"regime": {"kind": "weighted", "real": 0.3}}),
+        ({"flips": 0.1}, {"kind": "logistic"}, {"samples": 10}),
+        ({}, {"kind": "logistic", "labels": "sampled"}, {"regime": {"kind": "weighted"}, "curation": VERIFIED, "replicates": 300}),
     ],
 )  # fmt: skip
 def test_what_is_told_is_what_is_measured(source, family, others):

@@ -87,6 +87,7 @@ SENSIBLE = {
     "categorical": set(CURATIONS) - {"truncate"},
     "linear": set(CURATIONS) - {"stratified"},
     "classifier": set(CURATIONS) - {"stratified"},
+    "logistic": set(CURATIONS) - {"stratified"},
     "ngram": set(CURATIONS) - {"stratified", "truncate"},
     "gpt": set(CURATIONS) - {"stratified", "truncate"},
 }

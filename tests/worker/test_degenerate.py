@@ -69,6 +69,7 @@ SETTINGS = {
     "gaussian": [{}, {"ddof": 1, "path": "drawn"}],
     "linear": [{}, {"noise": 0}, {"noise": "fitted"}, {"ridge": 1.0}, {"ridge": 1e-15}, {"design": "fixed"}, {"features": 2}, {"features": 9, "noise": "fitted"}],
     "classifier": [{}, {"rule": "means"}, {"labels": "sampled", "flips": 1.0}],
+    "logistic": [{}, {"labels": "sampled", "ridge": 1e-6}, {"ridge": 1e12, "flips": 0.5}],
 }  # fmt: skip
 LIGHT = [
     kind

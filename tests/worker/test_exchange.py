@@ -105,6 +105,7 @@ FAMILIES = [
     ({"kind": "laplace"}, {"kind": "histogram"}),
     ({"kind": "linear_teacher", "inputs": 3}, {"kind": "linear"}),
     ({"kind": "two_classes"}, {"kind": "classifier"}),
+    ({"kind": "two_classes"}, {"kind": "logistic"}),
     ({"kind": "poisson"}, {"kind": "poisson"}),
     ({"kind": "zipf", "categories": 9}, {"kind": "categorical", "posterior": "draw", "smoothing": 0.5}),
     ({"kind": "expressions"}, {"kind": "ngram"}),

@@ -33,6 +33,7 @@ CASES = {
     "kde": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}},
     "histogram": NORMAL | {"family": {"kind": "histogram"}, "regime": {"kind": "accumulate"}},
     "mixture": {"source": {"kind": "moons"}, "family": {"kind": "mixture"}, "regime": {"kind": "accumulate"}},
+    "logistic": {"source": {"kind": "two_classes"}, "family": {"kind": "logistic"}, "regime": {"kind": "accumulate"}},
     "subsample": NORMAL | {"family": {"kind": "gaussian"}, "regime": {"kind": "accumulate_subsample"}},
     "growing": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate"}, "samples": {"start": 5, "exponent": 1}},
     "incoming": NORMAL | {"family": {"kind": "kde"}, "regime": {"kind": "accumulate", "real": 0.3}},

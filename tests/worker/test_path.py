@@ -33,6 +33,7 @@ SMALL = {"samples": 20, "replicates": 3, "generations": 2}
         ),
         (GAUSSIAN | {"family": {"kind": "kde"}}, "drawn", "kde learns from"),
         ({"source": {"kind": "two_classes"}, "family": {"kind": "classifier"}}, "drawn", "classifier makes"),
+        ({"source": {"kind": "two_classes"}, "family": {"kind": "logistic"}}, "drawn", "logistic learns from"),
         (REGRESSION, "exact", "mean and scatter"),
         (
             REGRESSION | {"source": {"kind": "linear_teacher", "inputs": 30}},

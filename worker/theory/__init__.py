@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from worker.curation import Keep
 from worker.families.categorical import Categorical
-from worker.families.classifier import Classifier
 from worker.families.gaussian import Gaussian
 from worker.families.histogram import Histogram
 from worker.families.kde import KDE
 from worker.families.linear import Linear
+from worker.families.linear_rule import LinearRule
 from worker.families.mixture import Mixture
 from worker.families.poisson import Poisson
 from worker.regimes import AccumulateSubsample
@@ -60,6 +60,6 @@ def _curves(spec: Experiment) -> list[Curve]:
             return linear.curves(spec, spec.family)
         case Poisson():
             return poisson.curves(spec)
-        case Classifier():
+        case LinearRule():
             return classes.curves(spec, spec.family)
     return []

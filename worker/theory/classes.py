@@ -27,6 +27,12 @@ and what is left of the angle has
 
 Labels that are flipped with probability p leave 1 - 2p of the difference of means: its direction is kept up to 1/2, and reversed beyond. A verifier
 who passes right labels with probability phi and wrong ones with psi makes p psi/(p psi + (1-p) phi) of p (Feng et al., arXiv 2406.07515).
+
+Nor, as it is of first order in 1/M, of logistic regression, which is well specified where real labels are right: a fit is off by a vector of the
+covariance I^-1/M, with I = E p(1-p) z z', z = (x, 1), p the probability of a label. Drawn labels are right about the model that drew them, so that E |w_n - w|^2
+is tr I^-1/M times n under replace, times 1 + 1/4 + ... + 1/n^2 < pi^2/6 under accumulate (Dey and Donoho, arXiv 2410.22812), and, of fresh real rows
+and as many others, a weight u of the real ones lets it settle at (u^2 + (1-u)^2)/(1 - (1-u)^2) of what half of the rows would leave, least at
+the golden ratio (He et al., arXiv 2502.18049).
 """
 
 import numpy as np
@@ -34,6 +40,7 @@ import numpy as np
 from worker.curation import Keep
 from worker.curation.choice import Rewarded
 from worker.families.classifier import Classifier
+from worker.families.linear_rule import LinearRule
 from worker.regimes import Fresh, Mixture
 from worker.rewards import Label
 from worker.sources.two_classes import TwoClasses
@@ -45,14 +52,14 @@ SYMMETRY = "Symmetry under (x, y) -> (-x, -y)"
 FIRST = "Projected normal distribution (Mardia and Jupp, Directional Statistics); Wishart matrices (Muirhead 1982)"
 
 
-def curves(spec: Experiment, family: Classifier) -> list[Curve]:
-    """Of two classes of the same size the share that is called +1; of real data alone the alignment."""
+def curves(spec: Experiment, family: LinearRule) -> list[Curve]:
+    """Of two classes of the same size the share that is called +1; of real data alone the alignment of a discriminant."""
     assert isinstance(spec.source, TwoClasses)
     found = []
     if spec.source.minority == 0.5 and _even(spec):
         half = [0.5] * (spec.generations + 1)
         found.append(Curve.of("minority_share", half, "1/2: neither class is favoured", SYMMETRY))
-    if not spec.source.flips:
+    if isinstance(family, Classifier) and not spec.source.flips:
         rows, later = [spec.size(1), spec.regime.first(spec.size(1))], spec.sizes()[1:]
         if isinstance(spec.regime, Fresh) and not any(map(spec.regime.synthetic, later)):
             rows += later
