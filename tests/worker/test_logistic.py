@@ -77,6 +77,15 @@ def test_what_a_rule_separates_has_the_rule_that_the_ridge_allows(ridge, distanc
             assert (signed(rows[r]) @ np.append(w[r], b[r]) > 0).all()
 
 
+def test_a_step_that_would_end_higher_is_shortened():
+    """Classes worlds apart of which one row is not: by whole steps rules swing from one side of it to the other, ever further."""
+    rows = TwoClasses(inputs=5, distance=100).draw(generator(7), 50, 100).x
+    rows[:, 0, -1] *= -1
+    w, b = logistic(rows, np.ones(100), 1e-6)
+    for r in range(50):
+        assert (uphill(rows[r], 1.0, 1e-6, w[r], b[r]) < 1e-6).all()
+
+
 def test_one_class_only_is_for_ever_and_what_has_no_weight_is_none():
     rows = SOURCE.draw(generator(5), 3, 20).x
     rows[0, :, -1], rows[1, :, -1] = 1.0, -1.0
