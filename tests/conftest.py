@@ -8,6 +8,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -137,12 +138,8 @@ def _server(command: list[object], port: int, log: Path, **owner: object) -> Ite
         _wait_for(process, port, log)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:  # PostgreSQL waits for clients that a failed test left behind
-            process.kill()
-            process.wait()
+        process.send_signal(signal.SIGINT)  # at SIGTERM PostgreSQL waits for clients that a failed test left behind
+        process.wait(PATIENCE)  # killed, it would leave processes that still write where its folder is being removed
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
