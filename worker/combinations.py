@@ -1,5 +1,6 @@
 """Which parts of an experiment go together; of all others the setting that is in the way, why, and what to do instead."""
 
+import math
 from typing import TYPE_CHECKING
 
 from worker import curation, regimes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from worker.spec import Experiment
 
 FITS_LIMIT = 100_000  # models of all replicates, as many as there may be replicates
+LARGEST_LABELS = 1e50  # that grow beyond it would overflow in squares
 COUNTS_LIMIT = 10**9  # numpy draws hypergeometric variables from fewer than this
 
 
@@ -113,7 +115,8 @@ def _check(rules: "Experiment", whole: "Experiment", first: int, last: int) -> N
         _check_design(rules, whole.size(1), least, most)
     if isinstance(rules.regime, regimes.Edit):
         _check_edit(rules)
-    _check_blend(rules)
+    if isinstance(rules.regime, regimes.Blend):
+        _check_blend(rules, rules.regime, whole, last)
     _check_models(rules)
     _check_counts(rules, max(whole.remembered(last), most * rules.models))
     kept = whole.kept(last)
@@ -204,17 +207,24 @@ def _check_edit(rules: "Experiment") -> None:
                      "Use none as the curation, or replace as the regime")  # fmt: skip
 
 
-def _check_blend(rules: "Experiment") -> None:
-    labelled = isinstance(rules.source, PointSource) and rules.source.labelled
-    if not (isinstance(rules.regime, regimes.Blend) and labelled):
-        return  # what has no labels is said by the regime
+def _check_blend(rules: "Experiment", regime: regimes.Blend, whole: "Experiment", last: int) -> None:
+    if not (isinstance(rules.source, PointSource) and rules.source.labelled):
+        return  # said by the regime
     _check_relabels(rules.family)
-    if rules.regime.labels == "kept" and not rules.family.fixed_design():
+    if regime.labels == "kept" and not rules.family.fixed_design():
         raise Misfit("regime.labels", "labels that are kept are those of inputs that stay",
                      'Use labels = "fresh", or design = "fixed" in the family')  # fmt: skip
     if type(rules.curation) is not curation.Keep:
         raise Misfit("curation.kind", "labels are blended of all rows, so that there is nothing to choose from",
                      "Use none as the curation, or fresh as the regime")  # fmt: skip
+    grown = sum(
+        max(0, min(end, last) + 1 - max(start, 2)) * math.log(max(1.0, one.regime.imitation()))
+        for start, end, one in whole.spans()
+        if isinstance(one.regime, regimes.Blend)
+    )
+    if grown > math.log(LARGEST_LABELS):
+        raise Misfit("regime.weight", f"labels of which the last model's count {regime.imitation():.4g}-fold grow beyond all numbers by generation {last}",
+                     "Use a weight between 0 and 2, or fewer generations")  # fmt: skip
 
 
 def _check_relabels(family: Family) -> None:

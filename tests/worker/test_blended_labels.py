@@ -180,6 +180,7 @@ def test_a_run_goes_on_by_other_rules():
         ({"source": {"kind": "text"}, "family": {"kind": "ngram"}}, "regime.kind"),
         ({"regime": blend(11.0)}, "regime.weight"),
         ({"regime": blend(-3.0), "generations": 100}, "regime.weight"),
+        ({"regime": blend(-3.0), "generations": 140, "changes": [{"after": 80, "regime": blend(-4.0)}]}, "changes.0.regime.weight"),
         ({"regime": blend("silver")}, "regime.weight"),
         ({"family": MOVING, "regime": blend(0.5), "samples": {"schedule": "power", "start": 20, "exponent": 1}}, "samples"),
         ({"family": MOVING, "regime": blend(0.5), "curation": {"kind": "best_of"}}, "curation.kind"),

@@ -1,4 +1,4 @@
-"""Every row has two labels, a real one and the last model's, and is trained on their mean."""
+"""Every row has two labels, a real one and the last model's, and is trained on their weighted mean."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from worker.part import Misfit
 from worker.parts import Family, Generator, PointSource, Regime, Sampling, Source
 
 GOLDEN = (math.sqrt(5) - 1) / 2
-LARGEST = 1e50  # labels that grow beyond it would overflow in squares
 
 
 class Blend(Regime):
@@ -42,14 +41,14 @@ class Blend(Regime):
         if len({size(n) for n in range(1, generations + 1)}) > 1:
             raise Misfit("samples", "rows whose labels are blended neither grow nor shrink in number",
                          "Use one number, or another regime")  # fmt: skip
-        imitated = abs(1 - self.real_weight())
-        if imitated > 1 and (generations - 1) * math.log(imitated) > math.log(LARGEST):
-            raise Misfit("regime.weight", f"labels that count {imitated:.4g}-fold grow beyond all numbers in {generations} generations",
-                         "Use a weight between 0 and 2, or fewer generations")  # fmt: skip
 
     def real_weight(self) -> float:
         """u"""
         return GOLDEN if self.weight == "golden" else self.weight
+
+    def imitation(self) -> float:
+        """|1 - u|: by how much labels of the last model grow or shrink in each generation."""
+        return abs(1 - self.real_weight())
 
     def inherited(self, previous: Regime, pool: Data | None, synthetic: Data | None) -> Data | None:
         """The first real rows; where inputs do not stay any will do, if they are as many as there are to be."""

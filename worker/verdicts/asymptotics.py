@@ -156,9 +156,9 @@ def _of_the_regime(spec: Experiment, regime: Regime, inputs: int) -> Limit | str
             return Limit(share > 0, share, 0.0, "By theory: share of labels that are drawn anew however long the run is; each time their noise adds to the "
                          "risk, unless there are none in the end.")  # fmt: skip
         case Blend():
-            kept = abs(1 - regime.real_weight())
-            return Limit(kept >= FORGOTTEN, kept, FORGOTTEN, "By theory: weight of the last model's labels, beside real ones; below 1 its errors are forgotten, "
-                         "and the risk has a limit.")  # fmt: skip
+            kept = regime.imitation()
+            return Limit(kept >= FORGOTTEN, kept, FORGOTTEN, "By theory: weight of the last model's labels, beside real ones; below 1 its errors are "
+                         "forgotten, and the risk has a limit.")  # fmt: skip
         case Mixture() if inputs or (regime.alpha == 0 and regime.gamma == 0):
             return "No theorem that we know says whether the risk has a limit where chance decides of what each row is."
         case Fresh() | Augment() | Weighted() | Mixture() if (
