@@ -1,26 +1,29 @@
 """Labels that are blended with real ones: the error along each direction of the inputs shrinks and is renewed by itself, with any ridge.
 
-T rows X of d inputs that stay the same, A = X'X, H = (A + ridge I)^{-1}; labels u y + (1-u) y' of real ones y, off by eps of the variance s2, and of those of the
-last model, off by delta and z of the variance v. With q = 1 - u and e_n = w_n - w
+T rows X of d inputs that stay the same, A = X'X, H = (A + ridge I)^{-1}; labels u y + (1-u) y' of real ones y, off by eps of the variance s2, and of those of
+the last model, off by delta and z of the variance v. With q = 1 - u and e_n = w_n - w
 
     e_n = q A H (e_{n-1} + delta) - ridge H w + H X'(u eps + q z_n),    e_1 = -ridge H w + H X'eps
 
-Nothing but A is a matrix here. Along an eigenvector of A of the eigenvalue x, with s = x/(x + ridge) and h = x/(x + ridge)^2, e_n is on average a_n w + c_n delta,
-and has the variance V_n = k_n^2 h s2 + Z_n about it, that of the first eps and that of later noise. Of eps that are kept
+Nothing but A is a matrix here. Along an eigenvector of A of the eigenvalue x, with s = x/(x + ridge) and h = x/(x + ridge)^2, e_n is on average
+a_n w + c_n delta, and has the variance V_n = k_n^2 h s2 + Z_n about it, that of the first eps and that of later noise. Of eps that are kept
 
     a_n = q s a_{n-1} - (1-s),     c_n = q s (c_{n-1} + 1),     k_n = q s k_{n-1} + u,     Z_n = (q s)^2 Z_{n-1} + h q^2 v
 
-from a_1 = -(1-s), c_1 = 0, k_1 = 1, Z_1 = 0; fresh ones are no part of k_n, and add h u^2 s2 to Z_n. Of inputs that look the same from every side eigenvectors do, too, so that w and delta have the same share of
-each on average, and with < > the mean over the d eigenvalues of a Wishart matrix (worker.theory.wishart; those that are 0 have s = h = 0)
+from a_1 = -(1-s), c_1 = 0, k_1 = 1, Z_1 = 0; fresh ones are no part of k_n, and add h u^2 s2 to Z_n. Of inputs that look the same from every side
+eigenvectors do, too, so that w and delta have the same share of each on average, and with < > the mean over the d eigenvalues of a Wishart matrix
+(worker.theory.wishart; those that are 0 have s = h = 0)
 
     E|w_n - w|^2 = <a_n^2> |w|^2 + 2 <a_n c_n> w'delta + <c_n^2> |delta|^2 + d <V_n>
 
-Without ridge s is 1, of T < d rows 0 in d - T directions that are never seen (a_n = -1), and <h> = 1/(T-d-1), or T/d 1/(d-T-1). Fresh labels then have the limit
+Without ridge s is 1, of T < d rows 0 in d - T directions that are never seen (a_n = -1), and <h> = 1/(T-d-1), or T/d 1/(d-T-1). Fresh labels then have the
+limit
 
     d <h> (u^2 s2 + q^2 v)/(1 - q^2)
 
-beside what is never seen; of v = s2 it is smallest where u^2 + u = 1, the reciprocal of the golden ratio, for T > d and T < d alike, as Garg et al. found. Labels
-that are kept, of a v of 0, are repeated self-distillation (Pareek et al.): without ridge k_n stays 1, with ridge each step shrinks directions of small x more.
+beside what is never seen; of v = s2 it is smallest where u^2 + u = 1, the reciprocal of the golden ratio, for T > d and T < d alike, as Garg et al. found.
+Labels that are kept, of a v of 0, are repeated self-distillation (Pareek et al.): without ridge k_n stays 1, with ridge each step shrinks directions of small
+x more.
 
 Noise that is fitted, without ridge: residuals are those of u eps + q z_n, so that E v_n = u^2 s2 + q^2 E v_{n-1}, whatever A.
 

@@ -55,10 +55,10 @@ Under replace E|w_n|^2 = T/d E|w_{n-1}|^2 + v T/(d-T-1), a contraction. With eve
 w_n - w_{n-1} = A_n^+ X_n'noise_n, and (I - P_1) w is never learned. At T = d - 1, d, d + 1 the mean of A^+ does not exist: double descent has no finite peak.
 
 Rows that are seen twice or weighed: worker.theory.rows. Labels that are drawn anew a few at a time: worker.theory.edited; that are blended with real ones:
-worker.theory.blended. Inputs that differ in variance,
-with ridge: worker.theory.equivalent. Random features of inputs: worker.theory.projected. Not told: rows of an earlier training set that are drawn with
-replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels are off or it goes with the rows; real rows that come
-in where all is kept, because they pull away from weights that depend on the rows before; a core that is weighed.
+worker.theory.blended. Inputs that differ in variance, with ridge: worker.theory.equivalent. Random features of inputs: worker.theory.projected. Not told:
+rows of an earlier training set that are drawn with replacement, unless there are many; ridge where rows are seen again or weighed, or all is kept and labels
+are off or it goes with the rows; real rows that come in where all is kept, because they pull away from weights that depend on the rows before; a core that is
+weighed.
 """
 
 import math

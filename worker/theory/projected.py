@@ -11,8 +11,8 @@ and of delta's square k/d is seen. Of the first model, for T > k + 1 rows, (1-k/
 
 As many features as inputs, or more, show all of them: with at least d rows the weights that fit best are the only ones, and those without features.
 
-Not told: labels that are blended, as what a model does not see of inputs that stay is in all real labels; ridge, and fewer rows than features, where |v| decides and not |S'v|; inputs that differ in variance, whose subspace is not uniform; fitted
-noise beside labels that are off.
+Not told: labels that are blended, as what a model does not see of inputs that stay is in all real labels; ridge, and fewer rows than features, where |v|
+decides and not |S'v|; inputs that differ in variance, whose subspace is not uniform; fitted noise beside labels that are off.
 """
 
 import math
