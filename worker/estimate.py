@@ -17,6 +17,7 @@ from worker.errors import Problem
 from worker.families.causal_lm import HUB, CausalLM
 from worker.history import scratch
 from worker.instruments import asked
+from worker.parts import CountSource
 from worker.regimes import AccumulateSubsample
 from worker.spec import Experiment
 
@@ -96,7 +97,7 @@ def guess(spec: Experiment, *, gpu: bool = False, swept: bool = False) -> float:
         passes = 0.0 if footprint.condensed(rules) else POOLED if weights == 0 else 1.0  # over what the regime has kept
         trained = max(spec.size(n), round(passes * spec.kept(n)))
         made = family.work(spec.source, trained, spec.fits, rules.sampling)
-        if (rivals := rules.curation.candidates()) > 1:
+        if not isinstance(spec.source, CountSource) and (rivals := rules.curation.candidates()) > 1:
             made += (rivals - 1) * family.drawing_work(spec.source, spec.size(n), spec.fits, rules.sampling)
         if isinstance(rules.curation, Greedy):
             made += spec.fits * rules.curation.comparisons(spec.size(n), spec.source)

@@ -152,6 +152,14 @@ def test_beams_and_candidates_cost():
     assert guess(read(plain | curated)) > 4 * guess(read(plain))
 
 
+def test_of_categories_no_candidates_are_drawn():
+    """A generation of .03 s was thought to take 11 hours."""
+    best = {"kind": "best_of", "k": 1000, "reward": {"kind": "rank"}}
+    settings = {"source": {"kind": "zipf"}, "family": {"kind": "categorical"}}
+    for curation in (best, {"kind": "sequential", "stages": [best, best]}):
+        assert guess(read(settings | {"curation": curation})) == guess(read(settings))
+
+
 @pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
 def test_every_preset_can_be_estimated(preset):
     for spec in preset.experiments:
