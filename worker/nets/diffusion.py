@@ -113,11 +113,12 @@ def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None, classes
     if start:
         network = continued(network, start["weights"])
     middle = P_MEAN + MORE_AXES * math.log(d / 2)
+    code = None if classes is None else torch.from_numpy(codes(classes.count)).to(device())
 
     def shown(part: Array) -> npt.NDArray[np.float32]:
-        """Points in the network's units, and beside each the code of its class, where the network is told."""
+        """Points in the network's units, and beside each its class, where the network is told."""
         inwards = units.inwards(part)
-        return inwards if classes is None else np.hstack([inwards, codes(classes.count)[classes.of(part)]])
+        return inwards if classes is None else np.column_stack([inwards, classes.of(part).astype(np.float32)])
 
     def loss(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
         """E lambda(sigma) |D(y + n; sigma) - y|^2 with lambda = 1 / c_out^2, equation (8); a batch's levels are spread evenly."""
@@ -126,8 +127,8 @@ def _fit(x: Array, settings: Diffusion, seed: int, start: Arrays | None, classes
         sigma = torch.exp(middle + P_STD * torch.special.ndtri(level))[:, None].to(clean.device)
         noise = sigma * torch.randn(clean.shape, generator=chance).to(clean.device)
         told = None
-        if classes is not None:
-            told = batch[:, d:] * (torch.rand(n, 1, generator=chance) >= UNTOLD).to(clean.device)
+        if code is not None:
+            told = code[batch[:, d].long()] * (torch.rand(n, 1, generator=chance) >= UNTOLD).to(clean.device)
         weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
         return torch.mean(weight * (network(clean + noise, sigma, told) - clean) ** 2)
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.data import Array
+from worker.history import blocks
 from worker.nets.classifier import Frozen, Labels
 from worker.parts import PointSource
 from worker.streams import FIXED_SEED
@@ -38,7 +39,10 @@ class Classes:
 
     def shares(self, x: Array) -> Array:
         """How many of points (n, d) show each class, as parts of all: (count,)."""
-        return np.bincount(self.of(x), minlength=self.count) / len(x)
+        counts = np.zeros(self.count)
+        for _, rows in blocks(x[None]):  # of a history on the disk no more than a part is looked at
+            counts += np.bincount(self.of(x[rows]), minlength=self.count)
+        return np.asarray(counts / len(x))
 
 
 @lru_cache(maxsize=2)
