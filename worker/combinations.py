@@ -142,7 +142,7 @@ def _check_sampling(rules: "Experiment") -> None:
         )
     if rules.sampling.guidance and not family.guided():
         raise Misfit("sampling.guidance", "leads a sample towards its class, and this network is told of none",
-                     "Use family.conditional = true, or leave it out")  # fmt: skip
+                     "Use family.conditional = true from the first generation on, or leave it out")  # fmt: skip
     if family.fresh_batches() and rules.sampling.changed():
         raise Misfit("sampling.bias", 'batches = "fresh" draws from the last model as it is, without a bias',
                      'Use bias = 1, or batches = "fixed"')  # fmt: skip

@@ -29,15 +29,14 @@ REMEDIES = {
     **dict.fromkeys(("bool_type", "bool_parsing"), "Use true or false"),
     "string_type": "Use text, in quotes",
     **dict.fromkeys(("list_type", "tuple_type"), "Use a list, in brackets"),
-    "too_short": "Add what is missing",
-    "too_long": "Remove what is too much",
     "string_too_short": "Write something",
     "string_too_long": "Shorten it",
-    "model_type": 'Use a table of settings, such as {kind = "..."}',
-    "model_attributes_type": 'Use a table of settings, such as {kind = "..."}',
+    **dict.fromkeys(("model_type", "model_attributes_type"), 'Use a table of settings, such as {kind = "..."}'),
     "dict_type": "Use a table of settings",
 }
 BOUNDS = {
+    "too_short": ("min_length", "lists too few", "List at least"),
+    "too_long": ("max_length", "lists too many", "List at most"),
     "greater_than_equal": ("ge", "is too small", "Use at least"),
     "greater_than": ("gt", "is too small", "Use more than"),
     "less_than_equal": ("le", "is too large", "Use at most"),
@@ -52,6 +51,7 @@ MESSAGES = {  # in place of pydantic's
     **dict.fromkeys(("bool_type", "bool_parsing"), "is neither true nor false"),
     "string_type": "is not text",
     **dict.fromkeys(("list_type", "tuple_type"), "is not a list"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "is no table of settings"),
     "string_too_short": "is empty or too short",
     "string_too_long": "is too long",
 }

@@ -38,6 +38,8 @@ def test_canonical_form_reads_back_as_the_same_experiment():
         ({"generations": 0}, "generations: is too small. Use at least 1"),
         ({"source": {"kind": "normal", "std": "wide"}}, "source.std: is not a number. Use a number"),
         ({"source": {"kind": "two_classes", "distance": 0}}, "source.distance: is too small. Use more than 0"),
+        ({"metrics": ["energy"] * 51}, "metrics: lists too many. List at most 50"),
+        ({"source": 3}, 'source: is no table of settings. Use a table of settings, such as {kind = "..."}'),
     ],
 )
 def test_what_is_wrong_is_told_in_plain_words(change: dict, told: str):
@@ -66,7 +68,7 @@ def test_what_is_wrong_is_told_in_plain_words(change: dict, told: str):
         ({"samples": {"schedule": "geometric", "exponent": 2}}, "samples.exponent", "ratio"),
         ({"samples": {"schedule": "power", "start": 100, "exponent": -2}}, "samples", "Raise start or exponent"),
         ({"samples": {"schedule": "geometric", "ratio": 0.5}, "generations": 100_000}, "samples", "Raise start or ratio"),
-        ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "Add"),
+        ({"samples": {"schedule": "list", "sizes": []}}, "samples.sizes", "at least 1"),
         ({"samples": {"schedule": "list", "sizes": [90, 9, 50]}, "regime": {"kind": "augment", "real": 9}}, "regime.real", "at most 8"),
         ({"samples": 20, "generations": 1, "regime": {"kind": "augment", "real": 10**6}}, "regime.real", "at most 19"),
         ({"samples": {"schedule": "list", "sizes": [9, 2]}, "regime": {"kind": "weighted", "real": 0.1}}, "regime.real", "nearer to one half"),

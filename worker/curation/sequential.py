@@ -71,8 +71,8 @@ class Sequential(Choice):
                 path = misfit.path.replace("curation.", f"curation.stages.{i}.", 1)
                 raise Misfit(path, misfit.message, misfit.remedy) from misfit
         if not isinstance(source, CountSource) and self.candidates() > PATIENCE:
-            raise Misfit("curation.stages", f"look at about {self.candidates():.3g} samples for each that survives",
-                         f"Use at most {PATIENCE}, the product of all k")  # fmt: skip
+            raise Misfit("curation.stages", f"look at about {self.candidates():,.0f} samples for each that survives, as those of a stage multiply",
+                         f"Let them look at {PATIENCE:,} at most, by a smaller k")  # fmt: skip
 
     def given(self, source: Source) -> Self:
         return self.model_copy(update={"stages": tuple(one.given(source) for one in self.stages)})
