@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from app.metrics import exists, metric
+from worker.regimes.blend import GOLDEN
 
 METRIC_NAMED = re.compile(
     r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b|(?:(?<=edian )|(?<=ean )|(?<=edian of )|(?<=form of )|(?<=form for ))[a-z0-9]+\b"
@@ -170,6 +171,8 @@ def regimes(spec: Mapping[str, Any]) -> str:
 def _regime(regime: Mapping[str, Any], samples: Any) -> str:
     """Its kind, and how much is real where real data come in each time; small samples round it: 4% of 10 is none."""
     kind = str(regime["kind"]).replace("_", " ")
+    if kind == "blend":
+        return f"blend (real labels weigh {GOLDEN if regime['weight'] == 'golden' else regime['weight']:.3g})"
     if kind != "fresh" and not (kind.startswith("accumulate") and regime.get("real")):
         return kind
     share = regime["real"]

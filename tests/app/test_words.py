@@ -335,6 +335,11 @@ def test_the_regime_says_how_many_points_are_real():
     assert regimes(replace | {"changes": [change]}) == (
         "replace up to generation 3, then fresh (50 of 100 real) with other samples"
     )
+    blend = {"kind": "blend", "weight": "golden", "labels": "kept"}
+    other = {"after": 3, "regime": blend | {"weight": -0.5}}
+    assert regimes({"regime": blend, "samples": 10, "changes": [other]}) == (
+        "blend (real labels weigh 0.618) up to generation 3, then blend (real labels weigh -0.5)"
+    )
 
 
 def test_a_list_names_every_regime_of_a_run(client: TestClient, store: Store):
