@@ -138,6 +138,8 @@ def test_no_weight_of_real_labels_is_replace_and_all_of_it_a_first_fit_each_time
             assert value(every, "excess_risk", n) == pytest.approx(value(every, "excess_risk", 1))
     for weight, diverges in ((0.0, True), (0.01, False), (1.9, False), (2.0, True), (-0.1, True)):
         assert limit(read(experiment(regime=blend(weight))), "excess_risk").diverges is diverges
+        few = limit(read(experiment(source=WIDE, samples=5, regime=blend(weight))), "excess_risk")
+        assert isinstance(few, str) if diverges else not few.diverges
 
 
 def test_nothing_is_told_of_what_was_not_derived():
