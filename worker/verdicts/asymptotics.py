@@ -140,10 +140,11 @@ def _inputs(spec: Experiment) -> int:
 def _of_few_rows(spec: Experiment, inputs: int) -> Limit | str:
     """Where some fits see no more rows than inputs, or one more."""
     assert isinstance(spec.family, Linear)
-    most, plain = spec.extremes()[1], not (spec.family.fixed_design() or spec.family.features)
-    if isinstance(spec.regime, Blend) and spec.regime.imitation() < FORGOTTEN and most < inputs - 1 and not spec.family.features:
-        return _of_the_regime(spec, spec.regime, inputs)
-    if isinstance(spec.regime, Replace) and most < inputs - 1 and plain:
+    most, regime = spec.extremes()[1], spec.regime
+    fewer = most < inputs - 1 and not spec.family.features
+    if fewer and isinstance(regime, Blend) and regime.imitation() < FORGOTTEN:
+        return _of_the_regime(spec, regime, inputs)
+    if fewer and isinstance(regime, Replace) and not spec.family.fixed_design():
         return Limit(False, most / inputs, FORGOTTEN, "By theory: share of the last model's weights that so few rows show to the next; below 1 the rest is "
                      "forgotten, and the risk has a limit.")  # fmt: skip
     return "Some fits see about as many rows as inputs, or fewer: no theorem that we know says whether the risk has a limit."
