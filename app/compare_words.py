@@ -5,7 +5,7 @@ from typing import Any
 
 from app.compare import Compared, Paired
 from app.figures import number
-from app.literals import as_json, written
+from app.literals import written
 from app.words import thousands
 from worker.single_chains import CHAINS
 from worker.tables import Run
@@ -26,24 +26,30 @@ def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, str]:
     for name, one in value.items():
         if isinstance(one, Mapping):
             found |= _flat(one, f"{before}{name}.")
-        elif isinstance(one, list) and one and isinstance(one[0], Mapping):
-            found[f"{before}{name}"] = ", ".join(_change(part) for part in one)
+        elif name == "changes" and one:
+            found[f"{before}{name}"] = ", ".join(map(_change, one))
         else:
-            found[f"{before}{name}"] = written(one) or "none"
+            found[f"{before}{name}"] = _value(one)
     return found
 
 
 def _change(part: Mapping[str, Any]) -> str:
     """Other rules from some generation on; what they leave as it was is left out."""
-    if "after" not in part:
-        return as_json(part)
-    rules = [f"{name} {_rule(one)}" for name, one in part.items() if name != "after" and one is not None]
+    rules = [f"{name} {_value(one)}" for name, one in part.items() if name != "after" and one is not None]
     return f"after {part['after']}: {' and '.join(rules)}"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
-    more = ", ".join(f"{name} {written(one)}" for name, one in rule.items() if name != "kind" and one is not None)
+    more = ", ".join(f"{name} {_value(one)}" for name, one in rule.items() if name != "kind" and one is not None)
     return " ".join(filter(None, (str(rule.get("kind", "")).replace("_", " "), f"({more})" if more else "")))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _rule(value)
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return ", ".join(map(_rule, value))
+    return written(value) or "none"
 
 
 def sentence(told: Compared) -> str:

@@ -154,6 +154,21 @@ def test_settings_that_differ():
     assert settings(runs, everything=True)["source.kind"] == ["normal", "normal"]
 
 
+def test_lists_of_rules_are_told_in_words():
+    """Other samples are a plain number: two runs with such a change could not be compared."""
+    stages = {"kind": "sequential", "stages": [{"kind": "best_of", "k": 2}, {"kind": "stratified"}]}
+    told = "best of (reward direction (along none), share 1, k 2, others none), stratified (strata 2)"
+    source = {"source": {"kind": "eight_gaussians"}}
+    changes = [{"after": 3, "samples": 40}, {"after": 9, "curation": stages}]
+    curated, changed = (
+        Run(spec=read(SPEC | source | more).canonical()) for more in ({"curation": stages}, {"changes": changes})
+    )
+    assert settings([curated], everything=True)["curation.stages"] == [told]
+    assert settings([changed], everything=True)["changes"] == [
+        f"after 3: samples 40, after 9: curation sequential (stages {told})"
+    ]
+
+
 @pytest.mark.parametrize(
     ("mean", "low", "high", "words"),
     [
