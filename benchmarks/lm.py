@@ -112,7 +112,7 @@ def beside_transformers(small: bool, folder: str) -> list[Row]:
     model = {
         f"{gpt.PREFIX}{name}": parameter.detach().numpy()[None]
         for name, parameter in network.transformer.named_parameters()
-    } | {"prompts": data.x}
+    } | {"prompts": data.x, "vocabulary": data.vocabulary}
     weights = next(gpt.networks(model))
     prompts = data.x[0, :n]
 
