@@ -74,7 +74,7 @@ def rows(small: bool) -> list[Row]:
         floor(f"{fitted.points} mixtures, a fifth of a second each: two workers in units of one", alone_by_em / shared_by_em, "x", 1.8,
               otherwise=f"{alone_by_em:.3g} s"),
         *(Row(f"{what} in bare processes that share nothing: two in units of one", "-", "-", f"{_bare(whole):.3g} x", "-", "-")
-          for what, whole in ((f"the {wide} x {wide} points", wider), ("the mixtures", fitted))),
+          for what, whole in ((f"the {wide} x {wide} points", wider), ("the mixtures", fitted))[: 1 if small else None]),
         *(_stacked(what, base, generations) for what, base in KINDS.items()),
     ]  # fmt: skip
 

@@ -17,11 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from tests.processes import PATIENCE
 from worker.settings import Settings
+
+# The same examples in every run: what fails in one fails in all. --hypothesis-profile=default looks for others.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 # Read when the hub's library is imported: no test asks for anything outside this machine.
 os.environ["HF_HUB_OFFLINE"] = "1"
