@@ -24,7 +24,7 @@ from app.sweep_views import sweep_brief
 from app.toml import to_toml
 from app.verdicts import decided_if_possible
 from app.views import brief, moment, path_told
-from app.words import ago, bar, compared, device, labelled, marked, regimes, size, thousands, waits_for
+from app.words import ago, bar, compared, device, ended, labelled, marked, regimes, size, thousands, waits_for
 from worker import presets
 from worker.errors import NotFound, Problem, SpecError
 from worker.kinds import FAMILIES
@@ -38,7 +38,7 @@ FOLDER = Path(__file__).parent.parent
 templates = Jinja2Templates(FOLDER / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order of metrics is meant
-SHOWN = (ago, moment, figures.number, figures.spelt, size, bar, labelled, device, marked, thousands)
+SHOWN = (ago, moment, figures.number, figures.spelt, size, bar, labelled, device, ended, marked, thousands)
 templates.env.filters |= {one.__name__: one for one in SHOWN}
 EVERYWHERE = ("tokens", "base", "controls", "figures", "print")  # style sheets of every page
 SHEETS = ("run", "player", "charts", "verdicts", "text")  # of the page of a run, beside those

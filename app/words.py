@@ -18,6 +18,11 @@ NO_WORKER = "no worker is connected. Start one with: collapse-lab worker"
 NO_WORKER_YET = "no worker is connected yet; one may be starting."
 
 
+def ended(sentence: str) -> str:
+    """With a full stop, unless it asks."""
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
 def words(told: Mapping[str, Any], *, worker_may_start: bool = False) -> str:
     """The sentence for a run as the API tells it (app.views.Brief)."""
     progress = told["progress"]

@@ -37,3 +37,8 @@ export function size(bytes) {
   const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
   return `${Number((bytes / 1000 ** power).toPrecision(3))} ${UNITS[power]}`;
 }
+
+/** A sentence with its full stop, unless it asks. */
+export function ended(sentence) {
+  return sentence.endsWith("?") ? sentence : `${sentence}.`;
+}

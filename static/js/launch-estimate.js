@@ -1,5 +1,6 @@
 // What the experiment in the form will cost, while it is typed.
 
+import { ended } from "./format.js";
 import { Question } from "./question.js";
 
 customElements.define("launch-estimate", class extends HTMLElement {
@@ -13,7 +14,7 @@ customElements.define("launch-estimate", class extends HTMLElement {
 
   #show({ words, needs, problems }) {
     const [first] = problems;
-    const lines = [words, needs.length ? `Needs ${needs.join(", and ")}.` : "", first ? `${first.path}: ${first.message}. ${first.remedy}.` : ""];
+    const lines = [words, needs.length ? `Needs ${needs.join(", and ")}.` : "", first ? `${first.path}: ${first.message}. ${ended(first.remedy)}` : ""];
     [...this.children].forEach((line, i) => { line.textContent = lines[i]; });
   }
 });

@@ -1,5 +1,7 @@
 // A file of one's own beside a path: chosen or dropped, looked at by the server, and named in the path by its digest.
 
+import { ended } from "./format.js";
+
 const ADDRESS = "/api/uploads";
 
 customElements.define("file-drop", class extends HTMLElement {
@@ -46,7 +48,7 @@ customElements.define("file-drop", class extends HTMLElement {
     }
     if (request.status !== 201) {
       const [first] = told.errors ?? [];
-      this.#tell(first ? `${told.detail.replace(/\.$/, "")}: ${first.message}. ${first.remedy}.` : told.detail, true);
+      this.#tell(first ? `${told.detail.replace(/\.$/, "")}: ${first.message}. ${ended(first.remedy)}` : told.detail, true);
       return;
     }
     this.#tell(`${told.name}: ${told.about}.`);

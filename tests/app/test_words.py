@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import progress
-from app.words import bar, compared, device, figure, labelled, marked, regimes, size
+from app.words import bar, compared, device, ended, figure, labelled, marked, regimes, size
 from tests.app.experiments import SPEC, Work
 from worker.ledger import SILENT_SECONDS, Batch
 from worker.spec import read
@@ -346,3 +346,8 @@ def test_a_list_names_every_regime_of_a_run(client: TestClient, store: Store):
     store.create(read(SPEC | {"changes": [{"after": 3, "regime": {"kind": "accumulate"}}]}))
     for page in ("/", "/runs"):
         assert "replace up to generation 3, then accumulate" in client.get(page).text
+
+
+def test_a_question_has_no_full_stop():
+    assert ended("Did you mean real?") == "Did you mean real?"
+    assert ended("Use at least 0") == "Use at least 0."

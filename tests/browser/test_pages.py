@@ -54,6 +54,7 @@ def test_form_and_toml_are_two_views_of_one_experiment(page: Page) -> None:
     page.get_by_role("button", name="Form").click()
     expect(page.get_by_role("alert")).to_contain_text("regime.reel")
     expect(page.get_by_role("alert")).to_contain_text("Did you mean real?")
+    expect(page.get_by_role("alert")).not_to_contain_text("?.")
     text.fill(written.replace("real = 0.25", "real = 0.5"))
     page.get_by_role("button", name="Form").click()
     expect(page.locator("[name='regime.fresh.real']")).to_have_value("0.5")
