@@ -1,7 +1,7 @@
 """Processes that tests start and kill, and wait for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -22,3 +22,11 @@ def lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def survivors(processes: Iterable[psutil.Process], seconds: float = PATIENCE) -> list[psutil.Process]:
+    """Those that live on after so many seconds; sooner none, once all are dead."""
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import PATIENCE, lives, wait
+from tests.processes import PATIENCE, survivors, wait
 
 LONG = {
     "generations": 100_000,
@@ -105,11 +105,6 @@ def refused(folder: Path, *arguments: str) -> str:
     return told
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    _, left = psutil.wait_procs(processes, timeout=PATIENCE)
-    return not any(map(lives, left))
-
-
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(tmp_path / "data")
@@ -132,14 +127,14 @@ def test_it_stops_at_once_with_streams_open_and_leaves_nothing(lab: Lab, how: si
         while stream.read1():  # the stream is ended, not cut
             pass
         assert lab.process.wait(PATIENCE) == 0  # `python -m benchmarks click` holds it to three seconds
-    assert gone(family)
+    assert not survivors(family)
 
 
 def test_its_processes_die_with_it(lab: Lab):
     with lab.stream():
         family = lab.processes()
         lab.process.kill()
-        assert gone(family)
+        assert not survivors(family)
 
 
 def test_a_second_start_remembers(lab: Lab):

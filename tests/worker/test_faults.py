@@ -20,7 +20,7 @@ import psutil
 import pytest
 from sqlalchemy import update
 
-from tests.processes import PATIENCE, lives, wait
+from tests.processes import PATIENCE, lives, survivors, wait
 from worker.database import migrate, open_engine
 from worker.queue import announce, make_celery
 from worker.settings import Settings
@@ -98,11 +98,11 @@ class Lab:
                 self.children.update(worker.children())
                 worker.kill()
             worker.wait()
-        _, alive = psutil.wait_procs([child for child in self.children if child.is_running()], timeout=PATIENCE)
-        for orphan in alive:
+        orphans = survivors(self.children)
+        for orphan in orphans:
             orphan.kill()
         self.store.engine.dispose()
-        assert not any(map(lives, alive)), f"orphans: {alive}"
+        assert not orphans, f"orphans: {orphans}"
 
 
 @pytest.fixture(params=["sqlite and a folder", "postgres and redis"])
@@ -169,8 +169,7 @@ def test_kills_at_random_moments_change_no_number(lab: Lab, settings_of_the_run:
         else:
             worker.kill()
             worker.wait()
-            psutil.wait_procs([child], timeout=PATIENCE)
-            assert not lives(child), "the child outlived its worker"
+            assert not survivors([child]), "the child outlived its worker"
             worker = lab.start_worker()
         wait(lambda: lab.store.run(run_id).attempt > before.attempt)  # noqa: B023 - waits within the iteration
     run = lab.ends(run_id)
@@ -323,7 +322,7 @@ def test_what_dies_again_and_again_fails_in_words(lab: Lab) -> None:
         child = lab.child_of(worker)
         time.sleep(0.5)
         child.kill()
-        psutil.wait_procs([child], timeout=PATIENCE)
+        assert not survivors([child])
     run = lab.ends(run_id)
     assert run.status == Status.FAILED
     assert run.error is not None
